@@ -1,0 +1,215 @@
+//! The closed set of events. These types are the journal's JSON: a change of their shape is a change of
+//! `JOURNAL_FORMAT`.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use windlass_plan::{Digest, Plan, UnitId, Way};
+
+/// Version of the journal's format. A newer one is read where possible and never written.
+pub const JOURNAL_FORMAT: u32 = 1;
+
+/// Name of a run: `YYYYMMDD-HHMMSS-xxxx`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RunId(pub String);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// An event as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Position in the journal, from 1, without gaps.
+    pub seq: u64,
+    /// Milliseconds since 1970 by the writer's clock: for people, never for a decision.
+    pub time_ms: i64,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// Who caused it: `user@host`.
+    pub actor: String,
+    /// Fencing token of the lease it was written under.
+    pub token: u64,
+    /// What happened.
+    pub event: Event,
+    /// SHA-256 of the entry before, hexadecimal; empty for the first.
+    pub previous: String,
+    /// SHA-256 over `previous` and this entry without `hash`.
+    pub hash: String,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A run began. The plan is stored whole: a resume never depends on the document as it is now.
+    Started {
+        /// Its digest.
+        digest: Digest,
+        /// The compiled plan.
+        plan: Box<Plan>,
+        /// What to do when a unit fails.
+        on_failure: OnFailure,
+    },
+    /// A controller took the lease for this run.
+    Taken {
+        /// The new owner, for people.
+        owner: String,
+        /// The dead owner it was taken from.
+        from: Option<String>,
+    },
+    /// A unit is about to be acted on. On disk before anything is touched.
+    Intended {
+        /// The unit.
+        unit: UnitId,
+        /// Which way.
+        way: Way,
+        /// Number of this try, from 1, per unit and way.
+        attempt: u32,
+        /// What is needed to undo it (forward only; null for an undo).
+        capsule: serde_json::Value,
+    },
+    /// What became of it.
+    Settled {
+        /// The unit.
+        unit: UnitId,
+        /// Which way.
+        way: Way,
+        /// The try.
+        attempt: u32,
+        /// The outcome.
+        outcome: Outcome,
+        /// Milliseconds from intent to here by a monotonic clock; `None` when settled after a restart.
+        took_ms: Option<u64>,
+    },
+    /// A person confirmed a gate.
+    Confirmed {
+        /// The gate's unit.
+        unit: UnitId,
+        /// What they said.
+        note: String,
+    },
+    /// The run changed its direction.
+    Turned {
+        /// New direction.
+        to: Direction,
+        /// Why: the failure or the person's reason.
+        why: String,
+        /// The unit that caused it.
+        unit: Option<UnitId>,
+    },
+    /// A person decided about a unit that could not go on by itself.
+    Decided {
+        /// What.
+        verb: Verb,
+        /// About which unit; `None` for `unwind` and `abandon`.
+        unit: Option<UnitId>,
+        /// Why.
+        reason: String,
+    },
+    /// The run ended. A later rollback turns it again.
+    Ended {
+        /// How.
+        ending: Ending,
+    },
+}
+
+/// Direction of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Applying steps.
+    Forward,
+    /// Undoing them, newest first.
+    Unwind,
+    /// Waiting for a person's decision; the direction before is kept by the fold.
+    Person,
+}
+
+/// What to do when a unit fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Go back by itself.
+    #[default]
+    Unwind,
+    /// Stop, and wait for a person.
+    Stop,
+    /// Ask on the terminal; without one like `stop`.
+    Ask,
+}
+
+/// What a person can decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// Try the unit again (the person has looked: it had no effect, or may be repeated).
+    Retry,
+    /// Go on without it.
+    Skip,
+    /// It is done (by hand).
+    MarkDone,
+    /// Go back.
+    Unwind,
+    /// Leave everything as it is and end the run.
+    Abandon,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// Everything was applied.
+    Done,
+    /// Everything was undone.
+    Undone,
+    /// A person left it as it was.
+    Abandoned,
+}
+
+/// What became of a try.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It took effect (for an undo: it was undone).
+    Applied(Report),
+    /// The world already was as wanted.
+    NoEffect(Report),
+    /// It failed, and certainly changed nothing.
+    Failed(Trouble),
+    /// It ended, failed, and may have changed something that the unit's undo covers.
+    FailedPartly(Trouble),
+    /// Nobody knows; the driver's `inspect` could not tell either, or was not asked yet.
+    Unknown(Trouble),
+}
+
+/// What a unit reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// What changed, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<String>,
+    /// Output excerpt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// Facts for later units and for the record.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub facts: serde_json::Value,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What failed.
+    pub message: String,
+    /// What to do next, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+    /// Output excerpt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// Whether the same try may be repeated.
+    #[serde(default)]
+    pub retry: bool,
+}

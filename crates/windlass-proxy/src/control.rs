@@ -1,0 +1,116 @@
+//! The control protocol: one JSON object a line, request and reply, over a Unix socket in the proxy's state folder.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One instance of a service behind the proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// Version it serves; metrics are counted by it.
+    pub version: String,
+    /// `host:port`.
+    pub address: String,
+    /// Share of new clients, 0 to 100; a client keeps its version by cookie.
+    pub weight: u8,
+    /// Path asked for the continuing health check; `None`: TCP connect.
+    pub health: Option<String>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Request {
+    /// Report; changes nothing.
+    Status,
+    /// From the reply on, no request reaches an upstream: new ones wait. Replies when requests in flight are
+    /// finished or `drain_ms` has passed (then they are cut and counted). Holding twice is no error.
+    Hold {
+        /// Longest wait of one request; beyond it: 503 with Retry-After.
+        hold_ms: u64,
+        /// Longest wait for requests in flight.
+        drain_ms: u64,
+    },
+    /// Lets held requests go on. Resuming what is not held is no error.
+    Resume,
+    /// Makes these the upstreams, atomically for every request; with `resume` also ends a hold. Replies when the
+    /// old ones are drained or `drain_ms` has passed.
+    Switch {
+        /// The new set; weights add up to 100.
+        upstreams: Vec<Upstream>,
+        /// Longest wait for requests in flight on the old ones.
+        drain_ms: u64,
+        /// Lets held requests go on in the same instant.
+        resume: bool,
+    },
+    /// Stops accepting, finishes what is in flight within `drain_ms`, ends the process.
+    Stop {
+        /// Longest wait.
+        drain_ms: u64,
+    },
+}
+
+/// Answer to a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// Done; the state after it.
+    Ok(Box<Status>),
+    /// Refused or failed; nothing was changed.
+    Error {
+        /// Why.
+        message: String,
+    },
+}
+
+/// State of the proxy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Process id of the proxy.
+    pub pid: u32,
+    /// Address that clients use, with the real port.
+    pub listen: String,
+    /// Whether requests are held, and since when (milliseconds ago).
+    pub holding_ms: Option<u64>,
+    /// Requests waiting now.
+    pub waiting: u64,
+    /// Current upstreams with their health.
+    pub upstreams: Vec<UpstreamStatus>,
+    /// Counters by version since the proxy started.
+    pub versions: BTreeMap<String, VersionStatus>,
+    /// Requests that were ever held, the longest wait and the requests refused with 503 by the proxy itself.
+    pub held: u64,
+    /// Longest wait of a held request, milliseconds.
+    pub hold_ms_max: u64,
+    /// Answered 503 because the queue or the hold time was exceeded.
+    pub refused: u64,
+    /// Requests cut at the end of a drain.
+    pub cut: u64,
+}
+
+/// One upstream with what is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamStatus {
+    /// The upstream.
+    pub upstream: Upstream,
+    /// Result of the last check; `None`: not checked yet.
+    pub healthy: Option<bool>,
+    /// Unbroken time it has been healthy, milliseconds.
+    pub healthy_ms: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
+}
+
+/// Counters of one version.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VersionStatus {
+    /// Requests answered.
+    pub requests: u64,
+    /// Of these, 5xx or broken.
+    pub errors: u64,
+    /// Median, milliseconds.
+    pub p50_ms: f64,
+    /// 95th percentile, milliseconds.
+    pub p95_ms: f64,
+    /// 99th percentile, milliseconds.
+    pub p99_ms: f64,
+}
