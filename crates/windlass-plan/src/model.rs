@@ -239,10 +239,8 @@ pub struct Step {
     pub gate: Option<String>,
     /// Line of the document, from 1.
     pub line: usize,
-    /// Target name; empty for a gate.
+    /// Target name; empty for a gate, and for an HTTP check that names none (it runs on this machine).
     pub on: String,
-    /// Driver of all its units.
-    pub driver: DriverKind,
     /// Class: the worst of its units, or that of its hand-written undo.
     pub class: Class,
     /// Units in order. Units of different hosts run side by side, those of one host one after another.
@@ -253,6 +251,10 @@ pub struct Step {
     pub serial: Option<Serial>,
     /// Runs no sooner than this after the run began, milliseconds (`after=`).
     pub after_ms: Option<u64>,
+    /// The document promises that version `from` keeps working while and after it runs (`online`).
+    pub online: bool,
+    /// The idempotent step whose units this one repeats under its own id (`again=`).
+    pub again: Option<StepId>,
 }
 
 /// The hand-written undo of a step.
@@ -276,6 +278,8 @@ pub struct Unit {
     pub id: UnitId,
     /// Host it runs on: `local` or as configured.
     pub host: String,
+    /// Driver that runs it. The lines of one shell fence may be of several drivers.
+    pub driver: DriverKind,
     /// Line of the document, from 1.
     pub line: usize,
     /// Column of the document, from 1.
@@ -330,7 +334,7 @@ pub enum Way {
     Undo,
 }
 
-/// Drivers by name; one step is of one driver.
+/// Drivers by name; one unit is of one driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DriverKind {
