@@ -164,7 +164,7 @@ pub enum Ending {
     Done,
     /// Everything was undone.
     Undone,
-    /// A person left it as it was.
+    /// A person left it, or a part of it, as it was.
     Abandoned,
 }
 
@@ -210,6 +210,13 @@ pub struct Trouble {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
     /// Whether the same try may be repeated.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub retry: bool,
+    /// It had not begun when its controller died: the unit is as if it had never been tried.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub interrupted: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }

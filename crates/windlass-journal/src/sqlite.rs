@@ -1,0 +1,382 @@
+//! The default store: one SQLite file, in WAL mode with `synchronous=FULL`, so that one commit is one fsync.
+//!
+//! Tables: `entry` (the log), `lease` (one row). `application_id` and `user_version` (= `JOURNAL_FORMAT`) say what
+//! the file is. Times are milliseconds since 1970.
+
+use crate::{
+    Entry, Event, Head, JOURNAL_FORMAT, Lease, Owner, RunId, Store, StoreError, Unlinked,
+    chain::{hash, link},
+};
+use async_trait::async_trait;
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+/// "WLJN": tells the file from other SQLite databases.
+const APPLICATION_ID: i32 = 0x574C_4A4E;
+
+/// Writers wait this long for each other; transactions take milliseconds.
+const BUSY_MAX: Duration = Duration::from_secs(10);
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS entry (
+  seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, run TEXT NOT NULL, actor TEXT NOT NULL,
+  token INTEGER NOT NULL, event TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS entry_run ON entry(run, seq);
+CREATE TABLE IF NOT EXISTS lease (
+  id INTEGER PRIMARY KEY CHECK (id = 1), token INTEGER NOT NULL, owner TEXT NOT NULL, held INTEGER NOT NULL,
+  beat INTEGER NOT NULL, ttl_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL) STRICT;";
+
+/// A journal in a SQLite file.
+pub struct SqliteStore {
+    connection: Mutex<Connection>,
+    path: String,
+}
+
+impl SqliteStore {
+    /// Opens the journal at `path` for writing; makes it when there is none. The whole chain is checked.
+    ///
+    /// # Errors
+    /// When it is damaged, of a newer format, not a journal, or cannot be written.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        store.prepare()?;
+        store.verify()?;
+        Ok(store)
+    }
+
+    /// Opens an existing journal for reading; entries are checked as they are read.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is none, and as for [`SqliteStore::open`].
+    pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.display().to_string()));
+        }
+        // A reader of a WAL database may have to make its shared-memory file, so it opens for writing where it may.
+        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .or_else(|_| Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+        store.check_format()?;
+        Ok(store)
+    }
+
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        let shown = path.display().to_string();
+        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(|e| explain(&shown, &e))?;
+        connection.busy_timeout(BUSY_MAX).map_err(|e| explain(&shown, &e))?;
+        Ok(Self { connection: Mutex::new(connection), path: shown })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().expect("no code panics while it holds the journal")
+    }
+
+    fn explain(&self, error: &rusqlite::Error) -> StoreError {
+        explain(&self.path, error)
+    }
+
+    fn check_format(&self) -> Result<bool, StoreError> {
+        let connection = self.lock();
+        let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let application = number("application_id").map_err(|e| self.explain(&e))?;
+        let version = number("user_version").map_err(|e| self.explain(&e))?;
+        let tables: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(|e| self.explain(&e))?;
+        if application == 0 && version == 0 && tables == 0 {
+            return Ok(false);
+        }
+        if application != APPLICATION_ID {
+            return Err(StoreError::NotAJournal(self.path.clone()));
+        }
+        let found = u32::try_from(version).unwrap_or(u32::MAX);
+        if found > JOURNAL_FORMAT {
+            return Err(StoreError::Newer { found, ours: JOURNAL_FORMAT });
+        }
+        Ok(true)
+    }
+
+    fn prepare(&self) -> Result<(), StoreError> {
+        let there = self.check_format()?;
+        let connection = self.lock();
+        let run = || -> rusqlite::Result<()> {
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            if !there {
+                connection.execute_batch(&format!(
+                    "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; \
+                     PRAGMA user_version = {JOURNAL_FORMAT}; {SCHEMA} COMMIT;"
+                ))?;
+            }
+            Ok(())
+        };
+        run().map_err(|e| self.explain(&e))
+    }
+
+    /// Checks the whole chain over the stored text; does not parse events, so it runs at the speed of hashing.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] with the first entry that does not fit.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        let connection = self.lock();
+        let mut query = connection
+            .prepare("SELECT seq, time_ms, run, actor, token, event, previous, hash FROM entry ORDER BY seq")
+            .map_err(|e| self.explain(&e))?;
+        let mut rows = query.query([]).map_err(|e| self.explain(&e))?;
+        let mut head = Head::default();
+        while let Some(row) = rows.next().map_err(|e| self.explain(&e))? {
+            let raw = Raw::read(row).map_err(|e| self.explain(&e))?;
+            raw.check()?;
+            if raw.seq != head.seq + 1 || raw.previous != head.hash {
+                let why = format!("entry {} should follow", head.seq);
+                return Err(StoreError::Broken { seq: raw.seq, why });
+            }
+            head = Head { seq: raw.seq, hash: raw.hash };
+        }
+        Ok(())
+    }
+
+    fn select(&self, condition: &str, values: impl rusqlite::Params) -> Result<Vec<Entry>, StoreError> {
+        let connection = self.lock();
+        let sql = format!(
+            "SELECT seq, time_ms, run, actor, token, event, previous, hash FROM entry WHERE {condition}"
+        );
+        let mut query = connection.prepare_cached(&sql).map_err(|e| self.explain(&e))?;
+        let mut rows = query.query(values).map_err(|e| self.explain(&e))?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next().map_err(|e| self.explain(&e))? {
+            entries.push(Raw::read(row).map_err(|e| self.explain(&e))?.parse()?);
+        }
+        Ok(entries)
+    }
+
+    fn transaction<T>(
+        &self,
+        run: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.lock();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|e| self.explain(&e))?;
+        let result = run(&transaction)?;
+        transaction.commit().map_err(|e| self.explain(&e))?;
+        Ok(result)
+    }
+}
+
+/// A row as stored.
+struct Raw {
+    seq: u64,
+    time_ms: i64,
+    run: RunId,
+    actor: String,
+    token: u64,
+    event: String,
+    previous: String,
+    hash: String,
+}
+
+impl Raw {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get::<_, i64>(0)?.unsigned_abs(),
+            time_ms: row.get(1)?,
+            run: RunId(row.get(2)?),
+            actor: row.get(3)?,
+            token: row.get::<_, i64>(4)?.unsigned_abs(),
+            event: row.get(5)?,
+            previous: row.get(6)?,
+            hash: row.get(7)?,
+        })
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        let expected =
+            hash(&self.previous, self.seq, self.time_ms, &self.run, &self.actor, self.token, &self.event);
+        if expected == self.hash {
+            return Ok(());
+        }
+        Err(StoreError::Broken { seq: self.seq, why: "its content does not match its hash".into() })
+    }
+
+    fn parse(self) -> Result<Entry, StoreError> {
+        self.check()?;
+        let event: Event = serde_json::from_str(&self.event)
+            .map_err(|e| StoreError::Broken { seq: self.seq, why: format!("it cannot be read: {e}") })?;
+        let Self { seq, time_ms, run, actor, token, previous, hash, .. } = self;
+        Ok(Entry { seq, time_ms, run, actor, token, event, previous, hash })
+    }
+}
+
+fn head(transaction: &Connection) -> rusqlite::Result<Head> {
+    let last = transaction
+        .prepare_cached("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| Ok(Head { seq: row.get::<_, i64>(0)?.unsigned_abs(), hash: row.get(1)? }))
+        .optional()?;
+    Ok(last.unwrap_or_default())
+}
+
+fn read_lease(transaction: &Connection) -> rusqlite::Result<Option<Lease>> {
+    transaction
+        .prepare_cached("SELECT token, owner, held, beat, ttl_ms, since_ms FROM lease")?
+        .query_row([], |row| {
+            let owner: String = row.get(1)?;
+            let owner: Owner = serde_json::from_str(&owner).map_err(|e| {
+                rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(e))
+            })?;
+            Ok(Lease {
+                token: row.get::<_, i64>(0)?.unsigned_abs(),
+                owner,
+                held: row.get(2)?,
+                beat: row.get::<_, i64>(3)?.unsigned_abs(),
+                ttl_ms: row.get::<_, i64>(4)?.unsigned_abs(),
+                since_ms: row.get(5)?,
+            })
+        })
+        .optional()
+}
+
+fn write_lease(transaction: &Connection, lease: &Lease) -> rusqlite::Result<()> {
+    let owner = serde_json::to_string(&lease.owner).expect("an owner is plain data");
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO lease (id, token, owner, held, beat, ttl_ms, since_ms) VALUES (1, ?, ?, ?, ?, ?, ?)")?
+        .execute(params![signed(lease.token), owner, lease.held, signed(lease.beat), signed(lease.ttl_ms), lease.since_ms])?;
+    Ok(())
+}
+
+/// SQLite's integers are signed; counters of this crate never come near the limit.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn check_token(lease: Option<&Lease>, token: u64) -> Result<(), StoreError> {
+    match lease {
+        Some(lease) if lease.held && lease.token == token => Ok(()),
+        lease => Err(StoreError::Fenced { token, found: lease.map_or(0, |l| l.token) }),
+    }
+}
+
+fn explain(path: &str, error: &rusqlite::Error) -> StoreError {
+    let text = format!("{path}: {error}");
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full(text),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StoreError::ReadOnly(text)
+        }
+        Some(ErrorCode::NotADatabase) => StoreError::NotAJournal(path.to_owned()),
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Broken { seq: 0, why: text },
+        _ => StoreError::Io(text),
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn head(&self) -> Result<Head, StoreError> {
+        head(&self.lock()).map_err(|e| self.explain(&e))
+    }
+
+    async fn read(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.select("seq > ?1 ORDER BY seq LIMIT ?2", params![signed(after), limit])
+    }
+
+    async fn read_run(&self, run: &RunId) -> Result<Vec<Entry>, StoreError> {
+        self.select("run = ?1 ORDER BY seq", params![run.0])
+    }
+
+    async fn runs(&self) -> Result<Vec<RunId>, StoreError> {
+        let connection = self.lock();
+        let list = || -> rusqlite::Result<Vec<RunId>> {
+            let mut query =
+                connection.prepare_cached("SELECT run FROM entry GROUP BY run ORDER BY min(seq)")?;
+            query.query_map([], |row| row.get(0).map(RunId))?.collect()
+        };
+        list().map_err(|e| self.explain(&e))
+    }
+
+    async fn append(
+        &self,
+        expected: u64,
+        token: u64,
+        entries: Vec<Unlinked>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.transaction(|transaction| {
+            let lease = read_lease(transaction).map_err(|e| self.explain(&e))?;
+            check_token(lease.as_ref(), token)?;
+            let mut last = head(transaction).map_err(|e| self.explain(&e))?;
+            if last.seq != expected {
+                return Err(StoreError::Stale { expected, found: last.seq });
+            }
+            let mut insert = transaction
+                .prepare_cached("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+                .map_err(|e| self.explain(&e))?;
+            let mut linked = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let (entry, json) = link(last.seq + 1, token, &last.hash, entry);
+                let Entry { seq, time_ms, run, actor, token, previous, hash, .. } = &entry;
+                insert
+                    .execute(params![
+                        signed(*seq),
+                        time_ms,
+                        run.0,
+                        actor,
+                        signed(*token),
+                        json,
+                        previous,
+                        hash
+                    ])
+                    .map_err(|e| self.explain(&e))?;
+                last = Head { seq: entry.seq, hash: entry.hash.clone() };
+                linked.push(entry);
+            }
+            Ok(linked)
+        })
+    }
+
+    async fn lease(&self) -> Result<Option<Lease>, StoreError> {
+        read_lease(&self.lock()).map_err(|e| self.explain(&e))
+    }
+
+    async fn take(&self, seen: u64, owner: &Owner, ttl_ms: u64, now_ms: i64) -> Result<Lease, StoreError> {
+        self.transaction(|transaction| {
+            if let Some(lease) = read_lease(transaction).map_err(|e| self.explain(&e))?
+                && lease.token != seen
+            {
+                return Err(StoreError::Held(Box::new(lease)));
+            }
+            let lease = Lease {
+                token: seen + 1,
+                owner: owner.clone(),
+                held: true,
+                beat: 0,
+                ttl_ms,
+                since_ms: now_ms,
+            };
+            write_lease(transaction, &lease).map_err(|e| self.explain(&e))?;
+            Ok(lease)
+        })
+    }
+
+    async fn beat(&self, token: u64) -> Result<(), StoreError> {
+        self.transaction(|transaction| {
+            let lease = read_lease(transaction).map_err(|e| self.explain(&e))?;
+            check_token(lease.as_ref(), token)?;
+            transaction.execute("UPDATE lease SET beat = beat + 1", []).map_err(|e| self.explain(&e))?;
+            Ok(())
+        })
+    }
+
+    async fn release(&self, token: u64) -> Result<(), StoreError> {
+        self.transaction(|transaction| {
+            let update = "UPDATE lease SET held = 0 WHERE token = ?1";
+            transaction.execute(update, params![signed(token)]).map_err(|e| self.explain(&e))?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,430 @@
+//! The state of a run: one pure fold over its entries.
+
+use crate::{Direction, Ending, Entry, Event, OnFailure, Outcome, Report, RunId, Trouble, Verb};
+use std::{collections::BTreeMap, sync::Arc};
+use windlass_plan::{Digest, Plan, UnitId, Way};
+
+/// Forward life of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Forward {
+    /// Not begun, or to be tried again.
+    #[default]
+    Waiting,
+    /// Intended and not settled.
+    Running,
+    /// It took effect.
+    Applied,
+    /// The world already was as wanted.
+    Unchanged,
+    /// Failed, nothing changed.
+    Failed(Trouble),
+    /// Failed, and may have changed something that its undo covers.
+    FailedPartly(Trouble),
+    /// Nobody knows.
+    Unknown(Trouble),
+    /// A person left it out.
+    Skipped,
+}
+
+/// Undo life of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UndoPhase {
+    /// Not begun, or to be tried again.
+    #[default]
+    None,
+    /// Intended and not settled.
+    Running,
+    /// Taken back.
+    Undone,
+    /// Failed, nothing changed.
+    Failed(Trouble),
+    /// Failed half-way.
+    FailedPartly(Trouble),
+    /// Nobody knows.
+    Unknown(Trouble),
+    /// A person left it as it is.
+    Left,
+}
+
+/// One unit of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitState {
+    /// Forward.
+    pub forward: Forward,
+    /// Undo.
+    pub undo: UndoPhase,
+    /// Forward tries so far: the number of the last.
+    pub attempt: u32,
+    /// Undo tries so far.
+    pub undo_attempt: u32,
+    /// Tries (of the way it is going) since a person last said retry: what limits repetition.
+    pub tries: u32,
+    /// What an undo needs; from the last intent that could have had an effect.
+    pub capsule: Option<serde_json::Value>,
+    /// An earlier try may have changed the world, so its capsule must be kept and not be taken anew.
+    pub touched: bool,
+    /// A person did it, or said that it is done.
+    pub by_hand: bool,
+    /// A person confirmed it (gates, `after=`).
+    pub confirmed: Option<String>,
+    /// What applying it reported.
+    pub report: Option<Report>,
+    /// What undoing it reported.
+    pub undo_report: Option<Report>,
+    /// First forward intent, by the writer's clock.
+    pub began_ms: Option<i64>,
+    /// Last settlement.
+    pub ended_ms: Option<i64>,
+    /// Time of all settled tries, both ways, milliseconds.
+    pub took_ms: u64,
+}
+
+/// Why a run turned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Where to.
+    pub to: Direction,
+    /// Why.
+    pub why: String,
+    /// The unit that caused it.
+    pub unit: Option<UnitId>,
+}
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct RunState {
+    /// Its name.
+    pub id: RunId,
+    /// The plan it executes.
+    pub plan: Arc<Plan>,
+    /// The plan's digest.
+    pub digest: Digest,
+    /// What to do when a unit fails.
+    pub on_failure: OnFailure,
+    /// Who began it.
+    pub actor: String,
+    /// When it began.
+    pub started_ms: i64,
+    /// Last entry's time.
+    pub last_ms: i64,
+    /// Last entry's position.
+    pub seq: u64,
+    /// Where it goes; never `Person`.
+    pub direction: Direction,
+    /// It waits for a person's decision: why.
+    pub person: Option<Turn>,
+    /// Every turn so far.
+    pub turns: Vec<Turn>,
+    /// Units that were acted on or decided about; all others wait.
+    pub units: BTreeMap<UnitId, UnitState>,
+    /// Units in the order in which they took effect; those of hand-written undos included.
+    pub applied: Vec<UnitId>,
+    /// How it ended, when it did.
+    pub ending: Option<Ending>,
+    /// Controllers that worked on it, in order, for people.
+    pub owners: Vec<String>,
+}
+
+/// An entry that cannot follow the ones before. It means that the journal was not written by this fold's rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("journal entry {seq} does not follow from the entries before: {why}")]
+pub struct FoldError {
+    /// Position.
+    pub seq: u64,
+    /// Why.
+    pub why: String,
+}
+
+/// Folds the entries of one run.
+///
+/// # Errors
+/// The first entry that cannot follow.
+pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<Option<RunState>, FoldError> {
+    let mut state: Option<RunState> = None;
+    for entry in entries {
+        match &mut state {
+            None => state = Some(RunState::begin(entry)?),
+            Some(state) => state.apply(entry)?,
+        }
+    }
+    Ok(state)
+}
+
+impl RunState {
+    /// The state after a run's first entry.
+    ///
+    /// # Errors
+    /// When the entry does not start a run.
+    pub fn begin(entry: &Entry) -> Result<Self, FoldError> {
+        let Event::Started { digest, plan, on_failure } = &entry.event else {
+            return Err(FoldError { seq: entry.seq, why: "the run has not been started".into() });
+        };
+        Ok(Self {
+            id: entry.run.clone(),
+            plan: Arc::new(plan.as_ref().clone()),
+            digest: digest.clone(),
+            on_failure: *on_failure,
+            actor: entry.actor.clone(),
+            started_ms: entry.time_ms,
+            last_ms: entry.time_ms,
+            seq: entry.seq,
+            direction: Direction::Forward,
+            person: None,
+            turns: Vec::new(),
+            units: BTreeMap::new(),
+            applied: Vec::new(),
+            ending: None,
+            owners: Vec::new(),
+        })
+    }
+
+    /// A unit's state.
+    #[must_use]
+    pub fn unit(&self, id: &UnitId) -> UnitState {
+        self.units.get(id).cloned().unwrap_or_default()
+    }
+
+    /// Facts that applied units reported, by unit.
+    #[must_use]
+    pub fn facts(&self) -> BTreeMap<UnitId, serde_json::Value> {
+        let reported = self.units.iter().filter_map(|(id, unit)| Some((id, unit.report.as_ref()?)));
+        reported.filter(|(_, r)| !r.facts.is_null()).map(|(id, r)| (id.clone(), r.facts.clone())).collect()
+    }
+
+    /// The one transition function. On an error the state is unchanged.
+    ///
+    /// # Errors
+    /// When `entry` cannot follow.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), FoldError> {
+        let fail = |why: &str| FoldError { seq: entry.seq, why: why.to_owned() };
+        if entry.run != self.id {
+            return Err(fail("it belongs to another run"));
+        }
+        match &entry.event {
+            Event::Started { .. } => return Err(fail("the run was started before")),
+            Event::Taken { owner, .. } => self.owners.push(owner.clone()),
+            Event::Intended { unit, way, attempt, capsule } => {
+                self.intended(unit, *way, *attempt, capsule, entry).map_err(|why| fail(&why))?;
+            }
+            Event::Settled { unit, way, attempt, outcome, took_ms } => {
+                self.settled(unit, *way, *attempt, outcome, *took_ms, entry).map_err(|why| fail(&why))?;
+            }
+            Event::Confirmed { unit, note } => self.confirmed(unit, note, entry).map_err(|why| fail(&why))?,
+            Event::Turned { to, why, unit } => self.turned(*to, why, unit.as_ref()),
+            Event::Decided { verb, unit, reason } => {
+                self.decided(*verb, unit.as_ref(), reason).map_err(|why| fail(&why))?;
+            }
+            Event::Ended { ending } => self.ending = Some(*ending),
+        }
+        self.seq = entry.seq;
+        self.last_ms = entry.time_ms;
+        Ok(())
+    }
+
+    fn known(&self, id: &UnitId) -> Result<(), String> {
+        self.plan.unit(id).map(|_| ()).ok_or_else(|| format!("the plan has no unit {id}"))
+    }
+
+    fn intended(
+        &mut self,
+        id: &UnitId,
+        way: Way,
+        attempt: u32,
+        capsule: &serde_json::Value,
+        entry: &Entry,
+    ) -> Result<(), String> {
+        self.known(id)?;
+        if self.ending.is_some() || self.person.is_some() {
+            return Err("the run is not going anywhere".into());
+        }
+        let unit = self.units.entry(id.clone()).or_default();
+        let (ready, last) = match way {
+            Way::Forward => {
+                (matches!(unit.forward, Forward::Waiting | Forward::Failed(_)), &mut unit.attempt)
+            }
+            Way::Undo => (
+                unit.has_effect() && matches!(unit.undo, UndoPhase::None | UndoPhase::Failed(_)),
+                &mut unit.undo_attempt,
+            ),
+        };
+        if !ready || attempt != *last + 1 {
+            return Err(format!("{id} cannot be tried ({way:?}, attempt {attempt}) in its state"));
+        }
+        *last = attempt;
+        unit.tries += 1;
+        match way {
+            Way::Forward => {
+                unit.forward = Forward::Running;
+                unit.capsule = Some(capsule.clone());
+                unit.began_ms.get_or_insert(entry.time_ms);
+            }
+            Way::Undo => unit.undo = UndoPhase::Running,
+        }
+        Ok(())
+    }
+
+    fn settled(
+        &mut self,
+        id: &UnitId,
+        way: Way,
+        attempt: u32,
+        outcome: &Outcome,
+        took_ms: Option<u64>,
+        entry: &Entry,
+    ) -> Result<(), String> {
+        let unit = self.units.get_mut(id).ok_or_else(|| format!("{id} was never tried"))?;
+        let (running, last) = match way {
+            Way::Forward => (matches!(unit.forward, Forward::Running | Forward::Unknown(_)), unit.attempt),
+            Way::Undo => (matches!(unit.undo, UndoPhase::Running | UndoPhase::Unknown(_)), unit.undo_attempt),
+        };
+        if !running || attempt != last {
+            return Err(format!("{id} has no open attempt {attempt} ({way:?})"));
+        }
+        unit.ended_ms = Some(entry.time_ms);
+        unit.took_ms += took_ms.unwrap_or(0);
+        match way {
+            Way::Forward => unit.settle_forward(outcome),
+            Way::Undo => unit.settle_undo(outcome),
+        }
+        if way == Way::Forward && matches!(outcome, Outcome::Applied(_) | Outcome::FailedPartly(_)) {
+            self.took_effect(id);
+        }
+        Ok(())
+    }
+
+    /// A retried unit may take effect twice (partly, then wholly): its place is where it began to.
+    fn took_effect(&mut self, id: &UnitId) {
+        if !self.applied.contains(id) {
+            self.applied.push(id.clone());
+        }
+    }
+
+    fn confirmed(&mut self, id: &UnitId, note: &str, entry: &Entry) -> Result<(), String> {
+        self.known(id)?;
+        let gate = self
+            .plan
+            .unit(id)
+            .is_some_and(|(_, unit)| matches!(unit.action, windlass_plan::Action::Gate { .. }));
+        let unit = self.units.entry(id.clone()).or_default();
+        unit.confirmed =
+            Some(if note.is_empty() { entry.actor.clone() } else { format!("{}: {note}", entry.actor) });
+        if gate {
+            unit.forward = Forward::Applied;
+            unit.began_ms.get_or_insert(entry.time_ms);
+            unit.ended_ms = Some(entry.time_ms);
+        }
+        Ok(())
+    }
+
+    fn turned(&mut self, to: Direction, why: &str, unit: Option<&UnitId>) {
+        let turn = Turn { to, why: why.to_owned(), unit: unit.cloned() };
+        self.turns.push(turn.clone());
+        match to {
+            Direction::Person => self.person = Some(turn),
+            direction => {
+                // Counting begins anew: what failed on the way there does not use up tries on the way back.
+                self.units.values_mut().for_each(|unit| unit.tries = 0);
+                self.direction = direction;
+                self.person = None;
+                self.ending = None;
+            }
+        }
+    }
+
+    fn decided(&mut self, verb: Verb, id: Option<&UnitId>, reason: &str) -> Result<(), String> {
+        match (verb, id) {
+            (Verb::Unwind, _) => self.turned(Direction::Unwind, reason, id),
+            (Verb::Abandon, _) => self.person = None,
+            (_, None) => return Err(format!("{verb:?} needs a unit")),
+            (_, Some(id)) => {
+                self.known(id)?;
+                let direction = self.direction;
+                let unit = self.units.entry(id.clone()).or_default();
+                let took_effect = unit.decide(verb, direction)?;
+                if took_effect {
+                    self.took_effect(id);
+                }
+                self.person = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl UnitState {
+    /// Whether the world may hold something of it that an unwind has to take back.
+    #[must_use]
+    pub fn has_effect(&self) -> bool {
+        match self.forward {
+            Forward::Applied | Forward::FailedPartly(_) => true,
+            Forward::Skipped => self.touched,
+            _ => false,
+        }
+    }
+
+    fn settle_forward(&mut self, outcome: &Outcome) {
+        self.forward = match outcome {
+            Outcome::Applied(report) | Outcome::NoEffect(report) => {
+                self.report = Some(report.clone());
+                if matches!(outcome, Outcome::NoEffect(_)) && !self.touched {
+                    Forward::Unchanged
+                } else {
+                    Forward::Applied
+                }
+            }
+            Outcome::Failed(trouble) if trouble.interrupted => {
+                self.tries = self.tries.saturating_sub(1);
+                Forward::Waiting
+            }
+            // A clean failure after a try that was not clean: what that one left is still there.
+            Outcome::Failed(trouble) if self.touched => Forward::FailedPartly(trouble.clone()),
+            Outcome::Failed(trouble) => Forward::Failed(trouble.clone()),
+            Outcome::FailedPartly(trouble) => {
+                self.touched = true;
+                Forward::FailedPartly(trouble.clone())
+            }
+            Outcome::Unknown(trouble) => {
+                self.touched = true;
+                Forward::Unknown(trouble.clone())
+            }
+        };
+    }
+
+    fn settle_undo(&mut self, outcome: &Outcome) {
+        self.undo = match outcome {
+            Outcome::Applied(report) | Outcome::NoEffect(report) => {
+                self.undo_report = Some(report.clone());
+                UndoPhase::Undone
+            }
+            Outcome::Failed(trouble) if trouble.interrupted => {
+                self.tries = self.tries.saturating_sub(1);
+                UndoPhase::None
+            }
+            Outcome::Failed(trouble) => UndoPhase::Failed(trouble.clone()),
+            Outcome::FailedPartly(trouble) => UndoPhase::FailedPartly(trouble.clone()),
+            Outcome::Unknown(trouble) => UndoPhase::Unknown(trouble.clone()),
+        };
+    }
+
+    /// Applies a person's word; true when the unit thereby counts as applied.
+    fn decide(&mut self, verb: Verb, direction: Direction) -> Result<bool, String> {
+        self.tries = 0;
+        let open = matches!(self.forward, Forward::Unknown(_) | Forward::Running);
+        if direction == Direction::Forward || open {
+            self.forward = match verb {
+                Verb::Retry => Forward::Waiting,
+                Verb::Skip => Forward::Skipped,
+                _ => Forward::Applied,
+            };
+            self.by_hand = verb == Verb::MarkDone;
+            return Ok(verb == Verb::MarkDone);
+        }
+        self.undo = match verb {
+            Verb::Retry => UndoPhase::None,
+            Verb::Skip => UndoPhase::Left,
+            _ => UndoPhase::Undone,
+        };
+        self.by_hand = verb == Verb::MarkDone;
+        Ok(false)
+    }
+}
