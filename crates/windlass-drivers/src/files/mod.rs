@@ -1,0 +1,1 @@
+//! Files: `diff` steps and lifted `cp`, `mv`, `rm`, `mkdir`.

@@ -1,0 +1,1 @@
+//! Opaque and read-only shell lines.

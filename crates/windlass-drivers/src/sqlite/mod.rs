@@ -1,0 +1,1 @@
+//! SQLite: statements, backups, fingerprints.
