@@ -1,0 +1,52 @@
+//! Taking the lease. A living owner is never robbed; a dead one is recognised without comparing clocks.
+
+use crate::{Clock, EngineError, Notice, Observer};
+use windlass_journal::{Lease, Life, Liveness, Owner, Store, StoreError};
+
+/// Takes the lease, or says who holds it. Returns the dead owner it was taken from, if there was one.
+pub(crate) async fn acquire(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    liveness: &dyn Liveness,
+    observer: &dyn Observer,
+    owner: &Owner,
+    ttl_ms: u64,
+) -> Result<(Lease, Option<Owner>), EngineError> {
+    let seen = store.lease().await?;
+    let from = match &seen {
+        Some(lease) if lease.held => {
+            if !is_dead(store, clock, liveness, observer, lease).await? {
+                return Err(EngineError::Held(Box::new(lease.clone())));
+            }
+            Some(lease.owner.clone())
+        }
+        _ => None,
+    };
+    let token = seen.map_or(0, |lease| lease.token);
+    match store.take(token, owner, ttl_ms, clock.wall_ms()).await {
+        Ok(lease) => Ok((lease, from)),
+        Err(StoreError::Held(lease)) => Err(EngineError::Held(lease)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the holder of `lease` is certainly dead. One that is elsewhere is dead when its heartbeat stands still for
+/// its whole time to live, measured by our own clock.
+async fn is_dead(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    liveness: &dyn Liveness,
+    observer: &dyn Observer,
+    lease: &Lease,
+) -> Result<bool, EngineError> {
+    match liveness.look(&lease.owner) {
+        Life::Alive => Ok(false),
+        Life::Dead => Ok(true),
+        Life::Elsewhere => {
+            observer.notice(Notice::WaitingForLease(lease.owner.to_string(), lease.ttl_ms));
+            clock.sleep(lease.ttl_ms).await;
+            let now = store.lease().await?;
+            Ok(now.is_some_and(|now| now.token == lease.token && now.held && now.beat == lease.beat))
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What comes next: a pure function of the folded state. The only place where that is decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use windlass_document::Serial;
+use windlass_journal::{Direction, Ending, Forward, RunState, Trouble, UndoPhase, UnitState};
+use windlass_plan::{Action, Class, Step, UndoBy, UndoScript, Unit, UnitId, Way};
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Find out what became of these: their outcome was not recorded.
+    Inspect(Vec<(UnitId, Way)>),
+    /// Begin these.
+    Begin(Vec<(UnitId, Way)>),
+    /// Ask a person about this unit (a gate, or a step whose `after=` has come).
+    Confirm(UnitId),
+    /// A unit failed for good: do what the run says for failures.
+    Failed(UnitId, Why),
+    /// Nobody but a person can decide.
+    Person(UnitId, Why),
+    /// Too early for this step.
+    NotBefore {
+        /// First unit of the step.
+        unit: UnitId,
+        /// When, milliseconds since 1970.
+        at_ms: i64,
+    },
+    /// Units are at work; wait for them.
+    Wait,
+    /// All is done.
+    End(Ending),
+}
+
+/// Why a run turns or stops, for people.
+pub type Why = String;
+
+/// Limits of the dispatcher.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Hosts at a time where `serial=` says nothing.
+    pub hosts_max: usize,
+    /// Tries of a unit whose failure is safe to repeat.
+    pub tries_max: u32,
+}
+
+/// Decides. `busy` are the units at work in this process; `now_ms` is only for `after=`.
+#[must_use]
+pub fn next(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits, now_ms: i64) -> Next {
+    if let Some(ending) = state.ending {
+        return Next::End(ending);
+    }
+    let lost = lost(state, busy);
+    if !lost.is_empty() {
+        return Next::Inspect(lost);
+    }
+    if let Some((unit, trouble)) = unknown(state) {
+        return if busy.is_empty() { Next::Person(unit, unknown_text(&trouble)) } else { Next::Wait };
+    }
+    match state.direction {
+        Direction::Unwind => unwind(state, busy, limits),
+        _ => forward(state, busy, limits, now_ms),
+    }
+}
+
+/// Units with an intent and no settlement that nobody here works on: their controller died.
+fn lost(state: &RunState, busy: &BTreeSet<UnitId>) -> Vec<(UnitId, Way)> {
+    let open = state.units.iter().filter(|(id, _)| !busy.contains(*id));
+    open.filter_map(|(id, unit)| match (&unit.forward, &unit.undo) {
+        (_, UndoPhase::Running) => Some((id.clone(), Way::Undo)),
+        (Forward::Running, _) => Some((id.clone(), Way::Forward)),
+        _ => None,
+    })
+    .collect()
+}
+
+fn unknown(state: &RunState) -> Option<(UnitId, Trouble)> {
+    state.units.iter().find_map(|(id, unit)| match (&unit.forward, &unit.undo) {
+        (_, UndoPhase::Unknown(trouble)) | (Forward::Unknown(trouble), _) => {
+            Some((id.clone(), trouble.clone()))
+        }
+        _ => None,
+    })
+}
+
+fn unknown_text(trouble: &Trouble) -> Why {
+    format!("its outcome is not known: {}", trouble.message)
+}
+
+/// Whether the run need not come back to the unit on its way forward.
+fn passed(unit: &UnitState) -> bool {
+    matches!(unit.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped)
+}
+
+fn forward(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits, now_ms: i64) -> Next {
+    let open = |step: &&Step| step.units.iter().any(|u| !state.units.get(&u.id).is_some_and(passed));
+    let Some(step) = state.plan.steps.iter().find(open) else {
+        return Next::End(Ending::Done);
+    };
+    if let Some(next) = not_yet(state, step, now_ms) {
+        return next;
+    }
+    if let Some((id, trouble)) = failed_for_good(state, step.units.iter(), limits) {
+        // What runs beside it is finished first: nothing is left half-way on purpose.
+        return if busy.is_empty() { Next::Failed(id, trouble.message) } else { Next::Wait };
+    }
+    if let Some(gate) = step.units.iter().find(|u| is_gate(u) && !state.units.get(&u.id).is_some_and(passed))
+    {
+        return Next::Confirm(gate.id.clone());
+    }
+    let lanes = lanes(step.units.iter().filter(|u| !state.units.get(&u.id).is_some_and(passed)));
+    begin(lanes, busy, hosts_at_a_time(step, limits), Way::Forward)
+}
+
+/// `after=`: too early, or a person has to say that it may begin now.
+fn not_yet(state: &RunState, step: &Step, now_ms: i64) -> Option<Next> {
+    let (after, first) = (step.after_ms?, step.units.first()?);
+    let unit = state.unit(&first.id);
+    if unit.confirmed.is_some() || unit.attempt > 0 {
+        return None;
+    }
+    let at_ms = state.started_ms.saturating_add(i64::try_from(after).unwrap_or(i64::MAX));
+    let early = now_ms < at_ms;
+    Some(if early {
+        Next::NotBefore { unit: first.id.clone(), at_ms }
+    } else {
+        Next::Confirm(first.id.clone())
+    })
+}
+
+fn is_gate(unit: &Unit) -> bool {
+    matches!(unit.action, Action::Gate { .. })
+}
+
+/// The first of `units` that failed and is not to be repeated.
+fn failed_for_good<'a>(
+    state: &RunState,
+    units: impl Iterator<Item = &'a Unit>,
+    limits: Limits,
+) -> Option<(UnitId, Trouble)> {
+    units.filter_map(|u| Some((u, state.units.get(&u.id)?))).find_map(|(u, unit)| match &unit.forward {
+        Forward::Failed(trouble) if !may_repeat(u, unit, trouble, limits) => {
+            Some((u.id.clone(), trouble.clone()))
+        }
+        Forward::FailedPartly(trouble) => Some((u.id.clone(), trouble.clone())),
+        _ => None,
+    })
+}
+
+fn may_repeat(unit: &Unit, state: &UnitState, trouble: &Trouble, limits: Limits) -> bool {
+    // Read-only units repeat within one try (`within=`), so that waiting does not fill the journal.
+    trouble.retry && unit.undo.class != Class::Readonly && state.tries < limits.tries_max
+}
+
+/// The first open unit of each host, in order: units of one host run one after another.
+fn lanes<'a>(units: impl Iterator<Item = &'a Unit>) -> Vec<&'a Unit> {
+    let mut hosts = BTreeMap::new();
+    for unit in units {
+        hosts.entry(unit.host.as_str()).or_insert(unit);
+    }
+    hosts.into_values().collect()
+}
+
+fn hosts_at_a_time(step: &Step, limits: Limits) -> usize {
+    let hosts = step.units.iter().map(|u| &u.host).collect::<BTreeSet<_>>().len();
+    let wanted = match step.serial {
+        Some(Serial::Hosts(n)) => usize::try_from(n).unwrap_or(usize::MAX),
+        Some(Serial::Percent(p)) => (hosts * usize::from(p)).div_ceil(100),
+        None => limits.hosts_max,
+    };
+    wanted.clamp(1, limits.hosts_max)
+}
+
+/// Begins what fits beside what is at work. A host that has begun goes on before a new one begins.
+fn begin(lanes: Vec<&Unit>, busy: &BTreeSet<UnitId>, at_a_time: usize, way: Way) -> Next {
+    let room = at_a_time.saturating_sub(busy.len());
+    let idle = lanes.into_iter().filter(|unit| !busy.contains(&unit.id));
+    let list: Vec<_> = idle.take(room).map(|unit| (unit.id.clone(), way)).collect();
+    if list.is_empty() { Next::Wait } else { Next::Begin(list) }
+}
+
+fn unwind(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits) -> Next {
+    for step in state.plan.steps.iter().rev() {
+        let next = match step.undo.as_ref().filter(|script| script_applies(state, step, script)) {
+            Some(script) => unwind_by_script(state, busy, limits, script),
+            None => unwind_units(state, busy, limits, step),
+        };
+        if let Some(next) = next {
+            return next;
+        }
+    }
+    let left = state.units.values().any(|u| u.undo == UndoPhase::Left);
+    Next::End(if left { Ending::Abandoned } else { Ending::Undone })
+}
+
+/// A hand-written undo takes back the whole step; of a step that was applied in part only if it was written for that.
+fn script_applies(state: &RunState, step: &Step, script: &UndoScript) -> bool {
+    let changing = || step.units.iter().filter(|u| u.undo.class != Class::Readonly);
+    let unit = |id: &UnitId| state.units.get(id);
+    let begun = script.units.iter().any(|u| unit(&u.id).is_some_and(|s| s.attempt > 0));
+    let any = changing().any(|u| unit(&u.id).is_some_and(UnitState::has_effect));
+    let all =
+        changing().all(|u| unit(&u.id).is_some_and(|s| s.has_effect() || s.forward == Forward::Unchanged));
+    begun || (any && (all || script.partial))
+}
+
+fn unwind_by_script(
+    state: &RunState,
+    busy: &BTreeSet<UnitId>,
+    limits: Limits,
+    script: &UndoScript,
+) -> Option<Next> {
+    if let Some((id, trouble)) = failed_for_good(state, script.units.iter(), limits) {
+        let why = format!("the hand-written undo #{} failed: {}", script.id, trouble.message);
+        return Some(if busy.is_empty() { Next::Person(id, why) } else { Next::Wait });
+    }
+    let open: Vec<_> = script.units.iter().filter(|u| !state.units.get(&u.id).is_some_and(passed)).collect();
+    let lanes = lanes(open.into_iter());
+    (!lanes.is_empty()).then(|| begin(lanes, busy, limits.hosts_max, Way::Forward))
+}
+
+fn unwind_units(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits, step: &Step) -> Option<Next> {
+    let open: Vec<_> =
+        step.units.iter().rev().filter(|u| state.units.get(&u.id).is_some_and(to_undo(u))).collect();
+    for unit in &open {
+        if busy.contains(&unit.id) {
+            continue;
+        }
+        if let Some(why) = stuck(unit, &state.unit(&unit.id), limits) {
+            return Some(if busy.is_empty() { Next::Person(unit.id.clone(), why) } else { Next::Wait });
+        }
+    }
+    let lanes = lanes(open.into_iter());
+    (!lanes.is_empty()).then(|| begin(lanes, busy, limits.hosts_max, Way::Undo))
+}
+
+fn to_undo(unit: &Unit) -> impl Fn(&UnitState) -> bool {
+    let changes = !matches!(unit.undo.by, UndoBy::Nothing);
+    move |state| changes && state.has_effect() && !matches!(state.undo, UndoPhase::Undone | UndoPhase::Left)
+}
+
+/// Why the unit cannot be undone without a person, if so.
+fn stuck(unit: &Unit, state: &UnitState, limits: Limits) -> Option<Why> {
+    match (&unit.undo.by, &state.undo) {
+        (UndoBy::Nobody, _) => Some("it cannot be undone, as the plan said".to_owned()),
+        (UndoBy::Script, _) => {
+            Some("it was applied in part, and its hand-written undo is for the whole step".to_owned())
+        }
+        (_, UndoPhase::Failed(t)) if t.retry && state.tries < limits.tries_max => None,
+        (_, UndoPhase::Failed(t) | UndoPhase::FailedPartly(t)) => {
+            Some(format!("its undo failed: {}", t.message))
+        }
+        _ if state.capsule.is_none() => {
+            Some("it was marked done by hand, so what it changed is not known".to_owned())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,334 @@
+//! Starting, resuming, rolling back and deciding: everything that happens under one lease.
+
+use crate::{Clock, Crash, EngineError, Faults, Observer, People, lease::acquire, next::Limits};
+use std::{path::PathBuf, sync::Arc};
+use windlass_driver::{Drivers, Secrets, Stopping};
+use windlass_journal::{
+    Direction, Ending, Entry, Event, Lease, Liveness, OnFailure, Owner, RunId, RunState, Store, Unlinked,
+    Verb, fold,
+};
+use windlass_plan::{Plan, UnitId};
+
+/// Limits and times of an engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Time to live of the lease, milliseconds; the heartbeat comes four times in it.
+    pub lease_ttl_ms: u64,
+    /// Hosts worked on at a time.
+    pub hosts_max: usize,
+    /// Tries of a unit whose failure is safe to repeat.
+    pub tries_max: u32,
+    /// Wait before the second try, milliseconds; doubles with each, up to ten times this.
+    pub retry_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { lease_ttl_ms: 10_000, hosts_max: 32, tries_max: 3, retry_ms: 500 }
+    }
+}
+
+impl Settings {
+    pub(crate) fn limits(self) -> Limits {
+        Limits { hosts_max: self.hosts_max, tries_max: self.tries_max }
+    }
+}
+
+/// A controller: what it works with. All of it comes from outside.
+pub struct Engine {
+    /// The journal.
+    pub store: Arc<dyn Store>,
+    /// Ways to act.
+    pub drivers: Drivers,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who this controller is.
+    pub owner: Owner,
+    /// Whether other owners live.
+    pub liveness: Arc<dyn Liveness>,
+    /// Secret values, for drivers and for masking.
+    pub secrets: Arc<dyn Secrets>,
+    /// Who is asked.
+    pub people: Arc<dyn People>,
+    /// Who watches.
+    pub observer: Arc<dyn Observer>,
+    /// Faults on demand.
+    pub faults: Arc<Faults>,
+    /// What a crash fault does.
+    pub crash: Arc<dyn Crash>,
+    /// Turns true when a person asks to stop.
+    pub stopping: Stopping,
+    /// Folder of `windlass.toml`.
+    pub base: PathBuf,
+    /// Folder for the files of runs (`.windlass/runs`).
+    pub workspaces: PathBuf,
+    /// Limits and times.
+    pub settings: Settings,
+}
+
+/// Where a controller left a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The run ended.
+    Ended(Ending),
+    /// A person has to decide about this unit.
+    Person {
+        /// Which.
+        unit: Option<UnitId>,
+        /// Why.
+        why: String,
+    },
+    /// A gate waits for `windlass confirm`.
+    Gate(UnitId),
+    /// A step with `after=` waits for its time.
+    NotBefore {
+        /// First unit of the step.
+        unit: UnitId,
+        /// When, milliseconds since 1970.
+        at_ms: i64,
+    },
+    /// A person asked to stop; `resume` goes on.
+    Interrupted,
+}
+
+/// A run under our lease.
+pub(crate) struct Session<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) lease: Lease,
+    pub(crate) run: RunId,
+    pub(crate) head: u64,
+    pub(crate) state: Option<RunState>,
+}
+
+impl Session<'_> {
+    /// Makes events durable, folds them in, shows them.
+    pub(crate) async fn append(&mut self, events: Vec<Event>) -> Result<(), EngineError> {
+        let new: Vec<_> = events
+            .into_iter()
+            .map(|event| Unlinked {
+                time_ms: self.engine.clock.wall_ms(),
+                run: self.run.clone(),
+                actor: self.engine.owner.actor.clone(),
+                event,
+            })
+            .collect();
+        let entries = self.engine.store.append(self.head, self.lease.token, new).await?;
+        for entry in &entries {
+            self.head = entry.seq;
+            self.fold(entry)?;
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, entry: &Entry) -> Result<(), EngineError> {
+        match &mut self.state {
+            None => self.state = Some(RunState::begin(entry)?),
+            Some(state) => state.apply(entry)?,
+        }
+        self.engine.observer.entry(entry, self.state());
+        Ok(())
+    }
+
+    pub(crate) fn state(&self) -> &RunState {
+        self.state.as_ref().expect("a session begins with an entry or a folded run")
+    }
+}
+
+impl Engine {
+    /// Starts a run of `plan` and drives it until it ends or has to wait.
+    ///
+    /// # Errors
+    /// [`EngineError::OpenRun`] while an earlier run is not finished; [`EngineError::Held`] while another controller
+    /// lives; and whatever the journal says.
+    pub async fn start(&self, run: RunId, plan: Plan, on_failure: OnFailure) -> Result<Stop, EngineError> {
+        if let Some((_, unit)) = plan.units().find(|(_, unit)| !self.can(unit)) {
+            return Err(EngineError::NoDriver(unit.id.clone()));
+        }
+        let (lease, from) = self.lease().await?;
+        let result = self.start_under(lease.clone(), from, run, plan, on_failure).await;
+        self.give_back(&lease, result).await
+    }
+
+    async fn start_under(
+        &self,
+        lease: Lease,
+        from: Option<Owner>,
+        run: RunId,
+        plan: Plan,
+        on_failure: OnFailure,
+    ) -> Result<Stop, EngineError> {
+        if let Some(open) = self.open_run().await? {
+            return Err(EngineError::OpenRun(open));
+        }
+        let head = self.store.head().await?.seq;
+        let mut session = Session { engine: self, lease, run, head, state: None };
+        let started = Event::Started { digest: plan.digest(), plan: Box::new(plan), on_failure };
+        session.append(vec![started, self.taken(from)]).await?;
+        session.drive().await
+    }
+
+    /// Goes on with a run whose controller stopped or died.
+    ///
+    /// # Errors
+    /// [`EngineError::Over`] when it has ended; see [`Engine::start`].
+    pub async fn resume(&self, run: &RunId) -> Result<Stop, EngineError> {
+        self.under_lease(run, Vec::new(), over).await
+    }
+
+    /// Takes a run back: one that is under way, or one that was done and is the newest in place.
+    ///
+    /// # Errors
+    /// [`EngineError::NotNewest`] when a later run is still in place; [`EngineError::Over`] when it was undone before.
+    pub async fn rollback(&self, run: &RunId, why: &str) -> Result<Stop, EngineError> {
+        if let Some(newer) = self.newer_in_place(run).await? {
+            return Err(EngineError::NotNewest { run: run.clone(), newer });
+        }
+        let turn = Event::Turned { to: Direction::Unwind, why: why.to_owned(), unit: None };
+        let may = |state: &RunState| match state.ending {
+            Some(ending @ Ending::Undone) => Err(EngineError::Over { run: state.id.clone(), ending }),
+            _ => Ok(()),
+        };
+        self.under_lease(run, vec![turn], may).await
+    }
+
+    /// Records a person's decision and goes on.
+    ///
+    /// # Errors
+    /// [`EngineError::Decision`] when it does not fit the unit's state.
+    pub async fn decide(
+        &self,
+        run: &RunId,
+        verb: Verb,
+        unit: Option<&UnitId>,
+        reason: &str,
+    ) -> Result<Stop, EngineError> {
+        let mut events = vec![Event::Decided { verb, unit: unit.cloned(), reason: reason.to_owned() }];
+        if verb == Verb::Abandon {
+            events.push(Event::Ended { ending: Ending::Abandoned });
+        }
+        self.under_lease(run, events, |state| over(state).and_then(|()| fits(state, verb, unit))).await
+    }
+
+    /// Records that a person confirmed a gate (or a step with `after=`), and goes on.
+    ///
+    /// # Errors
+    /// [`EngineError::Decision`] when the run does not wait for it.
+    pub async fn confirm(&self, run: &RunId, unit: &UnitId, note: &str) -> Result<Stop, EngineError> {
+        let event = Event::Confirmed { unit: unit.clone(), note: note.to_owned() };
+        let limits = self.settings.limits();
+        let now = self.clock.wall_ms();
+        let may = |state: &RunState| {
+            over(state)?;
+            match crate::next(state, &Default::default(), limits, now) {
+                crate::Next::Confirm(waiting) if waiting == *unit => Ok(()),
+                _ => Err(EngineError::Decision {
+                    unit: unit.clone(),
+                    why: "the run does not wait for it".into(),
+                }),
+            }
+        };
+        self.under_lease(run, vec![event], may).await
+    }
+
+    async fn under_lease(
+        &self,
+        run: &RunId,
+        events: Vec<Event>,
+        may: impl Fn(&RunState) -> Result<(), EngineError>,
+    ) -> Result<Stop, EngineError> {
+        // Looked at before the lease is taken, so that a mistake leaves no trace, and again under it.
+        may(&self.load(run).await?)?;
+        let (lease, from) = self.lease().await?;
+        let result = async {
+            let state = self.load(run).await?;
+            may(&state)?;
+            let head = self.store.head().await?.seq;
+            let (lease, run) = (lease.clone(), run.clone());
+            let mut session = Session { engine: self, lease, run, head, state: Some(state) };
+            let mut all = vec![self.taken(from)];
+            all.extend(events);
+            session.append(all).await?;
+            session.drive().await
+        };
+        let result = result.await;
+        self.give_back(&lease, result).await
+    }
+
+    /// The folded state of a run.
+    ///
+    /// # Errors
+    /// [`EngineError::NoRun`] when there is none.
+    pub async fn load(&self, run: &RunId) -> Result<RunState, EngineError> {
+        let entries = self.store.read_run(run).await?;
+        fold(&entries)?.ok_or_else(|| EngineError::NoRun(run.clone()))
+    }
+
+    async fn lease(&self) -> Result<(Lease, Option<Owner>), EngineError> {
+        let (store, clock) = (self.store.as_ref(), self.clock.as_ref());
+        let (liveness, observer) = (self.liveness.as_ref(), self.observer.as_ref());
+        acquire(store, clock, liveness, observer, &self.owner, self.settings.lease_ttl_ms).await
+    }
+
+    /// Gives the lease back whatever happened; an error of that never hides the result.
+    async fn give_back(&self, lease: &Lease, result: Result<Stop, EngineError>) -> Result<Stop, EngineError> {
+        let released = self.store.release(lease.token).await;
+        let stop = result?;
+        released?;
+        Ok(stop)
+    }
+
+    fn taken(&self, from: Option<Owner>) -> Event {
+        Event::Taken { owner: self.owner.to_string(), from: from.map(|o| o.to_string()) }
+    }
+
+    fn can(&self, unit: &windlass_plan::Unit) -> bool {
+        self.drivers.get(unit.driver).is_some()
+    }
+
+    /// A run that has not ended.
+    async fn open_run(&self) -> Result<Option<RunId>, EngineError> {
+        for run in self.store.runs().await?.into_iter().rev() {
+            if self.load(&run).await?.ending.is_none() {
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A later run whose effects are still in place.
+    async fn newer_in_place(&self, run: &RunId) -> Result<Option<RunId>, EngineError> {
+        for newer in self.store.runs().await?.into_iter().rev() {
+            if newer == *run {
+                break;
+            }
+            if self.load(&newer).await?.ending != Some(Ending::Undone) {
+                return Ok(Some(newer));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn over(state: &RunState) -> Result<(), EngineError> {
+    match state.ending {
+        Some(ending) => Err(EngineError::Over { run: state.id.clone(), ending }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a person may decide `verb` now.
+fn fits(state: &RunState, verb: Verb, unit: Option<&UnitId>) -> Result<(), EngineError> {
+    let (Some(unit), Verb::Retry | Verb::Skip | Verb::MarkDone) = (unit, verb) else { return Ok(()) };
+    let no = |why: &str| Err(EngineError::Decision { unit: unit.clone(), why: why.to_owned() });
+    if state.plan.unit(unit).is_none() {
+        return no("the plan has no such unit");
+    }
+    match &state.person {
+        None => no("the run does not wait for a decision"),
+        Some(turn) if turn.unit.as_ref() == Some(unit) => Ok(()),
+        Some(turn) => match &turn.unit {
+            Some(other) => no(&format!("the run waits for a decision about {other}")),
+            None => no("the run does not wait for a decision about a unit"),
+        },
+    }
+}

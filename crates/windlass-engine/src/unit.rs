@@ -1,0 +1,270 @@
+//! The life of one unit, as futures that talk to nobody: the dispatcher journals between them.
+
+use crate::{Engine, Fault, FaultKind, Notice, Observer};
+use futures_util::future::BoxFuture;
+use std::{path::PathBuf, sync::Arc};
+use windlass_driver::{Capsule, Context, Done, Driver, Effect, Failure, Found};
+use windlass_journal::{Outcome, Report, RunState, Trouble, UnitState};
+use windlass_plan::{Class, Unit, UnitId, Way};
+
+/// A piece of a unit's life that is over.
+pub(crate) enum Piece {
+    /// Ready for its intent.
+    Captured(Box<Job>, Result<Capsule, Failure>),
+    /// Ready to be settled.
+    Settled(Box<Job>, Outcome, Option<u64>),
+}
+
+/// One try of one unit, one way.
+pub(crate) struct Job {
+    pub(crate) unit: Unit,
+    pub(crate) way: Way,
+    pub(crate) attempt: u32,
+    before: UnitState,
+    driver: Arc<dyn Driver>,
+    cx: Context,
+    tools: Tools,
+}
+
+/// What a job needs of the engine, shared.
+#[derive(Clone)]
+struct Tools {
+    clock: Arc<dyn crate::Clock>,
+    faults: Arc<crate::Faults>,
+    crash: Arc<dyn crate::Crash>,
+    observer: Arc<dyn Observer>,
+    retry_ms: u64,
+}
+
+impl Job {
+    /// Prepares the next try (`fresh`), or takes up one whose outcome was lost.
+    pub(crate) fn new(
+        engine: &Engine,
+        state: &RunState,
+        id: &UnitId,
+        way: Way,
+        fresh: bool,
+    ) -> Option<Box<Self>> {
+        let (_, unit) = state.plan.unit(id)?;
+        let driver = engine.drivers.get(unit.driver)?.clone();
+        let before = state.unit(id);
+        let last = if way == Way::Forward { before.attempt } else { before.undo_attempt };
+        let attempt = if fresh { last + 1 } else { last };
+        let tools = Tools {
+            clock: engine.clock.clone(),
+            faults: engine.faults.clone(),
+            crash: engine.crash.clone(),
+            observer: engine.observer.clone(),
+            retry_ms: engine.settings.retry_ms,
+        };
+        let (observer, secrets, name) = (engine.observer.clone(), engine.secrets.clone(), id.clone());
+        let output = move |text: &str| observer.notice(Notice::Output(name.clone(), secrets.mask(text)));
+        let cx = Context {
+            plan: state.plan.clone(),
+            run: state.id.0.clone(),
+            base: engine.base.clone(),
+            workspace: workspace(engine, state, id),
+            attempt,
+            timeout_ms: unit.timeout_ms,
+            stopping: engine.stopping.clone(),
+            secrets: engine.secrets.clone(),
+            output: Arc::new(output),
+            facts: Arc::new(state.facts()),
+        };
+        Some(Box::new(Self { unit: unit.clone(), way, attempt, before, driver, cx, tools }))
+    }
+
+    /// First piece: what an undo needs. An earlier try that may have changed the world keeps its capsule.
+    pub(crate) fn capture(self: Box<Self>) -> BoxFuture<'static, Piece> {
+        Box::pin(async move {
+            self.pause().await;
+            let kept = self.before.capsule.clone().filter(|_| self.before.touched);
+            let result = match (self.way, kept) {
+                (Way::Undo, _) => Ok(Capsule::default()),
+                (Way::Forward, Some(capsule)) => Ok(Capsule(capsule)),
+                (Way::Forward, None) => {
+                    self.tools.observer.notice(Notice::Capturing(self.unit.id.clone()));
+                    self.driver.capture(&self.cx, &self.unit).await
+                }
+            };
+            Piece::Captured(self, result)
+        })
+    }
+
+    /// Waits before a repeated try.
+    async fn pause(&self) {
+        if self.before.tries > 0 {
+            let ms = backoff(self.tools.retry_ms, self.before.tries);
+            self.tools.observer.notice(Notice::Retrying(self.unit.id.clone(), ms, String::new()));
+            self.tools.clock.sleep(ms).await;
+        }
+    }
+
+    /// Second piece, after the intent is durable: act, and find out where the act could not tell.
+    pub(crate) fn act(self: Box<Self>, capsule: Capsule) -> BoxFuture<'static, Piece> {
+        Box::pin(async move {
+            let began = self.tools.clock.monotonic_ms();
+            self.crash_point(FaultKind::CrashBefore).await;
+            let result = self.tried(&capsule).await;
+            self.crash_point(FaultKind::CrashAfter).await;
+            let outcome = match result {
+                Ok(done) => done_outcome(&self, done),
+                Err(failure) if failure.effect == Effect::Unknown => {
+                    self.find_out(&capsule, Some(failure)).await
+                }
+                Err(failure) => failed_outcome(&self, failure),
+            };
+            let took = self.tools.clock.monotonic_ms().saturating_sub(began);
+            Piece::Settled(self, outcome, Some(took))
+        })
+    }
+
+    /// Instead of the above for a try whose controller died: ask the world.
+    pub(crate) fn inspect(self: Box<Self>) -> BoxFuture<'static, Piece> {
+        Box::pin(async move {
+            let capsule = Capsule(self.before.capsule.clone().unwrap_or_default());
+            let outcome = self.find_out(&capsule, None).await;
+            Piece::Settled(self, outcome, None)
+        })
+    }
+
+    async fn crash_point(&self, kind: FaultKind) {
+        if self.tools.faults.strike(kind, self.way, &self.unit.id) {
+            self.tools.crash.crash().await;
+        }
+    }
+
+    /// One try, with the faults of its name. A read-only unit with `within=` repeats inside its try.
+    async fn tried(&self, capsule: &Capsule) -> Result<Done, Failure> {
+        let kind = if self.way == Way::Forward { FaultKind::Fail } else { FaultKind::FailUndo };
+        if self.tools.faults.strike(kind, self.way, &self.unit.id) {
+            let fault = Fault { kind, way: self.way, unit: self.unit.id.clone() };
+            return Err(Failure::clean(
+                windlass_driver::Fault::Windlass,
+                format!("failed on demand ({fault})"),
+            ));
+        }
+        let began = self.tools.clock.monotonic_ms();
+        let deadline = self.unit.within_ms.map_or(began, |within| began.saturating_add(within));
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let failure = match self.once(capsule).await {
+                Ok(done) if self.tools.faults.strike(FaultKind::Repeat, self.way, &self.unit.id) => {
+                    return self
+                        .once(capsule)
+                        .await
+                        .map(|again| Done { changed: done.changed || again.changed, ..again });
+                }
+                Ok(done) => return Ok(done),
+                Err(failure) => failure,
+            };
+            let now = self.tools.clock.monotonic_ms();
+            let repeat =
+                failure.retry && failure.effect == Effect::None && self.unit.undo.class == Class::Readonly;
+            if !repeat || now >= deadline || self.cx.stopping.asked() {
+                return Err(failure);
+            }
+            let ms = backoff(self.tools.retry_ms, tries).min(deadline - now);
+            self.tools.observer.notice(Notice::Retrying(self.unit.id.clone(), ms, failure.message));
+            self.tools.clock.sleep(ms).await;
+        }
+    }
+
+    async fn once(&self, capsule: &Capsule) -> Result<Done, Failure> {
+        match self.way {
+            Way::Forward => self.driver.apply(&self.cx, &self.unit, capsule).await,
+            Way::Undo => {
+                let done = self.before.report.as_ref().map(|report| Done {
+                    changed: true,
+                    effects: report.effects.clone(),
+                    output: report.output.clone(),
+                    facts: report.facts.clone(),
+                });
+                self.driver.undo(&self.cx, &self.unit, capsule, done.as_ref()).await
+            }
+        }
+    }
+
+    /// Asks the driver what became of the try. `cause` is what the act itself could say.
+    async fn find_out(&self, capsule: &Capsule, cause: Option<Failure>) -> Outcome {
+        self.tools.observer.notice(Notice::Inspecting(self.unit.id.clone(), self.way));
+        let cause_text =
+            cause.as_ref().map_or("its controller died", |failure| failure.message.as_str()).to_owned();
+        match self.driver.inspect(&self.cx, &self.unit, capsule, self.way).await {
+            Found::Applied(done) => done_outcome(self, done),
+            Found::NotApplied => {
+                let message = format!("it had no effect ({cause_text})");
+                let interrupted = cause.is_none();
+                let retry = cause.is_none_or(|failure| failure.retry);
+                Outcome::Failed(Trouble {
+                    message: self.mask(&message),
+                    retry,
+                    interrupted,
+                    ..Trouble::default()
+                })
+            }
+            Found::Failed(failure) if failure.effect == Effect::Unknown => {
+                unknown(self, &failure.message, &cause_text)
+            }
+            Found::Failed(failure) => failed_outcome(self, failure),
+            Found::Unknown(seen) => unknown(self, &seen, &cause_text),
+        }
+    }
+
+    /// A failure as it goes into the journal.
+    pub(crate) fn trouble(&self, failure: Failure) -> Trouble {
+        Trouble {
+            message: self.mask(&failure.message),
+            hints: failure.hints.iter().map(|hint| self.mask(hint)).collect(),
+            output: windlass_driver::excerpt(&self.mask(&failure.output)),
+            retry: failure.retry,
+            interrupted: false,
+        }
+    }
+
+    fn mask(&self, text: &str) -> String {
+        self.cx.secrets.mask(text)
+    }
+}
+
+/// Folder of a unit's files.
+fn workspace(engine: &Engine, state: &RunState, id: &UnitId) -> PathBuf {
+    // `step/N@host` becomes two folders; ids have no other separators.
+    engine.workspaces.join(&state.id.0).join(&id.0)
+}
+
+fn backoff(first_ms: u64, tries: u32) -> u64 {
+    let factor = 1_u64 << tries.saturating_sub(1).min(4);
+    first_ms.saturating_mul(factor.min(10))
+}
+
+fn done_outcome(job: &Job, done: Done) -> Outcome {
+    let report = Report {
+        effects: done.effects.iter().map(|line| job.mask(line)).collect(),
+        output: windlass_driver::excerpt(&job.mask(&done.output)),
+        facts: mask_json(job, done.facts),
+    };
+    if done.changed { Outcome::Applied(report) } else { Outcome::NoEffect(report) }
+}
+
+fn failed_outcome(job: &Job, failure: Failure) -> Outcome {
+    let clean = failure.effect == Effect::None;
+    let trouble = job.trouble(failure);
+    if clean { Outcome::Failed(trouble) } else { Outcome::FailedPartly(trouble) }
+}
+
+fn unknown(job: &Job, seen: &str, cause: &str) -> Outcome {
+    Outcome::Unknown(Trouble { message: job.mask(&format!("{cause}; {seen}")), ..Trouble::default() })
+}
+
+/// Masks every text in a value: a fact may repeat what a command printed.
+pub(crate) fn mask_json(job: &Job, value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(job.mask(&text)),
+        Value::Array(items) => items.into_iter().map(|item| mask_json(job, item)).collect(),
+        Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, mask_json(job, v))).collect()),
+        other => other,
+    }
+}
