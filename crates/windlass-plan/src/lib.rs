@@ -3,8 +3,14 @@
 //! Pure: no I/O, no async. The same document, configuration and tool version give the same plan and the same
 //! digest on any machine.
 
+mod config;
 mod digest;
 mod model;
+mod suggest;
 
+pub use config::{
+    Approval, Budget, Config, ConfigFinding, ConfigSource, Freeze, Guard, Keep, Limit, Policy, Watch,
+    Weekday, Window, config_schema, parse_config, sqlite_path, url_kind,
+};
 pub use digest::{Digest, canonical_json};
 pub use model::*;

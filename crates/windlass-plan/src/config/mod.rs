@@ -1,0 +1,128 @@
+//! `windlass.toml`: the team's inventory and policy, with one file per environment laid over it (DESIGN section 4).
+
+mod policy;
+mod read;
+#[expect(dead_code, reason = "types that only the schema generator reads")]
+mod schema;
+mod service;
+mod target;
+mod time;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use policy::{Approval, Budget, Freeze, Guard, Keep, Limit, Policy, Watch, Weekday, Window};
+pub use schema::config_schema;
+pub use target::{sqlite_path, url_kind};
+
+use crate::{Service, Target};
+use read::{Reader, Section};
+use std::collections::BTreeMap;
+use toml::de::DeTable;
+use tree::{Item, Place, Table, Value};
+use windlass_document::{Finding, Position, Span};
+
+/// One file of the configuration.
+#[derive(Clone, Debug)]
+pub struct ConfigSource {
+    /// Its name, for findings.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A problem of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ConfigFinding {
+    /// Name of the file, from [`ConfigSource`].
+    pub file: String,
+    /// Where in it.
+    pub position: Position,
+    /// What is wrong; its span is in bytes of that file.
+    pub finding: Finding,
+}
+
+/// What the configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// What steps run on, by name.
+    pub targets: BTreeMap<String, Target>,
+    /// Services, by name.
+    pub services: BTreeMap<String, Service>,
+    /// When and by whom a release may run.
+    pub policy: Policy,
+}
+
+/// Reads a configuration: the first layer, then each later one laid over it. Tables are merged key by key; other
+/// values, lists and secret references are replaced; `run`, `compose` and `systemd` (and `url` and `hosts`) replace
+/// one another.
+///
+/// What could be read is returned even when there are problems; it may be used only if there are none.
+#[must_use]
+pub fn parse_config(layers: &[ConfigSource]) -> (Config, Vec<ConfigFinding>) {
+    let reader = Reader::new(layers);
+    let mut root = Table::new();
+    for (file, layer) in layers.iter().enumerate() {
+        let (table, errors) = DeTable::parse_recoverable(&layer.text);
+        for error in errors {
+            let span = error.span().map_or(Span::default(), |range| Span::new(range.start, range.end));
+            reader.error("config-syntax", Place { file, span }, format!("not TOML: {}", error.message()), "");
+        }
+        tree::merge(&mut root, tree::owned(table.get_ref(), file), 0);
+    }
+    let config = read(&reader, root);
+    (config, reader.into_findings())
+}
+
+fn read(reader: &Reader<'_>, root: Table) -> Config {
+    let at = Place { file: 0, span: Span::default() };
+    let root = Item { key: at, at, value: Value::Table(root) };
+    let keys = ["target", "service", "policy"];
+    let Some(root) = Section::open(reader, "the configuration", &root, &keys) else {
+        return Config::default();
+    };
+    let targets = named(&root, "target", target::read);
+    let services = named(&root, "service", |section, name| service::read(section, name, &targets));
+    let targets = targets.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
+    let services = services.into_iter().filter_map(|(name, service)| Some((name, service?))).collect();
+    Config { targets, services, policy: policy::read(&root) }
+}
+
+/// Reads each `[kind.NAME]`. A name that was written with errors is kept as `None`, so that a reference to it is not
+/// called unknown as well.
+fn named<T>(
+    root: &Section<'_, '_, '_>,
+    kind: &str,
+    read: impl Fn(&Item, &NamedIn<'_, '_>) -> Option<T>,
+) -> BTreeMap<String, Option<T>> {
+    let reader = root.reader();
+    let Some(table) = root.item(kind).and_then(|item| reader.table(&format!("`{kind}`"), item)) else {
+        return BTreeMap::new();
+    };
+    table
+        .iter()
+        .map(|(name, item)| {
+            let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+            if name.is_empty() || !name.chars().all(fits) {
+                let message = format!("`{name}` cannot be the name of a {kind}");
+                reader.error("config-value", item.key, message, "use letters, digits, `-`, `_` and `.`");
+            }
+            let here = NamedIn { reader, title: format!("[{kind}.{name}]") };
+            (name.clone(), read(item, &here))
+        })
+        .collect()
+}
+
+/// Where a named table is read.
+struct NamedIn<'r, 'a> {
+    reader: &'r Reader<'a>,
+    /// `[target.app]`
+    title: String,
+}
+
+impl<'r, 'a> NamedIn<'r, 'a> {
+    fn open<'t>(&self, item: &'t Item, keys: &[&str]) -> Option<Section<'r, 'a, 't>> {
+        Section::open(self.reader, self.title.clone(), item, keys)
+    }
+}

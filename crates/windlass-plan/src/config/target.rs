@@ -1,0 +1,231 @@
+//! `[target.NAME]`: hosts or a URL, and references to secrets.
+
+use super::{NamedIn, read::Section, tree};
+use crate::{Secret, Target, UrlKind, Value};
+
+pub(super) const KEYS: &[&str] = &["hosts", "dir", "url", "kind"];
+pub(super) const SECRET_KEYS: &[&str] = &["env", "file", "command"];
+
+pub(super) const KINDS: &[(&str, UrlKind)] = &[
+    ("sqlite", UrlKind::Sqlite),
+    ("postgresql", UrlKind::Postgresql),
+    ("mysql", UrlKind::Mysql),
+    ("s3", UrlKind::S3),
+];
+
+pub(super) fn read(item: &tree::Item, here: &NamedIn<'_, '_>) -> Option<Target> {
+    let section = here.open(item, KEYS)?;
+    if section.item("url").is_some() {
+        for key in ["hosts", "dir"].into_iter().filter(|key| section.item(key).is_some()) {
+            section.error(
+                "config-conflict",
+                key,
+                format!("{} has both `url` and `{key}`", section.name()),
+                "a target is either a URL or hosts with a folder: make two targets",
+            );
+        }
+        return url_target(&section);
+    }
+    if section.item("kind").is_some() {
+        section.error(
+            "config-conflict",
+            "kind",
+            format!("{} has `kind` but no `url`", section.name()),
+            "`kind` says what a secret `url` leads to: add the `url`, or take `kind` out",
+        );
+    }
+    let hosts = section.list("hosts").unwrap_or_default();
+    for (at, (host, place)) in hosts.iter().enumerate() {
+        if host.is_empty()
+            || host.starts_with('-')
+            || host.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
+            section.reader().error(
+                "config-value",
+                *place,
+                format!("`{host}` is not a host"),
+                "write `host` or `user@host`",
+            );
+        }
+        if hosts[..at].iter().any(|(before, _)| before == host) {
+            section.reader().error(
+                "config-value",
+                *place,
+                format!("`{host}` is listed twice"),
+                "take one of them out: each step would run on it twice",
+            );
+        }
+    }
+    let hosts = hosts.into_iter().map(|(host, _)| host).collect();
+    Some(Target::Hosts { hosts, dir: section.text("dir") })
+}
+
+fn url_target(section: &Section<'_, '_, '_>) -> Option<Target> {
+    let said = section.word("kind", KINDS);
+    let url = value(section, "url")?;
+    let kind = match &url {
+        Value::Plain(text) => {
+            let Some(kind) = url_kind(text) else {
+                section.error(
+                    "config-value",
+                    "url",
+                    format!("the `url` of {} has a scheme that is not known", section.name()),
+                    "known: `sqlite:`, `postgres://`, `mysql://`, `s3://`",
+                );
+                return None;
+            };
+            if said.is_some_and(|said| said != kind) {
+                section.error(
+                    "config-conflict",
+                    "kind",
+                    format!("the `url` of {} is of another kind", section.name()),
+                    "take `kind` out: it is only needed for a secret `url`",
+                );
+            }
+            if kind == UrlKind::Sqlite && sqlite_path(text).is_none() {
+                section.error(
+                    "config-value",
+                    "url",
+                    format!("the `url` of {} names no database file", section.name()),
+                    "write `sqlite:data/app.db` (from the folder of windlass.toml) or `sqlite:///srv/app.db`",
+                );
+            }
+            kind
+        }
+        Value::Secret(_) if section.item("kind").is_some() => said?,
+        Value::Secret(_) => {
+            section.missing(
+                "has a secret `url` and does not say what it leads to",
+                "add `kind = \"postgresql\"` (or `mysql`, `sqlite`, `s3`): a plan is made without reading secrets",
+            );
+            return None;
+        }
+    };
+    Some(Target::Url { url, kind })
+}
+
+/// A text, or a reference to a secret.
+fn value(section: &Section<'_, '_, '_>, key: &str) -> Option<Value> {
+    let item = section.item(key)?;
+    if !matches!(item.value, tree::Value::Table(_)) {
+        let text = section.text(key)?;
+        if has_password(&text) {
+            section.error(
+                "secret-literal",
+                key,
+                format!("`{key}` of {} has a password in it", section.name()),
+                "move the whole URL out of the file: `{ env = \"DATABASE_URL\" }`, `{ file = \"…\" }` or \
+                 `{ command = \"…\" }`; then change the password, since it has been written down",
+            );
+            return None;
+        }
+        return Some(Value::Plain(text));
+    }
+    let secret = section.section(key, SECRET_KEYS)?;
+    let given: Vec<_> = SECRET_KEYS.iter().filter(|name| secret.item(name).is_some()).collect();
+    let [only] = given[..] else {
+        section.error(
+            "config-conflict",
+            key,
+            format!("{} has to name exactly one place", secret.name()),
+            "write one of `{ env = \"X\" }`, `{ file = \"…\" }`, `{ command = \"…\" }`",
+        );
+        return None;
+    };
+    let text = secret.text(only)?;
+    Some(Value::Secret(match *only {
+        "env" => Secret::Env(text),
+        "file" => Secret::File(text),
+        _ => Secret::Command(text),
+    }))
+}
+
+/// Kind of a target, from the scheme of its URL.
+#[must_use]
+pub fn url_kind(url: &str) -> Option<UrlKind> {
+    let (scheme, _) = url.split_once(':')?;
+    match scheme {
+        "sqlite" => Some(UrlKind::Sqlite),
+        "postgres" | "postgresql" => Some(UrlKind::Postgresql),
+        "mysql" | "mariadb" => Some(UrlKind::Mysql),
+        "s3" => Some(UrlKind::S3),
+        _ => None,
+    }
+}
+
+/// The file of a `sqlite:` URL: `sqlite:app.db` and `sqlite://app.db` are relative to the folder of `windlass.toml`,
+/// `sqlite:/srv/app.db` and `sqlite:///srv/app.db` are absolute. `None` if it is no such URL, or names no file.
+#[must_use]
+pub fn sqlite_path(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    (!path.is_empty() && path != ":memory:").then_some(path)
+}
+
+/// Whether a URL carries a password, as `user:password@host` or as a parameter.
+fn has_password(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let in_user = if let Some((user, _)) = authority.rsplit_once('@') {
+        user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
+    } else {
+        // No `@` yet: a password with an unescaped `/`, `?` or `#`, unless what follows the colon is a port.
+        let after_colon = authority.rsplit_once(':').map_or("", |(_, after)| after);
+        let port = after_colon.bytes().all(|b| b.is_ascii_digit());
+        !port && !authority.starts_with('[') && rest.contains('@')
+    };
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    let in_query = query.split(['&', ';']).any(|pair| {
+        pair.split_once('=').is_some_and(|(name, value)| {
+            let name = name.to_ascii_lowercase();
+            (name == "password" || name == "sslpassword" || name.contains("secret")) && !value.is_empty()
+        })
+    });
+    in_user || in_query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_seen_wherever_a_url_can_carry_one() {
+        for url in [
+            "postgres://user:pw@host/db",
+            "postgres://user:p@w@host/db",
+            "postgres://user:p/w@host/db",
+            "mysql://:pw@host",
+            "postgres://host/db?user=a&password=b",
+            "s3://key:secret@bucket",
+        ] {
+            assert!(has_password(url), "{url}");
+        }
+        for url in [
+            "postgres://host/db",
+            "postgres://user@host:5432/db",
+            "postgres://user:@host/db",
+            "postgres://host:5432/db?application_name=a@b",
+            "sqlite:app.db",
+            "s3://bucket/prefix",
+            "postgres://host/db?password=",
+        ] {
+            assert!(!has_password(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_file_of_a_sqlite_url() {
+        for (url, path) in [
+            ("sqlite:app.db", Some("app.db")),
+            ("sqlite://data/app.db", Some("data/app.db")),
+            ("sqlite:///srv/app.db", Some("/srv/app.db")),
+            ("sqlite:/srv/app.db?mode=rw", Some("/srv/app.db")),
+            ("sqlite:", None),
+            ("sqlite::memory:", None),
+            ("postgres://host/db", None),
+        ] {
+            assert_eq!(sqlite_path(url), path, "{url}");
+        }
+    }
+}

@@ -1,0 +1,335 @@
+use super::*;
+use crate::{ProxyFront, Runner, Secret, Strategy, UrlKind, Value};
+
+fn sources(texts: &[&str]) -> Vec<ConfigSource> {
+    let names = ["windlass.toml", "windlass.production.toml"];
+    texts
+        .iter()
+        .zip(names)
+        .map(|(text, name)| ConfigSource { name: name.to_owned(), text: (*text).to_owned() })
+        .collect()
+}
+
+fn good(texts: &[&str]) -> Config {
+    let (config, findings) = parse_config(&sources(texts));
+    assert_eq!(findings, [], "no findings expected");
+    config
+}
+
+/// `rule line:column` and the marked text of each finding.
+fn bad(text: &str) -> Vec<(String, String)> {
+    let (_, findings) = parse_config(&sources(&[text]));
+    let shown = |found: &ConfigFinding| {
+        let span = found.finding.span;
+        let Position { line, column, byte } = found.position;
+        assert_eq!(byte, span.start);
+        (format!("{} {line}:{column}", found.finding.rule), text[span.start..span.end].to_owned())
+    };
+    findings.iter().map(shown).collect()
+}
+
+/// One finding expected: its rule, the marked text and its words.
+fn one(text: &str) -> (String, String, String) {
+    let (_, findings) = parse_config(&sources(&[text]));
+    let [found] = &findings[..] else { panic!("one finding expected: {findings:#?}") };
+    let marked = &text[found.finding.span.start..found.finding.span.end];
+    let words = format!("{} | {}", found.finding.message, found.finding.help);
+    (found.finding.rule.clone(), marked.to_owned(), words)
+}
+
+const WHOLE: &str = r#"
+[target.app]
+hosts = ["deploy@10.0.0.1", "deploy@10.0.0.2"]
+dir = "/srv/biz-core"
+
+[target.db]
+url = { env = "DATABASE_URL" }
+kind = "mysql"
+
+[target.measurement]
+url = "s3://jm-measurement-data"
+
+[service.biz-core]
+on = "app"
+compose = "docker-compose.yml"
+health = "http://localhost:8080/health"
+strategy = "recreate"
+proxy = { listen = "0.0.0.0:8080", hold = "30s", drain = "20s" }
+
+[service.worker]
+on = "app"
+run = ["./worker", "--port", "{port}"]
+stable = "2s"
+start_within = "1m"
+stop_within = "500ms"
+
+[policy]
+timezone = "Asia/Shanghai"
+window = ["Mon-Thu 02:00-04:00", "Sun 23:00-01:00"]
+freeze = ["Fri", "Sat", "holiday-eve:CN"]
+approve = { count = 1, not = "author" }
+budget = { downtime = "5s", rollback = "30s" }
+keep = { backup = "7d", record = "90d" }
+watch = { for = "15m", cpu = "<70%", memory = "<80%", disk = "<80%", p95 = "<500ms", errors = "<0.1%" }
+"#;
+
+#[test]
+fn the_whole_configuration_of_the_design_is_read() {
+    let config = good(&[WHOLE]);
+    assert_eq!(
+        config.targets["app"],
+        Target::Hosts {
+            hosts: vec!["deploy@10.0.0.1".into(), "deploy@10.0.0.2".into()],
+            dir: Some("/srv/biz-core".into())
+        }
+    );
+    let url = Value::Secret(Secret::Env("DATABASE_URL".into()));
+    assert_eq!(config.targets["db"], Target::Url { url, kind: UrlKind::Mysql });
+    let url = Value::Plain("s3://jm-measurement-data".into());
+    assert_eq!(config.targets["measurement"], Target::Url { url, kind: UrlKind::S3 });
+
+    let core = &config.services["biz-core"];
+    assert_eq!(core.runner, Runner::Compose("docker-compose.yml".into()));
+    assert_eq!(core.strategy, Strategy::Recreate);
+    let front = ProxyFront { listen: "0.0.0.0:8080".into(), hold_ms: 30_000, drain_ms: 20_000 };
+    assert_eq!(core.proxy, Some(front));
+    assert_eq!(
+        (core.stable_ms, core.start_within_ms, core.stop_within_ms),
+        (1_000, 30_000, 10_000),
+        "defaults"
+    );
+    let worker = &config.services["worker"];
+    assert_eq!(worker.runner, Runner::Run(vec!["./worker".into(), "--port".into(), "{port}".into()]));
+    assert_eq!((worker.stable_ms, worker.start_within_ms, worker.stop_within_ms), (2_000, 60_000, 500));
+
+    let policy = &config.policy;
+    assert_eq!(policy.timezone.as_deref(), Some("Asia/Shanghai"));
+    assert_eq!(policy.window.len(), 2);
+    assert_eq!(policy.freeze[2], Freeze::HolidayEve("CN".into()));
+    assert_eq!(policy.approve, Some(Approval { count: 1, not_author: true }));
+    assert_eq!(policy.budget, Budget { downtime_ms: Some(5_000), rollback_ms: Some(30_000) });
+    assert_eq!(policy.keep.backup_ms, Some(7 * 86_400_000));
+    let watch = policy.watch.as_ref().unwrap();
+    assert_eq!((watch.for_ms, watch.guards.len()), (900_000, 5));
+    assert_eq!(watch.guards[4].below, Limit::Millipercent(100));
+}
+
+#[test]
+fn nothing_is_a_configuration_too() {
+    assert_eq!(good(&[]), Config::default());
+    assert_eq!(good(&[""]), Config::default());
+    assert_eq!(good(&["[target.here]"]).targets["here"], Target::Hosts { hosts: vec![], dir: None });
+}
+
+#[test]
+fn an_environment_is_laid_over_key_by_key() {
+    let production = r#"
+[target.app]
+hosts = ["deploy@prod"]
+[target.db]
+url = { file = "/run/secrets/db" }
+[service.biz-core]
+systemd = "biz-core"
+proxy = { hold = "5s" }
+[policy]
+freeze = []
+"#;
+    let config = good(&[WHOLE, production]);
+    assert_eq!(
+        config.targets["app"],
+        Target::Hosts { hosts: vec!["deploy@prod".into()], dir: Some("/srv/biz-core".into()) },
+        "lists are replaced, other keys stay"
+    );
+    let url = Value::Secret(Secret::File("/run/secrets/db".into()));
+    assert_eq!(
+        config.targets["db"],
+        Target::Url { url, kind: UrlKind::Mysql },
+        "a secret is replaced as a whole"
+    );
+    let core = &config.services["biz-core"];
+    assert_eq!(core.runner, Runner::Systemd("biz-core".into()), "another runner replaces the one before");
+    let front = ProxyFront { listen: "0.0.0.0:8080".into(), hold_ms: 5_000, drain_ms: 20_000 };
+    assert_eq!(core.proxy, Some(front), "inline tables are merged too");
+    assert_eq!(config.policy.freeze, []);
+    assert_eq!(config.policy.window.len(), 2);
+}
+
+#[test]
+fn a_url_may_replace_hosts_in_an_environment() {
+    let config = good(&["[target.x]\nhosts = [\"a\"]\ndir = \"/srv\"", "[target.x]\nurl = \"sqlite:x.db\""]);
+    assert_eq!(
+        config.targets["x"],
+        Target::Url { url: Value::Plain("sqlite:x.db".into()), kind: UrlKind::Sqlite }
+    );
+}
+
+#[test]
+fn a_target_may_be_called_like_a_key() {
+    let config =
+        good(&["[target.env]\ndir = \"a\"\n[target.run]\ndir = \"b\"", "[target.file]\ndir = \"c\""]);
+    assert_eq!(config.targets.len(), 3);
+}
+
+#[test]
+fn all_problems_at_once_each_in_its_own_file() {
+    let base = "[target.app]\nhots = [\"a\"]\n[service.s]\non = \"ap\"\nrun = \"./s\"\n";
+    let over = "# 生产\n[policy]\nwindow = [\"Mon 2:00-04:00\"]\nzone = 1\n";
+    let (_, findings) = parse_config(&sources(&[base, over]));
+    let shown: Vec<_> = findings
+        .iter()
+        .map(|f| format!("{}:{}:{} {}", f.file, f.position.line, f.position.column, f.finding.rule))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "windlass.toml:2:1 config-unknown-key",
+            "windlass.toml:4:6 config-unknown-target",
+            "windlass.toml:5:7 config-type",
+            "windlass.production.toml:3:11 config-value",
+            "windlass.production.toml:4:1 config-unknown-key",
+        ]
+    );
+    assert!(findings[0].finding.help.starts_with("did you mean `hosts`?"), "{}", findings[0].finding.help);
+    assert!(findings[1].finding.help.starts_with("did you mean `app`?"), "{}", findings[1].finding.help);
+}
+
+#[test]
+fn broken_toml_is_an_error_with_a_place_and_the_rest_is_still_read() {
+    let found = bad("[target.app]\ndir = \n[target.app2]\ndri = \"x\"\n[service.s]\non = \"app2\"\n");
+    let rules: Vec<_> = found.iter().map(|(rule, _)| rule.as_str()).collect();
+    assert!(rules.contains(&"config-syntax 2:6") || rules.contains(&"config-syntax 2:7"), "{rules:?}");
+    assert!(rules.contains(&"config-unknown-key 4:1"), "{rules:?}");
+    assert!(rules.contains(&"config-missing 5:10"), "{rules:?}");
+    let found = bad("[target.app]\ndir = \"a\"\ndir = \"b\"\n");
+    assert_eq!(found[0].0, "config-syntax 3:1", "duplicate keys are refused");
+}
+
+#[test]
+fn a_password_in_a_url_is_refused_and_not_repeated() {
+    let (rule, marked, words) = one("[target.db]\nurl = \"postgres://app:hunter2@db/orion\"\n");
+    assert_eq!((rule.as_str(), marked.as_str()), ("secret-literal", "\"postgres://app:hunter2@db/orion\""));
+    assert!(!words.contains("hunter2"), "{words}");
+    assert!(words.contains("{ env = \"DATABASE_URL\" }"), "{words}");
+}
+
+#[test]
+fn wrong_values_name_the_place_and_the_way_out() {
+    let service = "[target.app]\n[service.s]\non = \"app\"\nrun = [\"./s\"]\n";
+    for (text, rule, marked, words) in [
+        ("[target.t]\nurl = 3\n".to_owned(), "config-type", "3", "a text in quotes"),
+        ("[target.t]\nhosts = [\"a\", 4]\n".to_owned(), "config-type", "4", "a text in quotes"),
+        ("target = 1\n".to_owned(), "config-type", "1", "a table"),
+        ("[target.t]\nurl = \"ftp://x\"\n".to_owned(), "config-value", "\"ftp://x\"", "sqlite:"),
+        ("[target.t]\nurl = \"sqlite:\"\n".to_owned(), "config-value", "\"sqlite:\"", "data/app.db"),
+        ("[target.t]\nurl = { env = \"A\" }\n".to_owned(), "config-missing", "t", "kind = \"postgresql\""),
+        (
+            "[target.t]\nurl = { env = \"A\", file = \"b\" }\nkind=\"s3\"\n".to_owned(),
+            "config-conflict",
+            "{ env = \"A\", file = \"b\" }",
+            "exactly one",
+        ),
+        ("[target.t]\nurl = \"s3://b\"\ndir = \"x\"\n".to_owned(), "config-conflict", "\"x\"", "two targets"),
+        ("[target.t]\nkind = \"s3\"\n".to_owned(), "config-conflict", "\"s3\"", "no `url`"),
+        (
+            "[target.t]\nurl = \"s3://b\"\nkind = \"mysql\"\n".to_owned(),
+            "config-conflict",
+            "\"mysql\"",
+            "another kind",
+        ),
+        (
+            "[target.t]\nhosts = [\"-oProxyCommand=x\"]\n".to_owned(),
+            "config-value",
+            "\"-oProxyCommand=x\"",
+            "user@host",
+        ),
+        ("[target.t]\nhosts = [\"a\", \"a\"]\n".to_owned(), "config-value", "\"a\"", "twice"),
+        (format!("{service}stable = \"2\"\n"), "config-value", "\"2\"", "`500ms`"),
+        (
+            format!("{service}strategy = \"blue-green\"\n"),
+            "config-value",
+            "\"blue-green\"",
+            "did you mean `bluegreen`?",
+        ),
+        (format!("{service}strategy = \"bluegreen\"\n"), "config-conflict", "\"bluegreen\"", "proxy"),
+        (format!("{service}compose = \"c.yml\"\n"), "config-conflict", "\"c.yml\"", "`run`, `compose`"),
+        (format!("{service}health = \"/health\"\n"), "config-value", "\"/health\"", "http://localhost"),
+        (format!("{service}proxy = {{ hold = \"1s\" }}\n"), "config-missing", "proxy", "listen"),
+        (format!("{service}proxy = {{ listen = \"8080\" }}\n"), "config-value", "\"8080\"", "0.0.0.0:8080"),
+        (
+            format!("{service}health=\"http://x/\"\nstable = \"1m\"\n"),
+            "config-conflict",
+            "\"1m\"",
+            "never get healthy",
+        ),
+        ("[target.app]\n[service.s]\non = \"app\"\n".to_owned(), "config-missing", "s", "systemd"),
+        ("[target.app]\n[service.s]\nrun = [\"x\"]\n".to_owned(), "config-missing", "s", "on = "),
+        (
+            "[target.app]\n[service.s]\non = \"app\"\nrun = []\n".to_owned(),
+            "config-value",
+            "[]",
+            "the program",
+        ),
+        (
+            "[target.d]\nurl=\"s3://b\"\n[service.s]\non = \"d\"\nrun = [\"x\"]\n".to_owned(),
+            "config-conflict",
+            "\"d\"",
+            "hosts",
+        ),
+        (
+            "[policy]\ntimezone = \"Asia/Shangai\"\n".to_owned(),
+            "config-value",
+            "\"Asia/Shangai\"",
+            "did you mean `Asia/Shanghai`?",
+        ),
+        (
+            "[policy]\nfreeze = [\"holiday:china\"]\n".to_owned(),
+            "config-value",
+            "\"holiday:china\"",
+            "holiday:CN",
+        ),
+        ("[policy]\napprove = { count = 0 }\n".to_owned(), "config-value", "0", "from 1"),
+        ("[policy]\nwatch = { cpu = \"<70%\" }\n".to_owned(), "config-missing", "watch", "for = "),
+        (
+            "[policy]\nwatch = { for = \"1m\", cpu = \"70%\" }\n".to_owned(),
+            "config-value",
+            "\"70%\"",
+            "`<80%`",
+        ),
+        ("[target.\"a b\"]\n".to_owned(), "config-value", "\"a b\"", "letters"),
+    ] {
+        let found = one(&text);
+        assert_eq!((found.0.as_str(), found.1.as_str()), (rule, marked), "{text}");
+        assert!(found.2.contains(words), "{text}: {}", found.2);
+    }
+}
+
+/// The schema and the reader know the same keys: a key added to one only fails here.
+#[test]
+fn the_schema_has_the_keys_that_are_read() {
+    let schema: serde_json::Value = serde_json::from_str(&config_schema()).unwrap();
+    let keys = |of: &str| -> Vec<String> {
+        let object = if of.is_empty() { &schema } else { &schema["$defs"][of] };
+        assert_eq!(object["additionalProperties"], false, "{of} is closed");
+        object["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    let sorted = |keys: &[&str]| {
+        let mut keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(keys(""), sorted(&["target", "service", "policy"]));
+    assert_eq!(keys("Target"), sorted(target::KEYS));
+    assert_eq!(keys("Service"), sorted(service::KEYS));
+    assert_eq!(keys("Proxy"), sorted(service::PROXY_KEYS));
+    assert_eq!(keys("Policy"), sorted(policy::KEYS));
+    assert_eq!(keys("Approve"), sorted(policy::APPROVE_KEYS));
+    assert_eq!(keys("Budget"), sorted(policy::BUDGET_KEYS));
+    assert_eq!(keys("Keep"), sorted(policy::KEEP_KEYS));
+    assert_eq!(keys("Watch"), sorted(policy::WATCH_KEYS));
+    assert_eq!(
+        schema["$defs"]["UrlKind"]["enum"].as_array().unwrap().len(),
+        target::KINDS.len(),
+        "every kind of URL"
+    );
+    assert_eq!(schema["$defs"]["Strategy"]["enum"].as_array().unwrap().len(), service::STRATEGIES.len());
+}
