@@ -5,6 +5,7 @@
 
 mod finding;
 mod model;
+mod problems;
 mod span;
 
 pub mod diff;

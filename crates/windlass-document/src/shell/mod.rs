@@ -1,5 +1,14 @@
 //! Shell text read as shell: words, redirections, what is simple and what is not. No pattern matching on text.
 
+mod characters;
+mod lexer;
+mod nested;
+mod parser;
+mod prompt;
+#[cfg(test)]
+mod tests;
+
+use crate::problems::Problems;
 use crate::{Finding, Span};
 
 /// A parsed shell fence. Spans are offsets in the text given to [`parse`].
@@ -61,4 +70,14 @@ pub struct Redirect {
     pub operator: String,
     /// File or descriptor.
     pub target: Word,
+}
+
+/// Reads a shell fence: POSIX shell, and the bash forms that people write. Commands that consist of literal words are
+/// [`CommandKind::Simple`]; all else is opaque. Returns every problem; the script may be run only if none is an error.
+#[must_use]
+pub fn parse(text: &str) -> (ShellScript, Vec<Finding>) {
+    let mut problems = Problems::default();
+    characters::report_forbidden(text, &mut problems);
+    let commands = parser::Parser::new(text, &mut problems).run();
+    (ShellScript { commands }, problems.finish())
 }

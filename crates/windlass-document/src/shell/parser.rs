@@ -1,0 +1,539 @@
+//! Tokens to commands: which are simple, where the others end, and what is not well formed.
+//!
+//! A machine with an explicit stack of open constructs, not a grammar: a compound command is opaque, so only its
+//! extent has to be right.
+
+use super::lexer::{Lexer, Reason, Token, WordToken};
+use super::nested::HereDocument;
+use super::{CommandKind, Redirect, ShellCommand, SimpleCommand, Word};
+use crate::problems::Problems;
+use crate::{Finding, Span};
+
+/// Constructs that a later word or operator closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    If,
+    Loop,
+    Case,
+    Brace,
+    Parenthesis,
+    Test,
+}
+
+const OPEN_KINDS: usize = 6;
+
+/// A construct that is open.
+struct Construct {
+    open: Open,
+    /// Where its opening stands.
+    at: Span,
+    /// What may follow its end.
+    after: Place,
+}
+
+impl Open {
+    fn closer(self) -> &'static str {
+        match self {
+            Open::If => "fi",
+            Open::Loop => "done",
+            Open::Case => "esac",
+            Open::Brace => "}",
+            Open::Parenthesis => ")",
+            Open::Test => "]]",
+        }
+    }
+}
+
+/// What the next word is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// A command name or a reserved word.
+    #[default]
+    Command,
+    /// More of a command.
+    Arguments,
+    /// Behind `fi`, `}`, `)` …: redirections, or a reserved word that goes on with the construct around it.
+    Closed,
+    /// The variable of `for`.
+    ForName,
+    /// `in` or `do`.
+    ForIn,
+    /// The word of `case`.
+    CaseWord,
+    /// The `in` of `case`.
+    CaseIn,
+    /// A pattern of `case`.
+    Pattern,
+    /// The name behind `function`.
+    FunctionName,
+}
+
+/// The command being read.
+#[derive(Default)]
+struct Current {
+    span: Option<Span>,
+    because: Option<Reason>,
+    simple: SimpleCommand,
+    place: Place,
+    /// An operator that needs a right-hand side: a line end does not end the command.
+    joined: Option<Span>,
+    /// A here-document is pending or was read: the whole line is one command.
+    here: bool,
+}
+
+pub(super) struct Parser<'a, 'p> {
+    lexer: Lexer<'a>,
+    problems: &'p mut Problems,
+    commands: Vec<ShellCommand>,
+    current: Current,
+    open: Vec<Construct>,
+    /// How often each kind stands in `open`.
+    counts: [usize; OPEN_KINDS],
+}
+
+impl<'a, 'p> Parser<'a, 'p> {
+    pub(super) fn new(text: &'a str, problems: &'p mut Problems) -> Self {
+        Self {
+            lexer: Lexer::new(text),
+            problems,
+            commands: Vec::new(),
+            current: Current::default(),
+            open: Vec::new(),
+            counts: [0; OPEN_KINDS],
+        }
+    }
+
+    pub(super) fn run(mut self) -> Vec<ShellCommand> {
+        let mut token = self.lexer.next(self.problems);
+        loop {
+            token = match token {
+                Token::End => break,
+                Token::Word(word) => {
+                    self.word(word);
+                    self.lexer.next(self.problems)
+                }
+                Token::Operator(operator, span) => {
+                    self.operator(operator, span);
+                    self.lexer.next(self.problems)
+                }
+                Token::NewLine(here_end) => {
+                    self.new_line(here_end);
+                    self.lexer.next(self.problems)
+                }
+                Token::Redirect { descriptor, operator, span } => self.redirect(descriptor, operator, span),
+            };
+        }
+        self.lexer.end(self.problems);
+        self.end();
+        if self.commands.is_empty() {
+            super::prompt::report_root_prompts(self.lexer.text, &self.lexer.comments, self.problems);
+        }
+        self.commands
+    }
+
+    fn top(&self) -> Option<Open> {
+        self.open.last().map(|construct| construct.open)
+    }
+
+    fn extend(&mut self, span: Span) {
+        let whole = self.current.span.get_or_insert(span);
+        whole.end = whole.end.max(span.end);
+    }
+
+    fn because(&mut self, what: &'static str, at: Span) {
+        self.current.because.get_or_insert((what, at));
+    }
+
+    fn push(&mut self, open: Open, span: Span, what: &'static str, place: Place) {
+        self.because(what, span);
+        self.open.push(Construct { open, at: span, after: Place::Closed });
+        self.counts[open as usize] += 1;
+        self.current.place = place;
+    }
+
+    /// Takes the innermost construct off the stack.
+    fn pop(&mut self) -> Option<Construct> {
+        let popped = self.open.pop()?;
+        self.counts[popped.open as usize] -= 1;
+        Some(popped)
+    }
+
+    /// `word` closes `open`; constructs inside it that are still open are reported.
+    fn close(&mut self, open: Open, span: Span) {
+        self.current.place = Place::Closed;
+        if self.counts[open as usize] == 0 {
+            self.stray(span, open.closer());
+            return self.because("a control structure", span);
+        }
+        while let Some(inner) = self.pop() {
+            if inner.open == open {
+                self.current.place = inner.after;
+                return;
+            }
+            self.report_open(inner.open, inner.at, Some(span));
+        }
+    }
+
+    fn stray(&mut self, span: Span, what: &str) {
+        self.problems.add(
+            Finding::error("shell-syntax", span, format!("`{what}` without what it belongs to"))
+                .label("not expected here")
+                .why("the shell would refuse the fence, or run it in another way than it reads")
+                .help(format!("remove `{what}`, add what it closes, or quote it if it is text")),
+        );
+    }
+
+    fn report_open(&mut self, open: Open, at: Span, met: Option<Span>) {
+        let written = &self.lexer.text[at.start..at.end];
+        let closer = open.closer();
+        let mut finding =
+            Finding::error("shell-unterminated", at, format!("`{written}` is never closed by `{closer}`"))
+                .label("opened here")
+                .why("the shell would refuse the fence, or wait for more")
+                .help(format!("add the missing `{closer}`"));
+        if let Some(met) = met {
+            finding = finding.also(met, "this closes something around it");
+        }
+        self.problems.add(finding);
+    }
+
+    fn word(&mut self, word: WordToken) {
+        let fresh = self.current.span.is_none();
+        let span = word.span;
+        self.extend(span);
+        if matches!(self.current.place, Place::Command) {
+            let before = self.lexer.peek();
+            super::prompt::report_prompt(self.lexer.text, &word, before, fresh, self.problems);
+        }
+        if let Some((what, at)) = word.because {
+            self.because(what, at);
+        }
+        let text = if word.plain { word.text.as_str() } else { "" };
+        match self.current.place {
+            Place::Command => {
+                if !self.reserved(text, span) {
+                    self.argument(word);
+                }
+            }
+            Place::Closed => {
+                if !self.reserved(text, span) {
+                    self.stray(span, &self.lexer.text[span.start..span.end]);
+                }
+            }
+            Place::ForIn if text == "do" => {
+                self.reserved(text, span);
+            }
+            Place::Pattern if text == "esac" => self.close(Open::Case, span),
+            Place::Arguments if self.top() == Some(Open::Test) && text == "]]" => {
+                self.close(Open::Test, span);
+            }
+            Place::Arguments => self.argument(word),
+            Place::ForName => self.current.place = Place::ForIn,
+            Place::ForIn => self.current.place = Place::Arguments,
+            Place::CaseWord => self.current.place = Place::CaseIn,
+            Place::CaseIn => self.current.place = Place::Pattern,
+            Place::Pattern => {}
+            Place::FunctionName => {
+                self.current.place = Place::Command;
+                self.current.joined = Some(span);
+                self.skip_empty_parentheses();
+            }
+        }
+        if !matches!(self.current.place, Place::Command) {
+            self.current.joined = None;
+        }
+    }
+
+    /// A word of a command that is not a reserved word.
+    fn argument(&mut self, word: WordToken) {
+        self.current.place = Place::Arguments;
+        let simple = &mut self.current.simple;
+        match word.assign {
+            Some(equals) if simple.words.is_empty() => {
+                let value = word.text[equals + 1..].to_owned();
+                simple.assignments.push((word.text[..equals].to_owned(), value));
+            }
+            _ => simple.words.push(Word { text: word.text, span: word.span }),
+        }
+    }
+
+    /// Handles `text` if it is a reserved word here.
+    fn reserved(&mut self, text: &str, span: Span) -> bool {
+        const CONTROL: &str = "a control structure";
+        match text {
+            "if" => self.push(Open::If, span, CONTROL, Place::Command),
+            "while" | "until" => self.push(Open::Loop, span, CONTROL, Place::Command),
+            "for" | "select" => self.push(Open::Loop, span, CONTROL, Place::ForName),
+            "case" => self.push(Open::Case, span, CONTROL, Place::CaseWord),
+            "{" => self.push(Open::Brace, span, "a group", Place::Command),
+            "[[" => self.push(Open::Test, span, "a bash test", Place::Arguments),
+            "then" | "elif" | "else" => self.inside(Open::If, text, span),
+            "do" => self.inside(Open::Loop, text, span),
+            "fi" => self.close(Open::If, span),
+            "done" => self.close(Open::Loop, span),
+            "esac" => self.close(Open::Case, span),
+            "}" => self.close(Open::Brace, span),
+            "!" => {
+                self.because("a negation", span);
+                self.current.place = Place::Command;
+            }
+            "function" => {
+                self.because("a function definition", span);
+                self.current.place = Place::FunctionName;
+            }
+            _ => return false,
+        }
+        // Words in a construct start a new command each; the ones before do not count.
+        self.current.simple = SimpleCommand::default();
+        true
+    }
+
+    /// `then`, `do` …: allowed only directly inside `open`.
+    fn inside(&mut self, open: Open, text: &str, span: Span) {
+        if self.top() != Some(open) {
+            self.stray(span, text);
+            self.because("a control structure", span);
+        }
+        self.current.place = Place::Command;
+    }
+
+    fn skip_empty_parentheses(&mut self) {
+        let rest = self.lexer.text[self.lexer.at..].trim_start_matches([' ', '\t']);
+        if let Some(rest) = rest.strip_prefix('(').map(|rest| rest.trim_start_matches([' ', '\t']))
+            && let Some(rest) = rest.strip_prefix(')')
+        {
+            self.lexer.at = self.lexer.text.len() - rest.len();
+        }
+    }
+
+    fn operator(&mut self, operator: &'static str, span: Span) {
+        match operator {
+            "(" => return self.open_parenthesis(span),
+            ")" => {
+                self.extend(span);
+                if self.current.place == Place::Pattern {
+                    self.current.place = Place::Command;
+                } else {
+                    self.close(Open::Parenthesis, span);
+                }
+                return;
+            }
+            ";;" | ";;&" | ";&" => {
+                self.extend(span);
+                if self.top() == Some(Open::Case) {
+                    self.current.place = Place::Pattern;
+                } else {
+                    self.stray(span, operator);
+                    self.because("a control structure", span);
+                    self.current.place = Place::Command;
+                }
+                return;
+            }
+            _ => {}
+        }
+        if self.current.place == Place::Pattern && operator == "|" {
+            return self.extend(span);
+        }
+        if self.current.place == Place::Command && self.top() != Some(Open::Test) {
+            self.report_missing(span, operator, "before");
+        }
+        match operator {
+            ";" => self.semicolon(span),
+            "&" => {
+                self.extend(span);
+                self.because("a background job", span);
+                self.current.joined = None;
+                self.separate();
+            }
+            _ => {
+                self.extend(span);
+                let what = if operator.starts_with('|') && operator != "||" { "a pipe" } else { "a list" };
+                self.because(what, span);
+                self.current.joined = Some(span);
+                self.next_command();
+            }
+        }
+    }
+
+    fn report_missing(&mut self, span: Span, operator: &str, side: &str) {
+        self.problems.add(
+            Finding::error("shell-syntax", span, format!("there is no command {side} `{operator}`"))
+                .label("a command is missing")
+                .why("the shell would refuse the fence")
+                .help(format!("write the command, or remove `{operator}`")),
+        );
+    }
+
+    fn semicolon(&mut self, span: Span) {
+        self.current.joined = None;
+        if self.open.is_empty() && !self.current.here {
+            self.finish();
+        } else {
+            self.extend(span);
+            self.next_command();
+        }
+    }
+
+    /// Behind `&`: a new command, or the next one of the construct.
+    fn separate(&mut self) {
+        if self.open.is_empty() && !self.current.here { self.finish() } else { self.next_command() }
+    }
+
+    fn next_command(&mut self) {
+        self.current.simple = SimpleCommand::default();
+        self.current.place = if self.top() == Some(Open::Test) { Place::Arguments } else { Place::Command };
+    }
+
+    fn open_parenthesis(&mut self, span: Span) {
+        let text = self.lexer.text;
+        self.extend(span);
+        let starts = matches!(self.current.place, Place::Command | Place::ForName);
+        if starts && text[span.start..].starts_with("((") {
+            self.because("a bash arithmetic command", span);
+            self.lexer.double_parentheses(span.start, self.problems);
+            self.extend(Span::new(span.start, self.lexer.at));
+            self.current.place =
+                if self.current.place == Place::ForName { Place::ForIn } else { Place::Closed };
+            self.current.joined = None;
+            return;
+        }
+        if self.current.place == Place::Arguments && self.function_follows(span) {
+            self.because("a function definition", span);
+            self.current.joined = Some(span);
+            return self.next_command();
+        }
+        match self.current.place {
+            Place::Pattern => {}
+            Place::Command => self.push(Open::Parenthesis, span, "a subshell", Place::Command),
+            _ => self.open_within_command(span),
+        }
+    }
+
+    /// A `(` behind words: only some bash forms have one there, and the command goes on behind their `)`.
+    fn open_within_command(&mut self, span: Span) {
+        let before = self.lexer.text[..span.start].chars().next_back();
+        let (what, inside) = match before {
+            Some('<' | '>') => ("a process substitution", Place::Command),
+            Some('=') => ("an array", Place::Arguments),
+            Some('?' | '*' | '+' | '@' | '!') => ("a glob", Place::Arguments),
+            _ if self.counts[Open::Test as usize] > 0 => ("a bash test", Place::Arguments),
+            _ => {
+                self.stray(span, "(");
+                ("a subshell", Place::Command)
+            }
+        };
+        self.push(Open::Parenthesis, span, what, inside);
+        if let Some(construct) = self.open.last_mut() {
+            construct.after = Place::Arguments;
+        }
+    }
+
+    /// `name ()`: one word so far, and nothing between the parentheses.
+    fn function_follows(&mut self, span: Span) -> bool {
+        let simple = &self.current.simple;
+        let named = simple.words.len() == 1 && simple.assignments.is_empty() && simple.redirects.is_empty();
+        let rest = self.lexer.text[span.end..].trim_start_matches([' ', '\t']);
+        let Some(rest) = rest.strip_prefix(')').filter(|_| named) else { return false };
+        self.lexer.at = self.lexer.text.len() - rest.len();
+        self.extend(Span::new(span.start, self.lexer.at));
+        true
+    }
+
+    fn redirect(&mut self, descriptor: Option<u32>, operator: &'static str, span: Span) -> Token {
+        let position = self.lexer.at;
+        self.extend(span);
+        let token = self.lexer.next(self.problems);
+        let Token::Word(target) = token else {
+            let process = self.lexer.text[position..].starts_with('(');
+            self.because(if process { "a process substitution" } else { "a redirection" }, span);
+            if !process {
+                self.problems.add(
+                    Finding::error("shell-syntax", span, format!("`{operator}` has no file behind it"))
+                        .label("redirects to nothing")
+                        .why("the shell would refuse the fence")
+                        .help("name the file, or quote the character if it is text"),
+                );
+            }
+            if self.current.place == Place::Command {
+                self.current.place = Place::Arguments;
+            }
+            return token;
+        };
+        self.extend(target.span);
+        if let Some((what, at)) = target.because {
+            self.because(what, at);
+        }
+        self.redirect_to(descriptor, operator, span, target);
+        if self.current.place == Place::Command {
+            self.current.place = Place::Arguments;
+            self.current.joined = None;
+        }
+        self.lexer.next(self.problems)
+    }
+
+    fn redirect_to(
+        &mut self,
+        descriptor: Option<u32>,
+        operator: &'static str,
+        span: Span,
+        target: WordToken,
+    ) {
+        let whole = Span::new(span.start, target.span.end);
+        match operator {
+            "<<" | "<<-" => {
+                let raw = &self.lexer.text[target.span.start..target.span.end];
+                let literal = raw.chars().filter(|c| !matches!(c, '\'' | '"' | '\\')).collect();
+                let delimiter = if target.because.is_some() { literal } else { target.text };
+                let at = span.start;
+                self.lexer.here.push(HereDocument { delimiter, strip_tabs: operator == "<<-", at });
+                self.because("a here-document", span);
+                self.current.here = true;
+                return;
+            }
+            "<" | ">" | ">>" => {}
+            "<&" | ">&" if target.text == "-" || target.text.bytes().all(|byte| byte.is_ascii_digit()) => {}
+            "<&" | ">&" | "&>" | "&>>" | "<<<" => self.because("a bash redirection", whole),
+            _ => self.because("a special redirection", whole),
+        }
+        let fd = descriptor.unwrap_or(u32::from(!operator.starts_with('<')));
+        if fd > 9 {
+            // One shell reads the digits as a descriptor, another as a word.
+            self.because("a descriptor above 9", whole);
+        }
+        let target = Word { text: target.text, span: target.span };
+        self.current.simple.redirects.push(Redirect { fd, operator: operator.to_owned(), target });
+    }
+
+    fn new_line(&mut self, here_end: Option<usize>) {
+        if let (Some(end), Some(span)) = (here_end, &mut self.current.span) {
+            span.end = span.end.max(end);
+        }
+        let waits = self.current.joined.is_some() && self.current.place == Place::Command;
+        if self.open.is_empty() && !waits && self.current.place != Place::FunctionName {
+            self.finish();
+        } else if matches!(self.current.place, Place::Arguments | Place::Closed) {
+            self.next_command();
+        }
+    }
+
+    fn finish(&mut self) {
+        let current = std::mem::take(&mut self.current);
+        let Some(span) = current.span else { return };
+        let kind = match current.because {
+            Some((because, at)) => CommandKind::Compound { because, at },
+            None => CommandKind::Simple(current.simple),
+        };
+        self.commands.push(ShellCommand { span, kind });
+    }
+
+    fn end(&mut self) {
+        if let Some(span) = self.current.joined.filter(|_| self.current.place == Place::Command) {
+            let text = self.lexer.text;
+            self.report_missing(span, &text[span.start..span.end], "behind");
+        }
+        while let Some(construct) = self.pop() {
+            self.report_open(construct.open, construct.at, None);
+        }
+        self.finish();
+    }
+}

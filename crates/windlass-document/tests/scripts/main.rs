@@ -1,0 +1,5 @@
+//! Generated tests of the fence parsers. A failure prints the seed; `SEED` in the source of the test replays it.
+
+mod mutation;
+mod random;
+mod shell_words;
