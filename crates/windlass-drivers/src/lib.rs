@@ -2,6 +2,10 @@
 //!
 //! Each is constructed by the binary and known to the engine only as a [`windlass_driver::Driver`].
 
+mod disk;
 pub mod files;
+mod serial;
 pub mod shell;
 pub mod sqlite;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,123 @@
+//! Small, durable file work that several drivers share.
+
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+/// Bytes read at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// SHA-256 of `bytes`.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file and its length in bytes.
+pub(crate) fn sha256_file(path: &Path) -> io::Result<(String, u64)> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    let mut length = 0;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((hex(&hasher.finalize()), length));
+        }
+        hasher.update(&buffer[..read]);
+        length += read as u64;
+    }
+}
+
+/// Makes names created, renamed or removed in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Writes a file so that after any crash it has either its old or its new content: temporary file, fsync, rename,
+/// fsync of the folder.
+pub(crate) fn write_durable(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let temporary = folder.join(name);
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    sync_folder(folder)
+}
+
+/// The path that `name` means: relative to `dir`, which is relative to `base`. `~` is not expanded.
+pub(crate) fn resolve(base: &Path, dir: Option<&str>, name: &str) -> PathBuf {
+    dir.map_or_else(|| base.to_owned(), |dir| base.join(dir)).join(name)
+}
+
+/// A number of bytes for people.
+pub(crate) fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// `text` on one line and at most `max` characters, for messages.
+pub(crate) fn one_line(text: &str, max: usize) -> String {
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if joined.chars().count() <= max {
+        return joined;
+    }
+    joined.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_hash_and_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        write_durable(&file, b"abc").unwrap();
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256_file(&file).unwrap(), (expected.to_owned(), 3));
+        assert_eq!(sha256(b"abc"), expected);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn text_for_people() {
+        assert_eq!(human_bytes(1023), "1023 bytes");
+        assert_eq!(human_bytes(1536), "1.5 KiB");
+        assert_eq!(human_bytes(5 << 30), "5.0 GiB");
+        assert_eq!(one_line(" a\n  b ", 10), "a b");
+        assert_eq!(one_line("数据库备份", 3), "数据…");
+    }
+
+    #[test]
+    fn paths_start_at_the_base() {
+        let base = Path::new("/b");
+        assert_eq!(resolve(base, None, "f"), Path::new("/b/f"));
+        assert_eq!(resolve(base, Some("d"), "f"), Path::new("/b/d/f"));
+        assert_eq!(resolve(base, Some("/d"), "~/f"), Path::new("/d/~/f"));
+        assert_eq!(resolve(base, Some("/d"), "/f"), Path::new("/f"));
+    }
+}

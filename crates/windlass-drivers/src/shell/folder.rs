@@ -1,0 +1,196 @@
+//! The folder of one try of one line: what is written before it starts, and what can be read while and after it runs.
+
+use super::process::Identity;
+use crate::disk;
+use std::{
+    fs::{self, DirBuilder},
+    io::{self, Read as _, Seek as _},
+    os::unix::fs::{DirBuilderExt as _, symlink},
+    path::{Path, PathBuf},
+};
+use windlass_driver::{Context, OUTPUT_BYTES_MAX};
+use windlass_plan::Unit;
+
+/// The wrapper; a header with its variables goes before it.
+const WRAPPER: &str = include_str!("wrapper.sh");
+
+/// A line's output file is cut when it passes this many bytes (looked at once a second), so that a runaway line does
+/// not fill the disk. The last 64 KiB before the cut are kept in `output.cut`.
+pub(super) const OUTPUT_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Text of the claim when the controller took it, so that the line can never run.
+const PREVENTED: &str = "prevented";
+
+/// Bytes at the beginning and at the end of an output file that are read for an excerpt.
+const EDGE: u64 = 64 * 1024;
+
+/// Folder of one try.
+#[derive(Clone, Debug)]
+pub(super) struct Folder(PathBuf);
+
+/// Who has the claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Nobody yet.
+    Free,
+    /// The line: it runs or ran.
+    Line(Identity),
+    /// The controller: it never runs.
+    Prevented,
+}
+
+impl Folder {
+    /// The folder of the try that `cx` names.
+    pub(super) fn of(cx: &Context) -> Self {
+        Self(cx.workspace.join(format!("attempt-{}", cx.attempt)))
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Path of a file in it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Creates it, readable by its owner only, with the script and the wrapper, durably.
+    /// Fails with `AlreadyExists` if this try was prepared before.
+    pub(super) fn prepare(&self, cx: &Context, unit: &Unit, script: &str, work: &Path) -> io::Result<()> {
+        fs::create_dir_all(&cx.workspace)?;
+        DirBuilder::new().mode(0o700).create(&self.0)?;
+        let header = [
+            ("folder", self.0.to_string_lossy().into_owned()),
+            ("work", work.to_string_lossy().into_owned()),
+            ("output_bytes_max", OUTPUT_FILE_BYTES_MAX.to_string()),
+            ("WINDLASS_RUN", cx.run.clone()),
+            ("WINDLASS_UNIT", unit.id.0.clone()),
+            ("WINDLASS_ATTEMPT", cx.attempt.to_string()),
+        ];
+        let header: String =
+            header.iter().map(|(name, value)| format!("{name}={}\n", quote(value))).collect();
+        let exports = "export WINDLASS_RUN WINDLASS_UNIT WINDLASS_ATTEMPT\n";
+        disk::write_durable(&self.file("script"), format!("{script}\n").as_bytes())?;
+        disk::write_durable(&self.file("run"), format!("{header}{exports}{WRAPPER}").as_bytes())?;
+        disk::sync_folder(&cx.workspace)
+    }
+
+    /// Exit status of the line, if it ended.
+    pub(super) fn status(&self) -> Option<i32> {
+        self.link("status")?.parse().ok()
+    }
+
+    /// Who has the claim.
+    pub(super) fn claim(&self) -> Claim {
+        match self.link("claim") {
+            None => Claim::Free,
+            Some(text) => Identity::parse(&text).map_or(Claim::Prevented, Claim::Line),
+        }
+    }
+
+    /// The wrapper, once it runs.
+    pub(super) fn wrapper(&self) -> Option<Identity> {
+        Identity::parse(&self.link("wrapper")?)
+    }
+
+    /// Takes the claim, so that the line can never run. False if it was taken before.
+    pub(super) fn prevent(&self) -> io::Result<bool> {
+        match symlink(PREVENTED, self.file("claim")) {
+            Ok(()) => disk::sync_folder(&self.0).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn link(&self, name: &str) -> Option<String> {
+        Some(fs::read_link(self.file(name)).ok()?.to_str()?.to_owned())
+    }
+
+    /// Beginning and end of the output, masked, at most [`OUTPUT_BYTES_MAX`] bytes. Masked before it is cut, so that a
+    /// cut never leaves a part of a secret.
+    pub(super) fn excerpt(&self, mask: &dyn Fn(&str) -> String) -> String {
+        let cut =
+            edges(&self.file("output.cut"), mask).map(|text| format!("… cut: too much output …\n{text}\n"));
+        let output = edges(&self.file("output"), mask).unwrap_or_default();
+        windlass_driver::excerpt(&(cut.unwrap_or_default() + &output))
+    }
+}
+
+/// The text of a file, or when it is long its first and last [`EDGE`] bytes shortened to half an excerpt each.
+fn edges(path: &Path, mask: &dyn Fn(&str) -> String) -> Option<String> {
+    let mut file = fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    let mut read = |from: u64, count: u64| {
+        let mut bytes = vec![];
+        file.seek(io::SeekFrom::Start(from)).ok()?;
+        file.by_ref().take(count).read_to_end(&mut bytes).ok()?;
+        Some(mask(&String::from_utf8_lossy(&bytes)))
+    };
+    if length <= 2 * EDGE {
+        return read(0, length);
+    }
+    let (head, tail) = (read(0, EDGE)?, read(length - EDGE, EDGE)?);
+    let half = OUTPUT_BYTES_MAX / 2 - 64;
+    let head = &head[..head.floor_char_boundary(half)];
+    let tail = &tail[tail.ceil_char_boundary(tail.len().saturating_sub(half))..];
+    Some(format!("{head}\n… {} bytes left out …\n{tail}", length as usize - head.len() - tail.len()))
+}
+
+/// `text` as one word of a POSIX shell.
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Follows the output while it grows and passes it on by whole lines, masked.
+pub(super) struct Tail {
+    path: PathBuf,
+    offset: u64,
+    pending: Vec<u8>,
+}
+
+impl Tail {
+    /// Longest line held back until it ends, in bytes.
+    const PENDING_BYTES_MAX: usize = 64 * 1024;
+
+    /// Follows the output of `folder` from its beginning.
+    pub(super) fn new(folder: &Folder) -> Self {
+        Self { path: folder.file("output"), offset: 0, pending: vec![] }
+    }
+
+    /// Passes on what is new. With `all`, an unfinished last line too.
+    pub(super) fn pump(&mut self, cx: &Context, all: bool) {
+        while self.read() {
+            self.pass(cx, false);
+        }
+        if all {
+            self.pass(cx, true);
+        }
+    }
+
+    /// Reads one piece; false at the end of what is there.
+    fn read(&mut self) -> bool {
+        let Ok(mut file) = fs::File::open(&self.path) else { return false };
+        let length = file.metadata().map_or(0, |meta| meta.len());
+        if length < self.offset {
+            // The wrapper cut it.
+            self.offset = 0;
+        }
+        let before = self.pending.len();
+        let read = file
+            .seek(io::SeekFrom::Start(self.offset))
+            .and_then(|_| file.take(EDGE).read_to_end(&mut self.pending));
+        self.offset += (self.pending.len() - before) as u64;
+        matches!(read, Ok(count) if count > 0)
+    }
+
+    fn pass(&mut self, cx: &Context, all: bool) {
+        let line_end = self.pending.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let all = all || self.pending.len() - line_end > Self::PENDING_BYTES_MAX;
+        let end = if all { self.pending.len() } else { line_end };
+        if end > 0 {
+            let piece: Vec<u8> = self.pending.drain(..end).collect();
+            (cx.output)(&cx.secrets.mask(&String::from_utf8_lossy(&piece)));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What the tests of the drivers share: a context over a temporary folder, and a controller that can be killed.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Child, Command},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use windlass_driver::{Context, Secrets, Stopping};
+use windlass_plan::{
+    Action, Class, DocumentRef, PLAN_FORMAT, Plan, Release, Secret, Target, Undo, UndoBy, Unit, UnitId,
+};
+
+/// Knows one secret: `hunter2`.
+pub(crate) struct OneSecret;
+
+impl Secrets for OneSecret {
+    fn resolve(&self, secret: &Secret) -> Result<String, String> {
+        match secret {
+            Secret::Env(name) => Ok(name.clone()),
+            _ => Err("not in this test".into()),
+        }
+    }
+
+    fn mask(&self, text: &str) -> String {
+        text.replace("hunter2", "****")
+    }
+}
+
+/// A context with `folder` as base and `folder/.work/UNIT` as workspace, and what the driver put out.
+pub(crate) fn context(folder: &Path, unit: &Unit) -> (Context, Arc<Mutex<String>>) {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&seen);
+    let context = Context {
+        plan: Arc::new(plan(std::slice::from_ref(unit), &[])),
+        run: "20260102-030405-abcd".into(),
+        base: folder.to_owned(),
+        workspace: folder.join(".work").join(unit.id.0.replace('/', "-")),
+        attempt: 1,
+        timeout_ms: Some(60_000),
+        stopping: Stopping::default(),
+        secrets: Arc::new(OneSecret),
+        output: Arc::new(move |text| sink.lock().unwrap().push_str(text)),
+        facts: Arc::new(BTreeMap::new()),
+    };
+    (context, seen)
+}
+
+/// A plan of one step per `STEP` of the units' ids.
+pub(crate) fn plan(units: &[Unit], targets: &[(&str, Target)]) -> Plan {
+    let mut steps: Vec<windlass_plan::Step> = vec![];
+    for unit in units {
+        let id = unit.id.0.split('/').next().unwrap().to_owned();
+        if steps.last().is_none_or(|step| step.id.0 != id) {
+            steps.push(step(&id));
+        }
+        steps.last_mut().unwrap().units.push(unit.clone());
+    }
+    Plan {
+        format: PLAN_FORMAT,
+        tool: "test".into(),
+        release: Release::default(),
+        document: DocumentRef::default(),
+        targets: targets.iter().map(|(name, target)| ((*name).to_owned(), target.clone())).collect(),
+        services: BTreeMap::new(),
+        steps,
+        class: Class::None,
+    }
+}
+
+fn step(id: &str) -> windlass_plan::Step {
+    serde_json::from_value(serde_json::json!({
+        "id": id, "stage": null, "gate": null, "line": 1, "on": "", "class": "none", "units": [],
+        "undo": null, "serial": null, "after_ms": null, "online": false,
+    }))
+    .unwrap()
+}
+
+/// A unit on this machine, undone by its driver.
+pub(crate) fn unit(id: &str, action: Action) -> Unit {
+    let undo = Undo { class: Class::Exact, how: String::new(), by: UndoBy::Driver };
+    serde_json::from_value(serde_json::json!({
+        "id": UnitId(id.into()), "host": "local", "line": 10, "column": 1, "driver": "shell",
+        "action": action, "effect": "", "undo": undo, "timeout_ms": null, "within_ms": null,
+    }))
+    .unwrap()
+}
+
+/// Runs the test `name` of this executable as a process of its own, with `WINDLASS_TEST` set to `argument`.
+pub(crate) fn controller(name: &str, argument: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env("WINDLASS_TEST", argument)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The argument of a test that is run by [`controller`]; `None` in an ordinary run.
+pub(crate) fn argument() -> Option<String> {
+    std::env::var_os("WINDLASS_TEST").map(|text| text.into_string().unwrap())
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never came: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
