@@ -221,6 +221,22 @@ impl RunState {
         Ok(())
     }
 
+    /// Whether the unit belongs to a hand-written undo.
+    fn is_scripted(&self, id: &UnitId) -> bool {
+        let scripts = self.plan.steps.iter().filter_map(|step| step.undo.as_ref());
+        scripts.flat_map(|script| &script.units).any(|unit| unit.id == *id)
+    }
+
+    /// Whether a hand-written undo has taken the step back as a whole.
+    #[must_use]
+    pub fn undone_by_script(&self, step: &windlass_plan::Step) -> bool {
+        let passed = |unit: &UnitState| {
+            matches!(unit.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped)
+        };
+        let done = |id: &UnitId| self.units.get(id).is_some_and(passed);
+        step.undo.as_ref().is_some_and(|script| script.units.iter().all(|unit| done(&unit.id)))
+    }
+
     fn known(&self, id: &UnitId) -> Result<(), String> {
         self.plan.unit(id).map(|_| ()).ok_or_else(|| format!("the plan has no unit {id}"))
     }
@@ -338,9 +354,9 @@ impl RunState {
             (_, None) => return Err(format!("{verb:?} needs a unit")),
             (_, Some(id)) => {
                 self.known(id)?;
-                let direction = self.direction;
-                let unit = self.units.entry(id.clone()).or_default();
-                let took_effect = unit.decide(verb, direction)?;
+                // A unit of a hand-written undo runs forward while the run unwinds.
+                let forward = self.direction == Direction::Forward || self.is_scripted(id);
+                let took_effect = self.units.entry(id.clone()).or_default().decide(verb, forward);
                 if took_effect {
                     self.took_effect(id);
                 }
@@ -407,17 +423,17 @@ impl UnitState {
     }
 
     /// Applies a person's word; true when the unit thereby counts as applied.
-    fn decide(&mut self, verb: Verb, direction: Direction) -> Result<bool, String> {
+    fn decide(&mut self, verb: Verb, forward: bool) -> bool {
         self.tries = 0;
         let open = matches!(self.forward, Forward::Unknown(_) | Forward::Running);
-        if direction == Direction::Forward || open {
+        if forward || open {
             self.forward = match verb {
                 Verb::Retry => Forward::Waiting,
                 Verb::Skip => Forward::Skipped,
                 _ => Forward::Applied,
             };
             self.by_hand = verb == Verb::MarkDone;
-            return Ok(verb == Verb::MarkDone);
+            return verb == Verb::MarkDone;
         }
         self.undo = match verb {
             Verb::Retry => UndoPhase::None,
@@ -425,6 +441,6 @@ impl UnitState {
             _ => UndoPhase::Undone,
         };
         self.by_hand = verb == Verb::MarkDone;
-        Ok(false)
+        false
     }
 }
