@@ -4,7 +4,10 @@
 
 mod disk;
 pub mod files;
+pub mod gate;
+pub mod http;
 mod serial;
+pub mod service;
 pub mod shell;
 pub mod sqlite;
 #[cfg(test)]

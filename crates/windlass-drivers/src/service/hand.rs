@@ -1,0 +1,306 @@
+//! Services by hand: what the command line shows and does, over the same code as units.
+
+use super::{
+    front::Fronts,
+    instance::{Instances, Life},
+    job::{Job, Program, broken},
+    site::{Site, program},
+    spec::{Limits, Origin, Phase, unix_ms},
+    world::{ASK_MS_MAX, Wanted},
+};
+use serde::{Deserialize, Serialize};
+use std::{ffi::OsString, path::Path, sync::Arc};
+use windlass_driver::{Done, Failure, Fault};
+use windlass_plan::{Service, Target, Way};
+use windlass_proxy::control::{Request, Status};
+
+/// One instance, for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Name of its folder.
+    pub instance: String,
+    /// Version.
+    pub version: String,
+    /// Port.
+    pub port: u16,
+    /// Process id of the service, when it runs.
+    pub pid: Option<u32>,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// False when its supervisor was killed: it is not started again when it ends.
+    pub supervised: bool,
+    /// How long it has been in this phase, milliseconds.
+    pub since_ms: u64,
+    /// How often it ended by itself.
+    pub restarts: u32,
+    /// How it ended the last time by itself.
+    pub last_exit: Option<String>,
+    /// What one health check said: `None`: not asked.
+    pub health: Option<Result<(), String>>,
+    /// Its log.
+    pub log: std::path::PathBuf,
+}
+
+/// A service, for a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Name.
+    pub service: String,
+    /// Instances that live, and the newest one when none does.
+    pub instances: Vec<InstanceStatus>,
+    /// The proxy, when it answers.
+    pub proxy: Option<Status>,
+}
+
+impl ServiceStatus {
+    /// A line for each instance and one for the proxy.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.instances.iter().map(InstanceStatus::line).collect();
+        if lines.is_empty() {
+            lines.push("never started".to_owned());
+        }
+        if let Some(proxy) = &self.proxy {
+            let held =
+                proxy.holding_ms.map_or_else(String::new, |ms| format!(", holding requests for {ms} ms"));
+            let to: Vec<String> = proxy
+                .upstreams
+                .iter()
+                .map(|one| format!("{} ({})", one.upstream.address, one.upstream.version))
+                .collect();
+            lines.push(format!("proxy {} → {}{held}", proxy.listen, to.join(", ")));
+        }
+        lines
+    }
+}
+
+impl InstanceStatus {
+    fn line(&self) -> String {
+        let phase = match self.phase {
+            Phase::Starting => "starting",
+            Phase::Running => "up",
+            Phase::Backoff => "crashed, waiting to be started again",
+            Phase::Stopping => "stopping",
+            Phase::Stopped => "stopped",
+            Phase::GaveUp => "crashed too often, given up",
+        };
+        let pid = self.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
+        let alone = if self.supervised || self.pid.is_none() { "" } else { ", without its supervisor" };
+        let exit = self.last_exit.as_ref().map_or_else(String::new, |how| format!(", last exit: {how}"));
+        let health = match &self.health {
+            None => String::new(),
+            Some(Ok(())) => ", healthy".to_owned(),
+            Some(Err(why)) => format!(", not healthy: {why}"),
+        };
+        format!(
+            "instance {} version {} {phase} for {} s{pid}, port {}, restarts {}{exit}{alone}{health}",
+            self.instance,
+            self.version,
+            self.since_ms / 1000,
+            self.port,
+            self.restarts
+        )
+    }
+}
+
+/// What is known of a service from its files and its proxy (`proxy`: ask it there), without its configuration, so
+/// without a health check.
+///
+/// # Errors
+/// Its files cannot be read.
+pub async fn service_status(base: &Path, name: &str) -> Result<ServiceStatus, Failure> {
+    let proxy = super::front::socket()(base, name).call(&Request::Status, ASK_MS_MAX).await.ok();
+    status_of(base, name, proxy, None).await
+}
+
+/// The same with a proxy status that is known, and with one health check when the configuration is.
+pub(super) async fn status_of(
+    base: &Path,
+    name: &str,
+    proxy: Option<Status>,
+    site: Option<&Site>,
+) -> Result<ServiceStatus, Failure> {
+    let unreadable = |error| broken(&format!("the instances of {name} cannot be read"), &error);
+    let all = Instances::of(base, name).all().map_err(unreadable)?;
+    let newest = all.last().map(|instance| instance.number);
+    let mut instances = vec![];
+    for instance in &all {
+        let life = instance.life().map_err(unreadable)?;
+        let Some(state) = life.state() else { continue };
+        if life.lives() || Some(instance.number) == newest {
+            let probe = site.filter(|_| life.pid().is_some()).map(|site| site.probe(&instance.spec));
+            let health = match probe {
+                None => None,
+                Some(Err(failure)) => Some(Err(failure.message)),
+                Some(Ok(probe)) => Some(probe.once().await),
+            };
+            instances.push(InstanceStatus {
+                instance: instance.name(),
+                version: instance.spec.version.clone(),
+                port: instance.spec.port,
+                pid: life.pid(),
+                phase: if life.lives() || state.phase == Phase::GaveUp {
+                    state.phase
+                } else {
+                    Phase::Stopped
+                },
+                supervised: matches!(life, Life::Supervised { .. }),
+                since_ms: unix_ms().saturating_sub(state.since_unix_ms),
+                restarts: state.restarts,
+                last_exit: state.last_exit.clone(),
+                health,
+                log: instance.folder.log(),
+            });
+        }
+    }
+    if instances.iter().any(|instance| instance.pid.is_some()) {
+        instances.retain(|instance| instance.pid.is_some() || instance.phase == Phase::Backoff);
+    }
+    Ok(ServiceStatus { service: name.to_owned(), instances, proxy })
+}
+
+/// A person working on one service.
+#[derive(Clone)]
+pub struct Hand {
+    site: Site,
+    say: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Hand {
+    /// A service as configured, its target, and the command that runs a supervisor.
+    ///
+    /// # Errors
+    /// It is not a service that this version runs.
+    pub fn new(
+        base: &Path,
+        name: &str,
+        service: &Service,
+        target: Option<&Target>,
+        supervisor: Vec<OsString>,
+    ) -> Result<Self, Failure> {
+        Self::with_fronts(base, name, service, target, supervisor, &super::front::socket())
+    }
+
+    pub(super) fn with_fronts(
+        base: &Path,
+        name: &str,
+        service: &Service,
+        target: Option<&Target>,
+        supervisor: Vec<OsString>,
+        fronts: &Fronts,
+    ) -> Result<Self, Failure> {
+        let (argv, cwd) = program(base, name, service, target)?;
+        let site = Site {
+            base: base.to_owned(),
+            name: name.to_owned(),
+            service: service.clone(),
+            argv,
+            cwd,
+            supervisor,
+            limits: Limits::default(),
+            front: service.proxy.as_ref().map(|_| fronts(base, name)),
+        };
+        Ok(Self { site, say: Arc::new(|_| ()) })
+    }
+
+    /// Progress goes here, one line each.
+    #[must_use]
+    pub fn telling(mut self, say: Arc<dyn Fn(&str) + Send + Sync>) -> Self {
+        self.say = say;
+        self
+    }
+
+    fn job(&self) -> Job<'_> {
+        // Its own for each command, so that a restart does not take what an earlier start made for its own work.
+        let unit = format!("by hand {} {}", unix_ms(), std::process::id());
+        Job {
+            site: &self.site,
+            origin: Origin { run: String::new(), unit, way: Way::Forward, attempt: 1 },
+            say: self.say.clone(),
+            mask: Arc::new(str::to_owned),
+            start_within_ms: self.site.service.start_within_ms,
+            held_total: 0,
+        }
+    }
+
+    /// The version to start when none is given: that of the newest instance that ever got requests.
+    fn version(&self) -> Result<String, Failure> {
+        let all = Instances::of(&self.site.base, &self.site.name).all().map_err(|error| {
+            broken(&format!("the instances of {} cannot be read", self.site.name), &error)
+        })?;
+        let ready = all.iter().rev().find(|instance| matches!(instance.ready(), Ok(Some(_))));
+        ready.map(|instance| instance.spec.version.clone()).ok_or_else(|| {
+            Failure::clean(
+                Fault::Document,
+                format!("{} was never started, so its version is not known", self.site.name),
+            )
+            .hint(format!("windlass service start {} --version VERSION", self.site.name))
+        })
+    }
+
+    fn program(&self, version: Option<&str>) -> Result<Program, Failure> {
+        let version = version.map_or_else(|| self.version(), |version| Ok(version.to_owned()))?;
+        Ok(Program { version, argv: self.site.argv.clone(), cwd: self.site.cwd.clone() })
+    }
+
+    /// What is there, with one health check.
+    ///
+    /// # Errors
+    /// The files of the service cannot be read.
+    pub async fn status(&self) -> Result<ServiceStatus, Failure> {
+        let world = self.job().look().await?;
+        status_of(&self.site.base, &self.site.name, world.front.status().cloned(), Some(&self.site)).await
+    }
+
+    /// Holds requests and ends all instances.
+    ///
+    /// # Errors
+    /// The proxy does not run, or an instance cannot be ended; requests may then be held.
+    pub async fn stop(&self) -> Result<Done, Failure> {
+        let job = self.job();
+        let _turn = job.turn().await?;
+        job.calm().await?;
+        job.hold().await?;
+        let effects = job.stop(|_| true).await?;
+        Ok(Done { changed: !effects.is_empty(), effects, ..Done::default() })
+    }
+
+    /// Starts it unless it runs (`version` absent: the one that ran last), waits for health, lets requests through.
+    ///
+    /// # Errors
+    /// It does not get healthy; then it was stopped again and requests stay held.
+    pub async fn start(&self, version: Option<&str>) -> Result<Done, Failure> {
+        let job = self.job();
+        let _turn = job.turn().await?;
+        job.calm().await?;
+        let world = job.look().await?;
+        if let Some(live) = world.serving(|instance| !instance.ending()) {
+            let running = Program::of(&live.instance.spec);
+            let asked = version.is_none_or(|version| version == running.version);
+            if !asked {
+                return Err(Failure::clean(
+                    Fault::Document,
+                    format!("{} runs already, as version {}", self.site.name, running.version),
+                )
+                .hint(format!("windlass service restart {}", self.site.name)));
+            }
+            let same = Wanted::Numbered(live.instance.number);
+            let live = job.bring_up(&running, &same).await?;
+            return job.serve(&live, true).await;
+        }
+        let live = job.bring_up(&self.program(version)?, &Wanted::Nothing).await?;
+        job.serve(&live, true).await
+    }
+
+    /// Replaces it by its strategy.
+    ///
+    /// # Errors
+    /// As `start`; by `bluegreen` the old instance then still serves.
+    pub async fn restart(&self, version: Option<&str>) -> Result<Done, Failure> {
+        let job = self.job();
+        let _turn = job.turn().await?;
+        job.calm().await?;
+        let program = self.program(version)?;
+        job.replace(&program, &Wanted::Made(job.origin.clone()), true).await
+    }
+}

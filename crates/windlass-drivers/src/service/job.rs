@@ -1,0 +1,396 @@
+//! The work on one service: hold, stop, start, wait for health, switch. Used by the driver for units and by the
+//! command line for a person.
+
+use super::{
+    front::{Front, FrontError},
+    health::Unhealthy,
+    instance::{Instance, Instances, Life, Ready},
+    site::Site,
+    spec::{Origin, Spec, write_json},
+    world::{ASK_MS_MAX, FrontLook, Goal, Live, Wanted, World},
+};
+use std::{fs, io, net::TcpListener, sync::Arc};
+use windlass_driver::{Done, Effect, Failure, Fault};
+use windlass_plan::Strategy;
+use windlass_proxy::control::{Request, Status, Upstream};
+
+/// Longest wait for another command that works on the same service, milliseconds.
+const TURN_MS_MAX: u64 = 5_000;
+
+/// Tries with another port when the chosen one was taken meanwhile.
+const PORT_TRIES: u32 = 3;
+
+/// What an instance is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Version label.
+    pub version: String,
+    /// Program and arguments, with `{port}`.
+    pub argv: Vec<String>,
+    /// Working folder.
+    pub cwd: std::path::PathBuf,
+}
+
+impl Program {
+    /// The one that an instance ran.
+    pub fn of(spec: &Spec) -> Self {
+        Self { version: spec.version.clone(), argv: spec.argv.clone(), cwd: spec.cwd.clone() }
+    }
+}
+
+/// One piece of work on a service.
+pub struct Job<'a> {
+    /// The service.
+    pub site: &'a Site,
+    /// Who does it.
+    pub origin: Origin,
+    /// Progress, for the person watching.
+    pub say: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Replaces secrets in text.
+    pub mask: Arc<dyn Fn(&str) -> String + Send + Sync>,
+    /// Health must be green within this, milliseconds.
+    pub start_within_ms: u64,
+    /// Requests ever held before this service was held for the work.
+    pub held_total: u64,
+}
+
+/// What an error of the machine is to the person.
+pub fn broken(what: &str, error: &io::Error) -> Failure {
+    Failure::clean(Fault::Transport, format!("{what}: {error}"))
+}
+
+impl Job<'_> {
+    fn name(&self) -> &str {
+        &self.site.name
+    }
+
+    fn instances(&self) -> Instances {
+        Instances::of(&self.site.base, self.name())
+    }
+
+    fn front(&self) -> Option<&dyn Front> {
+        self.site.front.as_deref()
+    }
+
+    /// What is there now.
+    pub async fn look(&self) -> Result<World, Failure> {
+        World::look(&self.instances(), self.front())
+            .await
+            .map_err(|error| broken(&format!("the instances of {} cannot be read", self.name()), &error))
+    }
+
+    /// Waits until no other command works on this service; ends with the value.
+    pub async fn turn(&self) -> Result<fs::File, Failure> {
+        let root = self.instances().root().to_owned();
+        let lock = async {
+            fs::create_dir_all(&root)?;
+            super::spec::lock(&root.join("lock"), TURN_MS_MAX).await
+        };
+        lock.await.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Failure::clean(
+                Fault::Transport,
+                format!("another windlass command has been working on {} for {TURN_MS_MAX} ms", self.name()),
+            )
+            .retryable(),
+            _ => broken(&format!("{} cannot be locked", root.display()), &error),
+        })
+    }
+
+    /// Makes sure that no instance is left that has not begun and still could, and that one that is ending has ended.
+    pub async fn calm(&self) -> Result<(), Failure> {
+        let calm = async {
+            for instance in self.instances().all()? {
+                let life = instance.life()?;
+                let ending = life.state().is_some_and(|state| state.phase == super::spec::Phase::Stopping);
+                if life == Life::Unborn || (life.lives() && ending) {
+                    instance.stop().await?;
+                }
+            }
+            Ok(())
+        };
+        calm.await
+            .map_err(|error| broken(&format!("the instances of {} cannot be settled", self.name()), &error))
+    }
+
+    async fn ask(&self, front: &dyn Front, request: &Request, drain_ms: u64) -> Result<Status, Failure> {
+        let within_ms = drain_ms.saturating_add(ASK_MS_MAX);
+        front.call(request, within_ms).await.map_err(|error| self.silent(&error))
+    }
+
+    /// The failure when the proxy did not do what it was asked.
+    pub fn silent(&self, error: &FrontError) -> Failure {
+        let name = self.name();
+        match error {
+            FrontError::Down(why) => {
+                Failure::clean(Fault::Target, format!("the proxy of {name} does not run: {why}"))
+                    .hint(format!("windlass proxy run {name}"))
+            }
+            FrontError::Refused(why) => {
+                Failure::clean(Fault::Target, format!("the proxy of {name} refused: {why}"))
+            }
+            FrontError::Lost(why) => {
+                Failure::unknown(Fault::Transport, format!("the proxy of {name} did not answer: {why}"))
+            }
+        }
+        .hint(format!("windlass proxy status {name}"))
+    }
+
+    /// Has the proxy hold requests; what it said.
+    pub async fn hold(&self) -> Result<Option<Status>, Failure> {
+        let (Some(front), Some(proxy)) = (self.front(), &self.site.service.proxy) else { return Ok(None) };
+        (self.say)(&format!("{}: holding requests (each at most {} ms)\n", self.name(), proxy.hold_ms));
+        let request = Request::Hold { hold_ms: proxy.hold_ms, drain_ms: proxy.drain_ms };
+        self.ask(front, &request, proxy.drain_ms).await.map(Some)
+    }
+
+    /// Lets held requests go on.
+    pub async fn resume(&self) -> Result<(), Failure> {
+        let Some(front) = self.front() else { return Ok(()) };
+        (self.say)(&format!("{}: letting requests through\n", self.name()));
+        self.ask(front, &Request::Resume, 0).await.map(drop)
+    }
+
+    /// Ends all living instances that are chosen; one line for each that was.
+    pub async fn stop(&self, chosen: impl Fn(&Instance) -> bool) -> Result<Vec<String>, Failure> {
+        let mut effects = vec![];
+        for Live { instance, life } in self.look().await?.live {
+            if !chosen(&instance) {
+                continue;
+            }
+            let pid = life.pid().map_or_else(String::new, |pid| format!(", pid {pid}"));
+            let text = format!("instance {} (version {}{pid})", instance.name(), instance.spec.version);
+            (self.say)(&format!("{}: stopping {text}\n", self.name()));
+            instance.stop().await.map_err(|error| {
+                Failure::partial(Fault::Target, format!("{}: {text} cannot be stopped: {error}", self.name()))
+                    .retryable()
+            })?;
+            effects.push(format!("{} stopped: {text}", self.name()));
+        }
+        Ok(effects)
+    }
+
+    /// Brings up an instance of `program`: one that lives already and is `wanted`, else a new one. It is healthy
+    /// when this returns; when it fails, the new one was stopped again.
+    pub async fn bring_up(&self, program: &Program, wanted: &Wanted) -> Result<Live, Failure> {
+        let world = self.look().await?;
+        let fits = |instance: &Instance| wanted.is(instance) && !instance.ending();
+        if let Some(live) = world.serving(fits) {
+            let instance = live.instance.clone();
+            if matches!(live.life, Life::Unsupervised { .. }) {
+                (self.say)(&format!("{}: instance {} gets a new supervisor\n", self.name(), instance.name()));
+                instance.supervise(&self.site.supervisor).map_err(|error| broken("supervisor", &error))?;
+            }
+            let crashes = live.life.state().map_or(0, |state| state.restarts);
+            match self.healthy(&instance, crashes).await {
+                Ok(live) => return Ok(live),
+                // One that was made by this work is replaced; anything else is not ours to end.
+                Err(_) if instance.spec.origin.same_work(&self.origin) => {
+                    self.stop(|other| other.number == instance.number).await?;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        let mut tries = 1;
+        loop {
+            match self.start_new(program).await {
+                Err((failure, port)) if tries < PORT_TRIES && self.site.free_port() && taken(port) => {
+                    tries += 1;
+                    (self.say)(&format!(
+                        "{}: port {port} was taken meanwhile: {}\n",
+                        self.name(),
+                        failure.message
+                    ));
+                }
+                result => return result.map_err(|(failure, _)| failure),
+            }
+        }
+    }
+
+    async fn start_new(&self, program: &Program) -> Result<Live, (Failure, u16)> {
+        let port = self.site.port().map_err(|failure| (failure, 0))?;
+        let spec = Spec {
+            service: self.name().to_owned(),
+            version: program.version.clone(),
+            argv: program.argv.clone(),
+            cwd: program.cwd.clone(),
+            port,
+            origin: self.origin.clone(),
+            stop_within_ms: self.site.service.stop_within_ms,
+            limits: self.site.limits,
+        };
+        let instance = self.instances().create(spec).map_err(|error| {
+            (broken(&format!("no folder for a new instance of {}", self.name()), &error), port)
+        })?;
+        (self.say)(&format!(
+            "{}: starting instance {} (version {}, port {port})\n",
+            self.name(),
+            instance.name(),
+            program.version
+        ));
+        let started = match instance.supervise(&self.site.supervisor) {
+            Ok(()) => instance.begun().await,
+            error => error,
+        };
+        let result = match started {
+            Ok(()) => self.healthy(&instance, 0).await,
+            Err(error) => Err(broken(&format!("{} cannot be started", self.name()), &error)),
+        };
+        match result {
+            Ok(live) => Ok(live),
+            Err(failure) => Err((self.take_down(&instance, failure).await, port)),
+        }
+    }
+
+    async fn take_down(&self, instance: &Instance, failure: Failure) -> Failure {
+        match instance.stop().await {
+            Ok(_) => failure,
+            Err(error) => Failure {
+                effect: Effect::Partial,
+                message: format!("{}; and it cannot be stopped again: {error}", failure.message),
+                ..failure
+            },
+        }
+    }
+
+    /// Waits for health.
+    async fn healthy(&self, instance: &Instance, crashes: u32) -> Result<Live, Failure> {
+        let probe = self.site.probe(&instance.spec)?;
+        let stable_ms = self.site.service.stable_ms;
+        let result = probe.stable(instance, crashes, self.start_within_ms, stable_ms).await;
+        let spec = &instance.spec;
+        let subject =
+            format!("{} {} (instance {}, port {})", self.name(), spec.version, instance.name(), spec.port);
+        let message = match result {
+            Ok(()) => {
+                (self.say)(&format!("{}: instance {} is healthy\n", self.name(), instance.name()));
+                let life = instance.life().map_err(|error| broken(&subject, &error))?;
+                return Ok(Live { instance: instance.clone(), life });
+            }
+            Err(Unhealthy::Crashed(how)) => format!("{subject} ended by itself while it started: {how}"),
+            Err(Unhealthy::Late(why)) => {
+                format!("{subject} was not healthy within {} ms: {why}", self.start_within_ms)
+            }
+            Err(Unhealthy::Io(why)) => format!("{subject} cannot be watched: {why}"),
+        };
+        Err(Failure::clean(Fault::Target, (self.mask)(&message))
+            .retryable()
+            .output(windlass_driver::excerpt(&(self.mask)(&instance.tail().join("\n"))))
+            .hint(format!("less {}", instance.folder.log().display())))
+    }
+
+    /// Gives the requests to an instance and notes that it has them.
+    pub async fn serve(&self, live: &Live, resume: bool) -> Result<Done, Failure> {
+        let spec = &live.instance.spec;
+        let mut ready = Ready::default();
+        if let (Some(front), Some(proxy)) = (self.front(), &self.site.service.proxy) {
+            let (address, health) = self.site.upstream(spec)?;
+            let upstream = Upstream { version: spec.version.clone(), address, weight: 100, health };
+            let before = self.ask(front, &Request::Status, 0).await?;
+            (self.say)(&format!("{}: requests go to instance {}\n", self.name(), live.instance.name()));
+            let request = Request::Switch { upstreams: vec![upstream], drain_ms: proxy.drain_ms, resume };
+            let after = self.ask(front, &request, proxy.drain_ms).await?;
+            ready.hold_ms = before.holding_ms.unwrap_or(0);
+            // A proxy that was restarted meanwhile counts from zero again.
+            ready.held = after.held.checked_sub(self.held_total).unwrap_or(after.held);
+        }
+        write_json(&live.instance.folder.ready(), &ready).map_err(|error| {
+            Failure::partial(
+                Fault::Transport,
+                format!("{} runs, but this cannot be noted: {error}", self.name()),
+            )
+            .retryable()
+        })?;
+        Ok(self.done(live, &ready))
+    }
+
+    /// What is reported of an instance that has the requests.
+    pub fn done(&self, live: &Live, ready: &Ready) -> Done {
+        let spec = &live.instance.spec;
+        let pid = live.life.pid();
+        let held = if ready.held > 0 || ready.hold_ms > 0 {
+            format!("; {} requests were held, for {} ms", ready.held, ready.hold_ms)
+        } else {
+            String::new()
+        };
+        Done {
+            changed: true,
+            effects: vec![format!(
+                "{} {} runs as instance {}, port {}, pid {}{held}",
+                self.name(),
+                spec.version,
+                live.instance.name(),
+                spec.port,
+                pid.unwrap_or(0)
+            )],
+            output: String::new(),
+            facts: serde_json::json!({
+                "service": self.name(),
+                "instance": live.instance.name(),
+                "version": spec.version,
+                "port": spec.port,
+                "pid": pid,
+                "hold_ms": ready.hold_ms,
+                "held": ready.held,
+            }),
+        }
+    }
+
+    /// Replaces whatever runs by one instance that is `wanted`, by the strategy of the service.
+    pub async fn replace(&self, program: &Program, wanted: &Wanted, resume: bool) -> Result<Done, Failure> {
+        match self.site.service.strategy {
+            Strategy::Recreate => {
+                self.hold().await?;
+                let mut effects = self.stop(|instance| !wanted.is(instance) || instance.ending()).await?;
+                let live = self.bring_up(program, wanted).await?;
+                let mut done = self.serve(&live, resume).await?;
+                effects.append(&mut done.effects);
+                Ok(Done { effects, ..done })
+            }
+            // With one instance there is nothing to roll over: it is replaced beside the old one.
+            Strategy::Bluegreen | Strategy::Rolling => {
+                self.site.beside()?;
+                let live = self.bring_up(program, wanted).await?;
+                let mut done = self.serve(&live, resume).await?;
+                let old = self.stop(|instance| instance.number != live.instance.number).await?;
+                done.effects.extend(old);
+                Ok(done)
+            }
+            Strategy::Canary => Err(canary(self.name())),
+        }
+    }
+
+    /// Says of a failure what the world says: nothing was changed if it is as in `before`; and that requests wait.
+    pub async fn judge(&self, failure: Failure, before: &Goal, first: bool) -> Failure {
+        let Ok(world) = self.look().await else { return Failure { effect: Effect::Unknown, ..failure } };
+        let mut failure = failure;
+        failure.effect = match &world.front {
+            // What it did before it went is not known; in a first try that changed no instance it was nothing.
+            FrontLook::Silent(FrontError::Down(_)) if first && world.runs(before) => Effect::None,
+            FrontLook::Silent(FrontError::Lost(_)) => Effect::Unknown,
+            _ if world.is(before) => Effect::None,
+            _ => Effect::Partial,
+        };
+        if let (Some(since_ms), Some(proxy)) =
+            (world.front.status().and_then(|status| status.holding_ms), &self.site.service.proxy)
+        {
+            let name = self.name();
+            failure.message = format!(
+                "{}; requests to {name} are held since {since_ms} ms, each waits at most {} ms and then gets 503",
+                failure.message, proxy.hold_ms
+            );
+            failure = failure
+                .hint(format!("windlass service start {name}"))
+                .hint(format!("windlass proxy resume {name}"));
+        }
+        failure
+    }
+}
+
+/// Refusal of a strategy of a later version.
+pub fn canary(name: &str) -> Failure {
+    Failure::clean(Fault::Document, format!("service {name}: strategy \"canary\" comes with the hosts work"))
+}
+
+fn taken(port: u16) -> bool {
+    TcpListener::bind(("0.0.0.0", port)).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}

@@ -1,0 +1,277 @@
+//! Services: stopped, started and replaced so that the proxy in front holds or switches the requests.
+//!
+//! | operation | with a proxy | undo |
+//! |---|---|---|
+//! | stop | hold (in-flight requests finish), end the process | start what ran before, wait for health, switch and resume |
+//! | start | new instance on a free port, wait for health, switch and resume | hold, end what it started |
+//! | restart, `recreate` | hold, end, start, wait for health, switch and resume | the same back to what ran before |
+//! | restart, `bluegreen`, `rolling` | start beside, wait for health, switch (the old one drains), end the old | the same back |
+//!
+//! # What `inspect` answers
+//! Each unit has a world before and a world after it (`work::goals`); undo exchanges them. "Made" is an instance whose
+//! specification carries the run and the unit; "previous" is the one in the capsule or one that runs the same program
+//! of the same version and was not made by the unit. An instance that someone has begun to end is neither.
+//!
+//! | operation | living instances | requests | answer forward | answer undo |
+//! |---|---|---|---|---|
+//! | stop | previous | not held | not applied | applied (if it gets the requests) |
+//! | stop | previous | held | failed in part: held, not stopped | failed in part |
+//! | stop | being ended | any | failed in part | failed in part |
+//! | stop | none | held, or no proxy | applied | not applied |
+//! | stop | none | not held | failed in part: stopped, not held | failed in part |
+//! | start | none | as before | not applied | applied |
+//! | start | none | otherwise | failed in part | failed in part |
+//! | start | made | gets them, not held | applied | not applied |
+//! | start | made | elsewhere, or held | failed in part: started, not switched | failed in part |
+//! | restart | previous | as before | not applied | applied (if it gets the requests) |
+//! | restart | made | gets them, as before | applied | not applied |
+//! | restart | both, or none | any | failed in part | failed in part |
+//! | any | another one | any | failed in part | failed in part |
+//! | any | any | the proxy does not run | failed in part | failed in part |
+//! | any | any | the proxy does not answer | unknown | unknown |
+//!
+//! "Failed in part" lets the engine repeat or undo: both finish what was begun, whatever point it reached. An instance
+//! that has a specification but no supervisor yet is marked stopped before the answer, so that a supervisor that is
+//! late ends without starting anything.
+//!
+//! A command that the proxy has received but not yet carried out when its sender is killed is not seen; the proxy
+//! carries it out within milliseconds, a new controller starts in more.
+
+mod front;
+mod hand;
+mod health;
+mod instance;
+mod job;
+mod logs;
+mod process;
+mod site;
+mod spec;
+mod supervise;
+mod work;
+mod world;
+
+pub use front::{Front, FrontError, Fronts};
+pub use hand::{Hand, InstanceStatus, ServiceStatus, service_status};
+pub use process::ProcessId;
+pub use spec::{Limits, Origin, Phase, Spec, State};
+pub use supervise::{SuperviseError, supervise};
+
+use async_trait::async_trait;
+use job::{Job, Program, broken};
+use site::Site;
+use spec::{read_json, write_json};
+use std::{ffi::OsString, fs};
+use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey};
+use windlass_plan::{Action, ServiceOperation, Strategy, Unit, Way};
+use work::Work;
+use world::{Captured, FrontLook, Previous, World};
+
+/// Driver of services that are plain processes of this machine.
+#[derive(Clone)]
+pub struct ServiceDriver {
+    supervisor: Vec<OsString>,
+    fronts: Fronts,
+    limits: Limits,
+}
+
+impl ServiceDriver {
+    /// `supervisor` is the command whose process calls [`supervise`]; the path of the specification is added to it.
+    #[must_use]
+    pub fn new(supervisor: Vec<OsString>) -> Self {
+        Self { supervisor, fronts: front::socket(), limits: Limits::default() }
+    }
+
+    /// Reaches proxies another way.
+    #[must_use]
+    pub fn with_fronts(mut self, fronts: Fronts) -> Self {
+        self.fronts = fronts;
+        self
+    }
+
+    /// Other bounds for the supervisors that it starts.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    fn site(&self, cx: &Context, unit: &Unit) -> Result<(Site, ServiceOperation), Failure> {
+        let Action::Service { service: name, operation } = &unit.action else {
+            return Err(Failure::clean(
+                Fault::Windlass,
+                format!("unit {} was given to the service driver but is none of its actions", unit.id),
+            ));
+        };
+        let (service, argv, cwd) = site::find(&cx.plan, &cx.base, name)?;
+        let front = service.proxy.as_ref().map(|_| (self.fronts)(&cx.base, name));
+        let site = Site {
+            base: cx.base.clone(),
+            name: name.clone(),
+            service: service.clone(),
+            argv,
+            cwd,
+            supervisor: self.supervisor.clone(),
+            limits: self.limits,
+            front,
+        };
+        Ok((site, *operation))
+    }
+}
+
+/// What this unit captured the first time, in its workspace: a later try finds the world half changed.
+const CAPTURED: &str = "service.json";
+
+impl ServiceDriver {
+    fn work<'a>(
+        cx: &Context,
+        unit: &Unit,
+        way: Way,
+        (site, operation): (&'a Site, ServiceOperation),
+        captured: Captured,
+    ) -> Work<'a> {
+        let noted = |facts: &serde_json::Value| {
+            (facts.get("service")?.as_str()? == site.name)
+                .then(|| facts.get("held_total")?.as_u64())
+                .flatten()
+        };
+        // The stop before a start began the hold, so what it saw is where counting starts.
+        let held_total = cx.facts.values().filter_map(noted).min().unwrap_or(captured.held_total);
+        let origin = |way| Origin { run: cx.run.clone(), unit: unit.id.0.clone(), way, attempt: cx.attempt };
+        let configured = site.service.start_within_ms;
+        let secrets = cx.secrets.clone();
+        Work {
+            job: Job {
+                site,
+                origin: origin(way),
+                say: cx.output.clone(),
+                mask: std::sync::Arc::new(move |text| secrets.mask(text)),
+                start_within_ms: cx.timeout_ms.map_or(configured, |limit| limit.min(configured)),
+                held_total,
+            },
+            operation,
+            made: origin(Way::Forward),
+            captured,
+            program: Program {
+                version: cx.plan.release.version.clone(),
+                argv: site.argv.clone(),
+                cwd: site.cwd.clone(),
+            },
+        }
+    }
+
+    /// Runs one way of a unit and lets the world say what a failure has left.
+    async fn go(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Result<Done, Failure> {
+        let (site, operation) = self.site(cx, unit)?;
+        let work = Self::work(cx, unit, way, (&site, operation), captured(unit, capsule)?);
+        let (before, after) = work.goals();
+        let (result, start) = match way {
+            Way::Forward => (work.apply().await, before),
+            Way::Undo => (work.undo().await, after),
+        };
+        match result {
+            Ok(done) => Ok(done),
+            Err(failure) => Err(work.job.judge(failure, &start, cx.attempt == 1).await),
+        }
+    }
+}
+
+fn captured(unit: &Unit, capsule: &Capsule) -> Result<Captured, Failure> {
+    serde_json::from_value(capsule.0.clone()).map_err(|error| {
+        Failure::clean(Fault::Windlass, format!("the capsule of {} cannot be read: {error}", unit.id))
+    })
+}
+
+/// Why this service cannot be worked on as it stands, one line each.
+async fn problems(work: &Work<'_>, world: &World) -> Vec<String> {
+    let mut problems = vec![];
+    let (job, service) = (&work.job, &work.job.site.service);
+    if let FrontLook::Silent(error) = &world.front {
+        let failure = job.silent(error);
+        problems.push(format!("{}; type: {}", failure.message, failure.hints.join(" or ")));
+    }
+    if work.operation == ServiceOperation::Restart {
+        let refusal = match service.strategy {
+            Strategy::Recreate => None,
+            Strategy::Bluegreen | Strategy::Rolling => job.site.beside().err(),
+            Strategy::Canary => Some(job::canary(&job.site.name)),
+        };
+        problems.extend(refusal.map(|failure| failure.message));
+    }
+    problems
+}
+
+#[async_trait]
+impl Driver for ServiceDriver {
+    async fn survey(&self, cx: &Context, unit: &Unit) -> Result<Survey, Failure> {
+        let (site, operation) = self.site(cx, unit)?;
+        let work = Self::work(cx, unit, Way::Forward, (&site, operation), Captured::default());
+        let world = work.job.look().await?;
+        let status =
+            hand::status_of(&site.base, &site.name, world.front.status().cloned(), Some(&site)).await?;
+        let verb = match operation {
+            ServiceOperation::Stop => "is stopped",
+            ServiceOperation::Start => "is started",
+            ServiceOperation::Restart => "is restarted",
+        };
+        let mut effects = vec![format!("{} {verb}; now: {}", site.name, status.lines().join("; "))];
+        if let Some(proxy) = &site.service.proxy {
+            effects.push(format!(
+                "requests to {} are held up to {} ms, those in flight get {} ms to finish",
+                proxy.listen, proxy.hold_ms, proxy.drain_ms
+            ));
+        }
+        Ok(Survey { effects, problems: problems(&work, &world).await })
+    }
+
+    async fn capture(&self, cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {
+        let (site, operation) = self.site(cx, unit)?;
+        let work = Self::work(cx, unit, Way::Forward, (&site, operation), Captured::default());
+        let world = work.job.look().await?;
+        if let FrontLook::Silent(error) = &world.front {
+            return Err(Failure { effect: windlass_driver::Effect::None, ..work.job.silent(error) });
+        }
+        let path = cx.workspace.join(CAPTURED);
+        let noted: Option<Captured> = read_json(&path)
+            .map_err(|error| broken("what an earlier try captured cannot be read", &error))?;
+        let serving =
+            world.serving(|instance| !instance.ending() && !instance.spec.origin.same_work(&work.made));
+        let previous = serving
+            .map(|live| Previous { number: live.instance.number, spec: live.instance.spec.clone() })
+            .or_else(|| noted.as_ref().and_then(|noted| noted.previous.clone()));
+        let captured = Captured {
+            previous,
+            held: noted.as_ref().map_or(world.front.held() == Some(true), |noted| noted.held),
+            held_total: noted
+                .map_or(world.front.status().map_or(0, |status| status.held), |noted| noted.held_total),
+        };
+        fs::create_dir_all(&cx.workspace)
+            .and_then(|()| write_json(&path, &captured))
+            .map_err(|error| broken(&format!("{} cannot be written", path.display()), &error))?;
+        let value = serde_json::to_value(&captured)
+            .map_err(|error| Failure::clean(Fault::Windlass, format!("capsule of {}: {error}", unit.id)))?;
+        Ok(Capsule(value))
+    }
+
+    async fn apply(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Result<Done, Failure> {
+        self.go(cx, unit, capsule, Way::Forward).await
+    }
+
+    async fn undo(
+        &self,
+        cx: &Context,
+        unit: &Unit,
+        capsule: &Capsule,
+        _: Option<&Done>,
+    ) -> Result<Done, Failure> {
+        self.go(cx, unit, capsule, Way::Undo).await
+    }
+
+    async fn inspect(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Found {
+        let found = async {
+            let (site, operation) = self.site(cx, unit)?;
+            let work = Self::work(cx, unit, way, (&site, operation), captured(unit, capsule)?);
+            work.inspect(way).await
+        };
+        found.await.unwrap_or_else(|failure| Found::Unknown(failure.message))
+    }
+}

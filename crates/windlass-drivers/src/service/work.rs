@@ -1,0 +1,272 @@
+//! What a unit does to a service, how it is taken back, and what became of it.
+
+use super::{
+    front::FrontError,
+    instance::{self, Instance, Ready},
+    job::{Job, Program, broken},
+    spec::Origin,
+    world::{Captured, FrontLook, Goal, Live, Wanted, World},
+};
+use windlass_driver::{Done, Effect, Failure, Fault, Found};
+use windlass_plan::{ServiceOperation, Way};
+
+/// One unit being worked on.
+pub struct Work<'a> {
+    /// The service and who works on it.
+    pub job: Job<'a>,
+    /// What the unit does.
+    pub operation: ServiceOperation,
+    /// What the unit makes carries this.
+    pub made: Origin,
+    /// Its capsule.
+    pub captured: Captured,
+    /// What it starts.
+    pub program: Program,
+}
+
+/// The world before the unit and the world after it.
+pub fn goals(
+    operation: ServiceOperation,
+    captured: &Captured,
+    made: &Origin,
+    has_proxy: bool,
+) -> (Goal, Goal) {
+    let wanted = captured.previous.clone().map_or(Wanted::Nothing, |previous| Wanted::Previous {
+        previous: Box::new(previous),
+        not: made.clone(),
+    });
+    let before = Goal { wanted, held: captured.held };
+    let after = match operation {
+        ServiceOperation::Stop => Goal { wanted: Wanted::Nothing, held: has_proxy },
+        // It ran already: starting changes nothing but a hold.
+        ServiceOperation::Start if captured.previous.is_some() => Goal { held: false, ..before.clone() },
+        ServiceOperation::Start => Goal { wanted: Wanted::Made(made.clone()), held: false },
+        ServiceOperation::Restart => Goal { wanted: Wanted::Made(made.clone()), held: captured.held },
+    };
+    (before, after)
+}
+
+impl Work<'_> {
+    /// The world before the unit and after it.
+    pub fn goals(&self) -> (Goal, Goal) {
+        goals(self.operation, &self.captured, &self.made, self.job.site.front.is_some())
+    }
+
+    /// Refuses before anything is changed when the proxy does not answer.
+    async fn ready(&self) -> Result<World, Failure> {
+        self.job.calm().await?;
+        let world = self.job.look().await?;
+        match &world.front {
+            FrontLook::Silent(error) => Err(self.job.silent(error)),
+            _ => Ok(world),
+        }
+    }
+
+    /// Does it.
+    pub async fn apply(&self) -> Result<Done, Failure> {
+        let _turn = self.job.turn().await?;
+        let world = self.ready().await?;
+        match self.operation {
+            ServiceOperation::Stop => self.stop(&world).await,
+            ServiceOperation::Start => self.start(&world).await,
+            ServiceOperation::Restart => {
+                let made = Wanted::Made(self.made.clone());
+                self.job.replace(&self.program, &made, !self.captured.held).await
+            }
+        }
+    }
+
+    async fn stop(&self, world: &World) -> Result<Done, Failure> {
+        let was_held = world.front.held() == Some(true);
+        self.job.hold().await?;
+        let effects = self.job.stop(|_| true).await?;
+        Ok(Done {
+            changed: !effects.is_empty() || (self.job.site.front.is_some() && !was_held),
+            effects,
+            ..self.stopped()
+        })
+    }
+
+    fn stopped(&self) -> Done {
+        Done {
+            changed: true,
+            effects: vec![],
+            output: String::new(),
+            facts: serde_json::json!({
+                "service": self.job.site.name,
+                "instance": self.captured.previous.as_ref().map(|previous| instance::name(previous.number)),
+                "held": self.job.site.front.is_some(),
+                "held_total": self.captured.held_total,
+            }),
+        }
+    }
+
+    async fn start(&self, world: &World) -> Result<Done, Failure> {
+        let name = &self.job.site.name;
+        let other = world.live.iter().find(|live| {
+            let spec = &live.instance.spec;
+            !spec.origin.same_work(&self.made) && Program::of(spec) != self.program && !live.instance.ending()
+        });
+        if let Some(other) = other {
+            let running = &other.instance.spec.version;
+            return Err(Failure::clean(
+                Fault::Document,
+                format!(
+                    "{name} {running} runs already (instance {}); a start would leave it and not bring {}",
+                    other.instance.name(),
+                    self.program.version
+                ),
+            )
+            .hint("stop it first in the document, or restart it instead".to_owned()));
+        }
+        self.job.stop(Instance::ending).await?;
+        let changed = self.captured.previous.is_none() || world.front.held() == Some(true);
+        let wanted = self.goals().1.wanted;
+        let live = self.job.bring_up(&self.program, &wanted).await?;
+        Ok(Done { changed, ..self.job.serve(&live, true).await? })
+    }
+
+    /// Takes it back.
+    pub async fn undo(&self) -> Result<Done, Failure> {
+        let _turn = self.job.turn().await?;
+        let world = self.ready().await?;
+        let (before, after) = self.goals();
+        if world.is_done(&before) {
+            return Ok(Done::default());
+        }
+        let Wanted::Previous { previous, .. } = &before.wanted else {
+            return self.undo_to_nothing(&world).await;
+        };
+        let stranger = world.live.iter().find(|live| {
+            let instance = &live.instance;
+            !(before.wanted.is(instance) || after.wanted.is(instance) || instance.ending())
+        });
+        if let Some(stranger) = stranger {
+            return Err(self.conflict(stranger));
+        }
+        let program = Program::of(&previous.spec);
+        let resume = !self.captured.held;
+        if self.operation == ServiceOperation::Restart {
+            return self.job.replace(&program, &before.wanted, resume).await;
+        }
+        self.job.stop(Instance::ending).await?;
+        let live = self.job.bring_up(&program, &before.wanted).await?;
+        let done = self.job.serve(&live, resume).await?;
+        if self.captured.held {
+            self.job.hold().await?;
+        }
+        Ok(done)
+    }
+
+    /// Nothing ran before: ends what the unit made and leaves requests held or not, as they were.
+    async fn undo_to_nothing(&self, world: &World) -> Result<Done, Failure> {
+        let made = |instance: &Instance| instance.spec.origin.same_work(&self.made);
+        let (ours, others): (Vec<&Live>, Vec<&Live>) =
+            world.live.iter().partition(|live| made(&live.instance));
+        if ours.is_empty() && !others.is_empty() {
+            // Someone has put another one in its place, who owns it and the hold now.
+            return Ok(Done::default());
+        }
+        if !ours.is_empty() || self.captured.held {
+            self.job.hold().await?;
+        }
+        let effects = self.job.stop(made).await?;
+        if !self.captured.held {
+            self.job.resume().await?;
+        }
+        Ok(Done { changed: true, effects, ..Done::default() })
+    }
+
+    fn conflict(&self, other: &Live) -> Failure {
+        let name = &self.job.site.name;
+        let spec = &other.instance.spec;
+        let by = if spec.origin.run.is_empty() {
+            "by hand".to_owned()
+        } else {
+            format!("by run {}", spec.origin.run)
+        };
+        Failure::clean(
+            Fault::Target,
+            format!(
+                "{name} {} was started since ({by}, instance {}); it is not replaced by an undo",
+                spec.version,
+                other.instance.name()
+            ),
+        )
+        .hint(format!("windlass service stop {name}"))
+    }
+
+    /// What became of a try.
+    pub async fn inspect(&self, way: Way) -> Result<Found, Failure> {
+        let _turn = self.job.turn().await?;
+        self.job.calm().await?;
+        let world = self.job.look().await?;
+        let (before, after) = match way {
+            Way::Forward => self.goals(),
+            Way::Undo => {
+                let (before, after) = self.goals();
+                (after, before)
+            }
+        };
+        if let FrontLook::Silent(error @ FrontError::Lost(_)) = &world.front {
+            let failure = self.job.silent(error);
+            return Ok(Found::Unknown(format!("{}; look at: {}", failure.message, failure.hints.join(", "))));
+        }
+        if world.is_done(&after) {
+            return Ok(Found::Applied(self.found(&world)?));
+        }
+        if world.is(&before) {
+            return Ok(Found::NotApplied);
+        }
+        let mut failure = match &world.front {
+            FrontLook::Silent(error) => self.job.silent(error),
+            _ => Failure::clean(
+                Fault::Target,
+                format!("{} is neither as before nor as wanted", self.job.site.name),
+            ),
+        };
+        failure.message = format!("{}: {}", failure.message, describe(&world));
+        Ok(Found::Failed(
+            Failure { effect: Effect::Partial, ..self.job.judge(failure, &before, false).await }.retryable(),
+        ))
+    }
+
+    fn found(&self, world: &World) -> Result<Done, Failure> {
+        let Some(live) = world.live.first() else { return Ok(self.stopped()) };
+        let noted = live.instance.ready().map_err(|error| broken("ready.json", &error))?;
+        // Switched, but its controller was killed before it noted how long requests waited: the longest wait that
+        // the proxy has seen is an upper bound.
+        let bound = || Ready {
+            hold_ms: world.front.status().map_or(0, |status| status.hold_ms_max),
+            held: world
+                .front
+                .status()
+                .map_or(0, |status| status.held.saturating_sub(self.captured.held_total)),
+        };
+        Ok(self.job.done(live, &noted.unwrap_or_else(bound)))
+    }
+}
+
+/// One line on what is there.
+pub fn describe(world: &World) -> String {
+    let live: Vec<String> = world
+        .live
+        .iter()
+        .map(|live| {
+            let ending = if live.instance.ending() { ", being ended" } else { "" };
+            format!("instance {} ({}{ending})", live.instance.name(), live.instance.spec.version)
+        })
+        .collect();
+    let live =
+        if live.is_empty() { "no instance runs".to_owned() } else { format!("runs {}", live.join(" and ")) };
+    let held = match world.front.held() {
+        Some(true) => "requests are held",
+        Some(false) => "requests are not held",
+        None => "whether requests are held is not known",
+    };
+    let to = world.front.status().map_or_else(String::new, |status| {
+        let to: Vec<&str> = status.upstreams.iter().map(|one| one.upstream.address.as_str()).collect();
+        format!(", the proxy sends them to [{}]", to.join(", "))
+    });
+    format!("{live}, {held}{to}")
+}

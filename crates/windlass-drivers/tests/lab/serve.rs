@@ -1,0 +1,101 @@
+//! A small HTTP/1.1 service.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+struct Manner {
+    sick: bool,
+    version: String,
+}
+
+pub fn serve(port: u16, flags: &[&str]) -> ExitCode {
+    say(&format!("starting on {port} with {flags:?}"));
+    if flags.contains(&"stubborn") {
+        // Stays in a shell of its own that ignores SIGTERM, in our process group; and so do we.
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let guard = runtime.enter();
+        let term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        drop(guard);
+        std::mem::drop(term);
+        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    }
+    let value = |name: &str| flags.iter().find_map(|flag| flag.strip_prefix(name));
+    if let Some(ms) = value("crash=") {
+        std::thread::sleep(Duration::from_millis(ms.parse().expect("milliseconds")));
+        say("crashing as asked");
+        return ExitCode::from(3);
+    }
+    if let Some(file) = value("needs=")
+        && !std::path::Path::new(file).exists()
+    {
+        say(&format!("{file} is not there"));
+        return ExitCode::from(5);
+    }
+    if flags.contains(&"chatter") {
+        std::thread::spawn(|| {
+            for line in 0_u64.. {
+                say(&format!("line {line} {}", "x".repeat(80)));
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+    }
+    let listener = match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(listener) => listener,
+        Err(error) => {
+            say(&format!("cannot listen on {port}: {error}"));
+            return ExitCode::from(4);
+        }
+    };
+    let manner = Arc::new(Manner {
+        sick: flags.contains(&"sick"),
+        version: value("version=").unwrap_or("none").to_owned(),
+    });
+    for stream in listener.incoming().flatten() {
+        let manner = manner.clone();
+        std::thread::spawn(move || answer(stream, &manner));
+    }
+    ExitCode::SUCCESS
+}
+
+fn say(line: &str) {
+    let _ = std::io::stdout().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Answers each request of a connection until it is closed.
+fn answer(stream: TcpStream, manner: &Manner) -> Option<()> {
+    let mut writer = stream.try_clone().ok()?;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut request = String::new();
+        if reader.read_line(&mut request).ok()? == 0 {
+            return None;
+        }
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            if reader.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+        }
+        let path = request.split(' ').nth(1)?;
+        let (status, body) = match path {
+            "/health" if manner.sick => ("500 Sick", "sick".to_owned()),
+            "/moved" => ("302 Found", String::new()),
+            "/slow" => {
+                std::thread::sleep(Duration::from_millis(300));
+                ("200 OK", manner.version.clone())
+            }
+            _ => ("200 OK", manner.version.clone()),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\nlocation: /health\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        writer.write_all(format!("{head}{body}").as_bytes()).ok()?;
+    }
+}
