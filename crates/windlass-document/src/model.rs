@@ -1,6 +1,7 @@
 //! The tree of a release document.
 
 use crate::{Finding, Span, Spanned, diff::FilePatch, http::HttpEntry, shell::ShellScript};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ pub struct FrontMatter {
 }
 
 /// Kind of change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A new feature.
@@ -62,7 +63,7 @@ pub enum Kind {
 }
 
 /// How urgent a release is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Urgency {
     /// At once.
@@ -183,7 +184,37 @@ impl Body {
     /// The file span of a span of `text`.
     #[must_use]
     pub fn span_to_source(&self, span: Span) -> Span {
-        Span::new(self.to_source(span.start), self.to_source(span.end))
+        let start = self.to_source(span.start);
+        if span.end <= span.start {
+            return Span::new(start, start);
+        }
+        // The end belongs to the run of the last byte: the next run may begin behind a list's indent or a `>`.
+        let at = self.segments.partition_point(|s| s.body < span.end);
+        let end = at.checked_sub(1).map_or(start, |at| {
+            let segment = self.segments[at];
+            segment.source + (span.end - segment.body).min(segment.len)
+        });
+        Span::new(start, end)
+    }
+
+    /// Adds `text`, which stands in the file at `source`.
+    pub(crate) fn push(&mut self, text: &str, source: usize) {
+        if text.is_empty() {
+            return;
+        }
+        let body = self.text.len();
+        self.text.push_str(text);
+        match self.segments.last_mut() {
+            Some(last) if last.body + last.len == body && last.source + last.len == source => {
+                last.len += text.len();
+            }
+            _ => self.segments.push(Segment { body, source, len: text.len() }),
+        }
+    }
+
+    /// Adds text that is not in the file (a tab of which only a part belongs to the list item).
+    pub(crate) fn push_synthetic(&mut self, text: &str) {
+        self.text.push_str(text);
     }
 }
 

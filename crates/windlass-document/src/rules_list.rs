@@ -1,0 +1,233 @@
+//! All rules of this crate, with the words that explain them.
+
+use crate::{
+    Severity::{Error, Warning},
+    rules::{
+        Example::{Document, Words},
+        Rule,
+    },
+};
+
+/// Declares the rules and, from the same lines, the list of all of them.
+macro_rules! rules {
+    ($($id:ident = $name:literal, $severity:ident, $summary:literal, $why:literal, $bad:expr, $good:literal;)*) => {
+        $(pub(crate) const $id: Rule =
+            Rule { name: $name, severity: $severity, summary: $summary, why: $why, bad: $bad, good: $good };)*
+
+        /// All rules for the text of a release document, in the order of the reference.
+        pub const RULES: &[Rule] = &[$($id),*];
+    };
+}
+
+rules! {
+    TOO_LARGE = "too-large", Error,
+        "the file is too large for a release document",
+        "A file of this size is a dump or a log that was named by mistake; reading it would only take time.",
+        Words("a file of more than 16 MiB"),
+        "";
+    NOT_UTF8 = "not-utf8", Error,
+        "the file is not UTF-8 text",
+        "In another encoding the same bytes are other characters: what runs would not be what you see.",
+        Words("a file that was saved as GBK, Shift_JIS, Latin-1 or UTF-16"),
+        "";
+    NUL_BYTE = "nul-byte", Error,
+        "the file has a NUL byte",
+        "No text has this byte; it is binary data, UTF-16, or a file damaged by a crash.",
+        Words("a file in UTF-16 without byte-order mark, or with binary data in it"),
+        "";
+    CARRIAGE_RETURN = "carriage-return", Error,
+        "a carriage return does not end a line",
+        "A terminal jumps back to the start of the line and shows other text than the one that runs.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\nrm -rf /srv/old\rdocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+    TOO_DEEP = "too-deep", Error,
+        "lists or quotes are nested more than 64 deep",
+        "Reading such a file takes time that grows faster than its length; no document for people is nested like this.",
+        Document("---\nrelease: 2.1.0\n---\n> > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > deep\n"),
+        "---\nrelease: 2.1.0\n---\n> > not deep\n";
+    MORE_FINDINGS = "more-findings", Error,
+        "a file has more than 1000 problems",
+        "Only the first 1000 are kept, since each takes more memory than the text that caused it.",
+        Words("a file with more than 1000 problems"),
+        "";
+    FRONT_MISSING = "front-missing", Error,
+        "the document has no front matter",
+        "Without it nobody can tell which version this document releases.",
+        Document("# 2.1.0\n"),
+        "---\nrelease: 2.1.0\n---\n# 2.1.0\n";
+    FRONT_PLACE = "front-place", Error,
+        "the front matter does not start on the first line",
+        "Other Markdown tools show it as text when something stands before it.",
+        Document("\n---\nrelease: 2.1.0\n---\n"),
+        "---\nrelease: 2.1.0\n---\n";
+    FRONT_UNCLOSED = "front-unclosed", Error,
+        "the front matter has no closing line",
+        "Without it the header and the text cannot be told apart.",
+        Document("---\nrelease: 2.1.0\n\n# Release\n"),
+        "---\nrelease: 2.1.0\n---\n\n# Release\n";
+    FRONT_YAML = "front-yaml", Error,
+        "the front matter is not YAML",
+        "None of its keys could be read.",
+        Document("---\nrelease: 2.1.0\nticket: [OPS-17\n---\n"),
+        "---\nrelease: 2.1.0\nticket: OPS-17\n---\n";
+    FRONT_SHAPE = "front-shape", Error,
+        "the front matter is not a list of keys and values",
+        "None of its keys could be read.",
+        Document("---\nrelease 2.1.0\n---\n"),
+        "---\nrelease: 2.1.0\n---\n";
+    FRONT_KEY = "front-key", Error,
+        "a key of the front matter is not known",
+        "An unknown key would be ignored, and with it what you meant by it.",
+        Document("---\nrelease: 2.1.0\nseverty: critical\n---\n"),
+        "---\nrelease: 2.1.0\nseverity: critical\n---\n";
+    FRONT_DUPLICATE = "front-duplicate", Error,
+        "a key of the front matter is given twice",
+        "Only one of the two values can be the right one.",
+        Document("---\nrelease: 2.1.0\nrelease: 2.1.1\n---\n"),
+        "---\nrelease: 2.1.1\n---\n";
+    FRONT_VALUE = "front-value", Error,
+        "a value of the front matter cannot be used",
+        "The plan and the policy depend on this value.",
+        Document("---\nrelease: 2.1.0\ndowntime: 5\n---\n"),
+        "---\nrelease: 2.1.0\ndowntime: 5s\n---\n";
+    FRONT_RELEASE = "front-release", Error,
+        "the front matter does not name the version",
+        "The version names the run, its record and its backups.",
+        Document("---\nfrom: 2.0.9\n---\n"),
+        "---\nrelease: 2.1.0\nfrom: 2.0.9\n---\n";
+    FRONT_SAME_VERSION = "front-same-version", Warning,
+        "`from` and `release` are the same version",
+        "One of them was probably not updated when the document was copied.",
+        Document("---\nrelease: 2.1.0\nfrom: 2.1.0\n---\n"),
+        "---\nrelease: 2.1.0\nfrom: 2.0.9\n---\n";
+    BARE_FENCE = "bare-fence", Error,
+        "a fence in a language that runs has no braces",
+        "Nobody may have to guess whether a command in a release document runs or is an example.",
+        Document("---\nrelease: 2.1.0\n---\n```sh\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n\n```sh {prose}\ndocker ps   # to look around\n```\n";
+    UNCLOSED_FENCE = "unclosed-fence", Error,
+        "a fence has no closing line",
+        "All text up to the end of the file, or of the list item, would be taken for commands.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n\nThen look at the dashboard.\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n\nThen look at the dashboard.\n";
+    NESTED_FENCE = "nested-fence", Error,
+        "a fence opens inside a fence of the same length",
+        "The first closing line ends the outer fence, so what follows is no longer the example that it looks like.",
+        Document("---\nrelease: 2.1.0\n---\n```markdown\n## Deploy\n```yaml\nreplicas: 2\n```\nDone.\n```text\n```\n"),
+        "---\nrelease: 2.1.0\n---\n````markdown\n## Deploy\n```yaml\nreplicas: 2\n```\nDone.\n````\n";
+    UNREAD_FENCE = "unread-fence", Error,
+        "a line looks like a step but is not a fence",
+        "It would be passed over in silence.",
+        Document("---\nrelease: 2.1.0\n---\n<details>\n```sh {#pull on=app}\ndocker compose pull\n```\n</details>\n"),
+        "---\nrelease: 2.1.0\n---\n<details>\n\n```sh {#pull on=app}\ndocker compose pull\n```\n\n</details>\n";
+    FENCE_LANGUAGE = "fence-language", Error,
+        "a fence with attributes is in a language that does not run",
+        "It would be passed over in silence.",
+        Document("---\nrelease: 2.1.0\n---\n```shell {#pull on=app}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+    FENCE_SPACE = "fence-space", Error,
+        "language and braces are not one space apart",
+        "Other Markdown tools take `sh{…}` for the name of the language.",
+        Document("---\nrelease: 2.1.0\n---\n```sh{#pull on=app}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+    FENCE_TEXT = "fence-text", Error,
+        "the first line of a fence has other text than language and braces",
+        "It is neither the language nor an attribute, so what it means is a guess.",
+        Document("---\nrelease: 2.1.0\n---\n```sh deploy.sh {#pull on=app}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+    EMPTY_STEP = "empty-step", Error,
+        "a step has nothing to run, or two things at once",
+        "A step runs the text of its fence, or the statements of its files.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+    UNCLOSED_BRACE = "unclosed-brace", Error,
+        "the braces of a step are not closed",
+        "An attribute at the end of the line may be missing.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+    UNCLOSED_QUOTE = "unclosed-quote", Error,
+        "a quoted value has no closing quote",
+        "Everything up to the end of the line would be the value.",
+        Document("---\nrelease: 2.1.0\n---\n```sql {#schema on=db files=\"migrations/*.sql}\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sql {#schema on=db files=\"migrations/*.sql\"}\n```\n";
+    ATTRIBUTE_SYNTAX = "attribute-syntax", Error,
+        "the braces are not written as `#id key=value flag`",
+        "What is not read as you meant it would change how the step runs.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull, on = app}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+    UNKNOWN_ATTRIBUTE = "unknown-attribute", Error,
+        "an attribute is not known",
+        "An unknown attribute would be ignored, and with it what you meant by it.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app timout=30s}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app timeout=30s}\ndocker compose pull\n```\n";
+    DUPLICATE_ATTRIBUTE = "duplicate-attribute", Error,
+        "an attribute is given twice",
+        "Only one of the two values can be the right one.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app on=db}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+    ATTRIBUTE_VALUE = "attribute-value", Error,
+        "an attribute has a value that it cannot have",
+        "A wrong deadline or count is worse than none.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app timeout=30}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app timeout=30s}\ndocker compose pull\n```\n";
+    ATTRIBUTE_LANGUAGE = "attribute-language", Error,
+        "an attribute makes no sense in the language of its step",
+        "It would have no effect, although somebody relies on it.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app rows=115}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sql {#fill on=db rows=115}\nUPDATE record SET state = 'new';\n```\n";
+    CONTRADICTION = "contradiction", Error,
+        "two attributes contradict each other",
+        "Only one of the two can be true.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#purge on=app readonly irreversible}\n./purge.sh\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#purge on=app irreversible}\n./purge.sh\n```\n";
+    ID_SYNTAX = "id-syntax", Error,
+        "an id has characters that an id cannot have",
+        "Ids are typed on the command line and become parts of unit names, where `/` and `@` have a meaning.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull/all on=app}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull-all on=app}\ndocker compose pull\n```\n";
+    ID_DUPLICATE = "id-duplicate", Error,
+        "two steps have the same id",
+        "A reference, a retry or an undo by this id could mean either.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n\n```sh {#pull on=app}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n\n```sh {#pull-again on=app}\ndocker compose pull\n```\n";
+    ID_RESERVED = "id-reserved", Error,
+        "an id looks like an automatic one",
+        "It would change its meaning when a step is inserted.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#step-1 on=app}\ndocker compose pull\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+    ID_UNKNOWN = "id-unknown", Error,
+        "a reference names no step of the document",
+        "The way back would not exist when it is needed.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#backup on=db}\npg_dump core > core.sql\n```\n\n```sql {#fill on=db undo=bakup}\nUPDATE record SET state = 'new';\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#backup on=db}\npg_dump core > core.sql\n```\n\n```sql {#fill on=db undo=backup}\nUPDATE record SET state = 'new';\n```\n";
+    ID_ORDER = "id-order", Error,
+        "a step refers to one that comes later",
+        "The order of the file is the order of execution.",
+        Document("---\nrelease: 2.1.0\n---\n```sql {#fill on=db undo=backup}\nUPDATE record SET state = 'new';\n```\n\n```sh {#backup on=db}\npg_dump core > core.sql\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#backup on=db}\npg_dump core > core.sql\n```\n\n```sql {#fill on=db undo=backup}\nUPDATE record SET state = 'new';\n```\n";
+    UNDO_CYCLE = "undo-cycle", Error,
+        "steps undo themselves or each other",
+        "Going back would never end.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#a on=app undoes=b}\n./a.sh\n```\n\n```sh {#b on=app undoes=a}\n./b.sh\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#a on=app}\n./a.sh\n```\n\n```sh {#undo-a on=app undoes=a}\n./undo-a.sh\n```\n";
+    UNDO_OF_UNDO = "undo-of-undo", Error,
+        "a reference names a fence that is an undo itself",
+        "An undo runs only when the release goes back; it takes no part in the way forward.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#a on=app}\n./a.sh\n```\n\n```sh {#b on=app undoes=a}\n./undo-a.sh\n```\n\n```sh {#c on=app undoes=b}\n./redo-a.sh\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#a on=app}\n./a.sh\n```\n\n```sh {#b on=app undoes=a}\n./undo-a.sh\n```\n";
+    UNDO_TWICE = "undo-twice", Error,
+        "a step has two ways back, or one that it does not need",
+        "When it has to be undone, nobody would know which of them counts.",
+        Document("---\nrelease: 2.1.0\n---\n```sh {#a on=app}\n./a.sh\n```\n\n```sh {#b on=app undoes=a}\n./undo-a.sh\n```\n\n```sh {#c on=app undoes=a}\n./undo-a-too.sh\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```sh {#a on=app}\n./a.sh\n```\n\n```sh {#b on=app undoes=a}\n./undo-a.sh\n./undo-a-too.sh\n```\n";
+    GATE_MARK = "gate-mark", Error,
+        "a list item looks like a checklist item but is none",
+        "Nobody would be asked to confirm it.",
+        Document("---\nrelease: 2.1.0\n---\n- [] Both servers answer\n"),
+        "---\nrelease: 2.1.0\n---\n- [ ] Both servers answer\n";
+    GATE_EMPTY = "gate-empty", Error,
+        "a checklist item has no text",
+        "Nobody can confirm what is not written.",
+        Document("---\nrelease: 2.1.0\n---\n- [ ] \n- [ ] Both servers answer\n"),
+        "---\nrelease: 2.1.0\n---\n- [ ] Both servers answer\n";
+}
