@@ -3,10 +3,15 @@
 //! Pure: no I/O, no async. The same document, configuration and tool version give the same plan and the same
 //! digest on any machine.
 
+mod compile;
 mod config;
 mod digest;
+mod lift;
+mod lint;
 mod model;
 mod suggest;
+
+pub use compile::{DocumentMeta, FileSource, NoFiles, SourceFile, compile};
 
 pub use config::{
     Approval, Budget, Config, ConfigFinding, ConfigSource, Freeze, Guard, Keep, Limit, Policy, Watch,

@@ -1,0 +1,195 @@
+//! One fence to one step.
+
+use super::{
+    Compiled, Compiler, Draft, Mark,
+    place::Place,
+    way_back::{self, WayBack},
+};
+use crate::{Action, LineEdit, Step, StepId, UndoScript};
+use windlass_document::{self as doc, Finding, Language, Script};
+
+impl Compiler<'_> {
+    /// The step at `index` of the document, or `None` after an error.
+    pub(super) fn fence(&mut self, index: usize) -> Option<Compiled> {
+        let document = self.document;
+        let step = &document.steps[index];
+        let errors_before = self.findings.len();
+        self.refuse_batch(step);
+        let way_back = self.way_back(index);
+        let place = self.place(step, None);
+        let (place, drafts) = match place {
+            Some(place) => {
+                let drafts = match &step.attributes.again {
+                    Some(again) => self.again(step, again),
+                    None => self.drafts(step, &place, way_back.as_ref()),
+                };
+                (place, drafts?)
+            }
+            None => return None,
+        };
+        let way_back = way_back?;
+        self.contradictions(step, &drafts, &way_back);
+        let undo = self.undone_by.get(&index).copied().and_then(|at| self.undo_script(at, &place.on));
+        let failed = self.findings[errors_before..].iter().any(|f| f.severity == doc::Severity::Error);
+        let id = StepId(step.id.value.clone());
+        let units =
+            self.units(&id, &place.hosts, &drafts, Some(&step.attributes), |draft| way_back.of(draft));
+        let backup = units.iter().find(|unit| matches!(unit.action, Action::Backup { .. }));
+        if let Some(backup) = backup {
+            self.backups.insert(&step.id.value, backup.id.clone());
+        }
+        let mark = |draft: &Draft| Mark { span: draft.span, sql: draft.sql.clone() };
+        let marks = place.hosts.iter().flat_map(|_| drafts.iter().map(mark)).collect();
+        let class = way_back.class(&drafts);
+        self.drafts.insert(&step.id.value, drafts);
+        let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let compiled = Step {
+            id,
+            stage: self.stage(step.stage),
+            gate: step.gate.and_then(|at| document.gates.get(at)).map(|gate| gate.text.clone()),
+            line: self.lines.line(step.span.start),
+            on: place.on,
+            class,
+            units,
+            undo,
+            serial: step.attributes.serial.as_ref().map(|serial| serial.value),
+            after_ms: step.attributes.after.as_ref().map(|after| ms(after.value)),
+            online: step.attributes.online.is_some(),
+            again: step.attributes.again.as_ref().map(|again| StepId(again.value.clone())),
+        };
+        (!failed).then_some(Compiled { step: compiled, source: Some(index), marks })
+    }
+
+    /// What a fence does, by its language.
+    fn drafts(&mut self, step: &doc::Step, place: &Place, way_back: Option<&WayBack>) -> Option<Vec<Draft>> {
+        match &step.script {
+            Script::Shell(script) => self.shell(step, script, place, way_back),
+            Script::Sql => self.sql(step, place),
+            Script::Diff(patches) => Some(
+                patches
+                    .iter()
+                    .map(|patch| {
+                        let edits = patch.edits.iter().map(line_edit).collect();
+                        let action =
+                            Action::Patch { file: patch.file.clone(), dir: place.dir.clone(), edits };
+                        Draft::new(action, step.body.span_to_source(patch.span))
+                    })
+                    .collect(),
+            ),
+            Script::Http(entries) => Some(
+                entries
+                    .iter()
+                    .map(|entry| {
+                        let action = Action::Http { check: entry.check.clone() };
+                        Draft::new(action, step.body.span_to_source(entry.span))
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    /// The hand-written undo at `index` of the document, on the target of the step that it undoes unless it names one.
+    fn undo_script(&mut self, index: usize, on: &str) -> Option<UndoScript> {
+        let document = self.document;
+        let step = &document.steps[index];
+        self.refuse_batch(step);
+        if step.language == Language::Http {
+            let span = step.attributes.undoes.as_ref().map_or(step.id.span, |undoes| undoes.span);
+            self.findings.push(
+                Finding::error("undo-is-a-check", span, "an HTTP check undoes nothing")
+                    .help("write the undo as `sh`, `sql` or `diff`; keep the check as a step of its own"),
+            );
+            return None;
+        }
+        let place = self.place(step, (!on.is_empty()).then_some(on))?;
+        // What it changes needs no way back: it is one.
+        let drafts = self.drafts(step, &place, Some(&WayBack::Script(String::new())))?;
+        let id = StepId(step.id.value.clone());
+        let units = self.units(&id, &place.hosts, &drafts, Some(&step.attributes), way_back::of_undo);
+        // Shell lines are written to be repeatable; statements are written for the whole step.
+        Some(UndoScript { id, units, partial: step.language == Language::Shell })
+    }
+
+    /// What `again=` repeats.
+    fn again(&mut self, step: &doc::Step, again: &doc::Spanned<String>) -> Option<Vec<Draft>> {
+        let Some(drafts) = self.drafts.get(again.value.as_str()) else {
+            // A step that stands later, or one that has errors of its own.
+            if self.by_id.get(again.value.as_str()).is_none_or(|at| self.document.steps[*at].span > step.span)
+            {
+                let message = format!("there is no step `#{}` before this one", again.value);
+                let help = "`again=` repeats a step that has run: name one that stands above";
+                self.findings.push(Finding::error("again-unknown", again.span, message).help(help));
+            }
+            return None;
+        };
+        let original = &self.document.steps[self.by_id[again.value.as_str()]];
+        if !step.body.text.trim().is_empty() && step.body.text != original.body.text {
+            self.findings.push(
+                Finding::error(
+                    "again-differs",
+                    again.span,
+                    "the fence repeats a step, but its text is another",
+                )
+                .also(original.span, "the step to repeat")
+                .help("leave the fence empty, or take `again=` out"),
+            );
+            return None;
+        }
+        if let Some(once) = drafts.iter().find(|draft| !is_idempotent(draft)) {
+            self.findings.push(
+                Finding::error("again-not-idempotent", again.span, "this step cannot be repeated")
+                    .also(once.span, "done twice, this is something else than done once")
+                    .help("only checks, copies, `mkdir -p`, `rm -f`, read-only lines and services can be repeated"),
+            );
+            return None;
+        }
+        let span = self.head(step);
+        Some(drafts.iter().map(|draft| Draft { span, ..draft.clone() }).collect())
+    }
+
+    /// `readonly` on what changes something is no promise that could be kept.
+    fn contradictions(&mut self, step: &doc::Step, drafts: &[Draft], way_back: &WayBack) {
+        let (WayBack::Readonly, Some(readonly)) = (way_back, step.attributes.readonly) else { return };
+        let Some(changing) = drafts.iter().find(|draft| !draft.readonly) else { return };
+        self.findings.push(
+            Finding::error(
+                "readonly-but-changes",
+                readonly,
+                "the step says readonly, but it changes something",
+            )
+            .also(changing.span, "this changes something")
+            .help("take `readonly` out: what is understood here has a way back of its own"),
+        );
+    }
+
+    fn refuse_batch(&mut self, step: &doc::Step) {
+        let Some(batch) = &step.attributes.batch else { return };
+        self.findings.push(
+            Finding::error("driver-missing", batch.span, "`batch=` cannot be done by this version").help(
+                "SQLite writes one at a time: take it out, or write the batches as statements of their own",
+            ),
+        );
+    }
+}
+
+fn line_edit(edit: &doc::diff::Edit) -> LineEdit {
+    LineEdit {
+        before: edit.before.clone(),
+        remove: edit.remove.clone(),
+        add: edit.add.clone(),
+        after: edit.after.clone(),
+    }
+}
+
+/// Whether doing it twice is the same as doing it once.
+fn is_idempotent(draft: &Draft) -> bool {
+    match &draft.action {
+        Action::Copy { .. } | Action::Service { .. } => true,
+        Action::MakeDir { parents, .. } => *parents,
+        Action::Remove { force, .. } => *force,
+        Action::Patch { .. } | Action::Move { .. } | Action::Backup { .. } => false,
+        Action::Shell { .. } | Action::Sql { .. } | Action::Http { .. } | Action::Gate { .. } => {
+            draft.readonly
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Document and configuration to a plan.
+
+mod effect;
+mod fence;
+mod place;
+mod shell;
+mod sql;
+mod way_back;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    Action, Class, Config, Digest, DocumentRef, DriverKind, PLAN_FORMAT, Plan, Release, Service, Step,
+    StepId, Target, Undo, UndoBy, Unit, UnitId,
+    lint::{Facts, lint},
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use windlass_document::{self as doc, Document, Finding, GateState, LineIndex, Severity, Span};
+use windlass_sql::Summary;
+
+/// The text that a document was parsed from.
+#[derive(Clone, Copy, Debug)]
+pub struct DocumentMeta<'a> {
+    /// Name of its file; folders before it are left out of the plan, since they differ between machines.
+    pub name: &'a str,
+    /// All of it, as it was given to the parser.
+    pub text: &'a str,
+}
+
+/// A file that a step takes its statements from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its path as people know it, relative to the folder of `windlass.toml`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The files that `files="…"` stands for. The caller does the reading: this crate does no I/O.
+pub trait FileSource {
+    /// The files that match `pattern`, a path with `*` and `?` relative to the folder of `windlass.toml`, sorted by
+    /// name in byte order.
+    ///
+    /// # Errors
+    /// Why they cannot be read, in words for a person.
+    fn files(&self, pattern: &str) -> Result<Vec<SourceFile>, String>;
+}
+
+/// For documents that take nothing from files.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFiles;
+
+impl FileSource for NoFiles {
+    fn files(&self, pattern: &str) -> Result<Vec<SourceFile>, String> {
+        Err(format!("no files were given for `{pattern}`"))
+    }
+}
+
+/// Compiles a document against a configuration. There is a plan exactly if no finding is an error; the findings are
+/// in order of place and do not repeat those of the parser: compile only what parsed without errors.
+///
+/// `tool` is the version of the program, a part of the plan's digest.
+#[must_use]
+pub fn compile(
+    document: &Document,
+    meta: DocumentMeta<'_>,
+    config: &Config,
+    files: &dyn FileSource,
+    tool: &str,
+) -> (Option<Plan>, Vec<Finding>) {
+    let mut compiler = Compiler::new(document, meta, config, files);
+    let compiled = compiler.steps();
+    let mut findings = std::mem::take(&mut compiler.findings);
+    let complete = !findings.iter().any(|finding| finding.severity == Severity::Error);
+    findings.extend(lint(&Facts { document, text: meta.text, config, steps: &compiled, complete }));
+    let plan = compiler.plan(compiled.into_iter().map(|compiled| compiled.step).collect(), tool);
+    findings.sort_by_key(|finding| (finding.span, finding.rule.clone()));
+    let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
+    ((!failed).then_some(plan), findings)
+}
+
+/// A compiled step with its places in the document.
+pub(crate) struct Compiled {
+    pub(crate) step: Step,
+    /// Index of the document's step; `None` for a gate.
+    pub(crate) source: Option<usize>,
+    /// Of each unit.
+    pub(crate) marks: Vec<Mark>,
+}
+
+/// What a unit was compiled from.
+pub(crate) struct Mark {
+    /// In the document.
+    pub(crate) span: Span,
+    /// What a statement does.
+    pub(crate) sql: Option<Summary>,
+}
+
+/// A unit before it has an id and a host.
+#[derive(Clone, Debug)]
+struct Draft {
+    action: Action,
+    /// In the document.
+    span: Span,
+    /// It changes nothing.
+    readonly: bool,
+    /// What a statement does.
+    sql: Option<Summary>,
+}
+
+impl Draft {
+    fn new(action: Action, span: Span) -> Self {
+        let readonly = match &action {
+            Action::Shell { readonly, .. } => *readonly,
+            Action::Http { .. } | Action::Gate { .. } => true,
+            _ => false,
+        };
+        Self { action, span, readonly, sql: None }
+    }
+}
+
+struct Compiler<'a> {
+    document: &'a Document,
+    meta: DocumentMeta<'a>,
+    lines: LineIndex,
+    config: &'a Config,
+    files: &'a dyn FileSource,
+    findings: Vec<Finding>,
+    /// Index of a document's step by its id.
+    by_id: HashMap<&'a str, usize>,
+    /// Index of the hand-written undo of a step, by the index of that step.
+    undone_by: HashMap<usize, usize>,
+    /// The backup that a compiled step makes.
+    backups: HashMap<&'a str, UnitId>,
+    /// What a compiled step consists of, for `again=`.
+    drafts: HashMap<&'a str, Vec<Draft>>,
+    used_targets: BTreeSet<String>,
+    used_services: BTreeSet<String>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(
+        document: &'a Document,
+        meta: DocumentMeta<'a>,
+        config: &'a Config,
+        files: &'a dyn FileSource,
+    ) -> Self {
+        let by_id: HashMap<_, _> =
+            document.steps.iter().enumerate().map(|(at, step)| (step.id.value.as_str(), at)).collect();
+        let undone_by = document
+            .steps
+            .iter()
+            .enumerate()
+            .filter_map(|(at, step)| Some((*by_id.get(step.attributes.undoes.as_ref()?.value.as_str())?, at)))
+            .collect();
+        Self {
+            document,
+            meta,
+            lines: LineIndex::new(meta.text),
+            config,
+            files,
+            findings: Vec::new(),
+            by_id,
+            undone_by,
+            backups: HashMap::new(),
+            drafts: HashMap::new(),
+            used_targets: BTreeSet::new(),
+            used_services: BTreeSet::new(),
+        }
+    }
+
+    fn steps(&mut self) -> Vec<Compiled> {
+        // Undo fences run only backwards; gates with nested fences are confirmed by these.
+        let document = self.document;
+        let fences = document.steps.iter().enumerate().filter(|(_, step)| step.attributes.undoes.is_none());
+        let gates =
+            document.gates.iter().filter(|gate| gate.state == GateState::Open && gate.checks.is_empty());
+        let mut order: Vec<(usize, Result<usize, &doc::Gate>)> = fences
+            .map(|(at, step)| (step.span.start, Ok(at)))
+            .chain(gates.map(|gate| (gate.span.start, Err(gate))))
+            .collect();
+        order.sort_by_key(|(start, _)| *start);
+        order
+            .into_iter()
+            .filter_map(|(_, entry)| match entry {
+                Ok(at) => self.fence(at),
+                Err(gate) => self.gate(gate),
+            })
+            .collect()
+    }
+
+    fn gate(&mut self, gate: &doc::Gate) -> Option<Compiled> {
+        if let Some(other) = self.by_id.get(gate.id.as_str()) {
+            let other = &self.document.steps[*other];
+            let message = format!("`#{}` is the name of a gate", gate.id);
+            self.findings.push(
+                Finding::error("id-of-gate", other.id.span, message)
+                    .also(gate.span, "this gate")
+                    .help("give the step another id: gates are numbered by their place"),
+            );
+            return None;
+        }
+        let id = StepId(gate.id.clone());
+        let draft = Draft::new(Action::Gate { text: gate.text.clone() }, gate.span);
+        let undo = Undo { class: Class::Readonly, how: way_back::NOTHING.to_owned(), by: UndoBy::Nothing };
+        let units = self.units(&id, &["local".to_owned()], &[draft], None, |_| undo.clone());
+        let step = Step {
+            id,
+            stage: self.stage(gate.stage),
+            gate: None,
+            line: self.lines.line(gate.span.start),
+            on: String::new(),
+            class: Class::Readonly,
+            units,
+            undo: None,
+            serial: None,
+            after_ms: None,
+            online: false,
+            again: None,
+        };
+        Some(Compiled { step, source: None, marks: vec![Mark { span: gate.span, sql: None }] })
+    }
+
+    /// Gives drafts their ids, once for each host: `step/N`, or `step/N@host` where there are several hosts.
+    fn units(
+        &self,
+        id: &StepId,
+        hosts: &[String],
+        drafts: &[Draft],
+        attributes: Option<&doc::Attributes>,
+        undo: impl Fn(&Draft) -> Undo,
+    ) -> Vec<Unit> {
+        let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let timeout_ms = attributes.and_then(|a| a.timeout.as_ref()).map(|timeout| ms(timeout.value));
+        let within_ms = attributes.and_then(|a| a.within.as_ref()).map(|within| ms(within.value));
+        let unit = |host: &String, n: usize, draft: &Draft| {
+            let at = if hosts.len() > 1 { format!("@{host}") } else { String::new() };
+            let position = self.lines.position(self.meta.text, draft.span.start);
+            Unit {
+                id: UnitId(format!("{id}/{}{at}", n + 1)),
+                host: host.clone(),
+                driver: driver_of(&draft.action),
+                line: position.line,
+                column: position.column,
+                effect: effect::words(&draft.action, self.config),
+                undo: undo(draft),
+                action: draft.action.clone(),
+                timeout_ms,
+                within_ms,
+            }
+        };
+        hosts
+            .iter()
+            .flat_map(|host| drafts.iter().enumerate().map(move |(n, draft)| unit(host, n, draft)))
+            .collect()
+    }
+
+    fn stage(&self, stage: Option<usize>) -> Option<String> {
+        stage.and_then(|at| self.document.stages.get(at)).map(|stage| stage.text.clone())
+    }
+
+    fn plan(&mut self, steps: Vec<Step>, tool: &str) -> Plan {
+        let services: BTreeMap<String, Service> = self
+            .used_services
+            .iter()
+            .filter_map(|name| Some((name.clone(), self.config.services.get(name)?.clone())))
+            .collect();
+        self.used_targets.extend(services.values().map(|service| service.on.clone()));
+        let targets: BTreeMap<String, Target> = self
+            .used_targets
+            .iter()
+            .filter_map(|name| Some((name.clone(), self.config.targets.get(name)?.clone())))
+            .collect();
+        let name = self.meta.name.rsplit(['/', '\\']).next().unwrap_or_default();
+        Plan {
+            format: PLAN_FORMAT,
+            tool: tool.to_owned(),
+            release: self.release(),
+            document: DocumentRef {
+                name: name.to_owned(),
+                sha256: Digest::of(self.meta.text.as_bytes()).to_string(),
+            },
+            targets,
+            services,
+            class: steps.iter().map(|step| step.class).max().unwrap_or_default(),
+            steps,
+        }
+    }
+
+    fn release(&self) -> Release {
+        let front = &self.document.front;
+        let text = |value: &Option<doc::Spanned<String>>| value.as_ref().map(|value| value.value.clone());
+        Release {
+            version: text(&front.release).unwrap_or_default(),
+            title: self.document.title.clone(),
+            from: text(&front.from),
+            env: text(&front.env),
+            kind: front.kind.as_ref().map(|kind| kind.value),
+            severity: front.severity.as_ref().map(|severity| severity.value),
+            downtime_ms: front
+                .downtime
+                .as_ref()
+                .map(|downtime| u64::try_from(downtime.value.0.as_millis()).unwrap_or(u64::MAX)),
+            ticket: text(&front.ticket),
+        }
+    }
+
+    /// The first line of a fence: what concerns the whole step is shown there.
+    fn head(&self, step: &doc::Step) -> Span {
+        let line = self.lines.line(step.span.start);
+        Span::new(step.span.start, self.lines.line_span(self.meta.text, line).end)
+    }
+}
+
+/// The driver that an action belongs to.
+fn driver_of(action: &Action) -> DriverKind {
+    match action {
+        Action::Shell { .. } => DriverKind::Shell,
+        Action::Patch { .. }
+        | Action::Copy { .. }
+        | Action::Move { .. }
+        | Action::Remove { .. }
+        | Action::MakeDir { .. } => DriverKind::Files,
+        Action::Sql { .. } | Action::Backup { .. } => DriverKind::Sqlite,
+        Action::Service { .. } => DriverKind::Service,
+        Action::Http { .. } => DriverKind::Http,
+        Action::Gate { .. } => DriverKind::Gate,
+    }
+}

@@ -1,0 +1,152 @@
+//! How units are undone.
+
+use super::{Compiler, Draft};
+use crate::{Action, Class, ServiceOperation, Undo, UndoBy, UnitId};
+use windlass_document::{self as doc, Finding};
+
+pub(super) const NOTHING: &str = "nothing to undo: it changes nothing";
+
+/// What the document says about the way back from a step.
+pub(super) enum WayBack {
+    /// It says nothing: each unit has a way back of its own, or none.
+    Own,
+    /// `readonly`.
+    Readonly,
+    /// `irreversible`.
+    Irreversible,
+    /// `undo=ID`: from the backup that this unit makes.
+    Backup(String, UnitId),
+    /// Another fence has `undoes=` this step; its id.
+    Script(String),
+}
+
+impl Compiler<'_> {
+    /// What the document says about the way back from the step at `index`. Contradictions are errors.
+    pub(super) fn way_back(&mut self, index: usize) -> Option<WayBack> {
+        let step = &self.document.steps[index];
+        let attributes = &step.attributes;
+        let script = self.undone_by.get(&index).map(|at| &self.document.steps[*at]);
+        let said: Vec<_> = [
+            attributes.readonly.map(|span| (span, "readonly")),
+            attributes.irreversible.map(|span| (span, "irreversible")),
+            attributes.undo.as_ref().map(|undo| (undo.span, "undo=")),
+            script
+                .and_then(|script| Some((script.attributes.undoes.as_ref()?.span, "a fence with `undoes=`"))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if let [(first, one), (second, other), ..] = said[..] {
+            let message = format!("the step has both {one} and {other}");
+            self.findings.push(
+                Finding::error("undo-conflict", second, message)
+                    .also(first, "said here")
+                    .help("keep the one that is true: a step has one way back"),
+            );
+            return None;
+        }
+        if attributes.readonly.is_some() {
+            return Some(WayBack::Readonly);
+        }
+        if attributes.irreversible.is_some() {
+            return Some(WayBack::Irreversible);
+        }
+        if let Some(undo) = &attributes.undo {
+            return self.backup(undo);
+        }
+        Some(script.map_or(WayBack::Own, |script| WayBack::Script(script.id.value.clone())))
+    }
+
+    fn backup(&mut self, undo: &doc::Spanned<String>) -> Option<WayBack> {
+        let id = undo.value.as_str();
+        if let Some(unit) = self.backups.get(id) {
+            return Some(WayBack::Backup(id.to_owned(), unit.clone()));
+        }
+        let earlier = self.drafts.contains_key(id);
+        let (message, help) = match self.by_id.get(id) {
+            Some(_) if earlier => (
+                format!("step `#{id}` makes no backup that could be put back"),
+                "`undo=` names a step with a database backup such as `sqlite3 app.db \".backup app.bak\"`; file \
+                 edits, copies and services are undone without it",
+            ),
+            Some(_) => (
+                format!("step `#{id}` does not stand before this one"),
+                "a backup has to be made before the step that needs it: move it up",
+            ),
+            None => (format!("there is no step `#{id}`"), "name a step that makes a backup"),
+        };
+        self.findings.push(Finding::error("undo-without-backup", undo.span, message).help(help));
+        None
+    }
+}
+
+impl WayBack {
+    /// How one unit is undone. An opaque change with `Own` has no way back; the caller has made that an error.
+    pub(super) fn of(&self, draft: &Draft) -> Undo {
+        if draft.readonly {
+            return undo(Class::Readonly, NOTHING, UndoBy::Nothing);
+        }
+        let database = matches!(draft.action, Action::Sql { .. });
+        match self {
+            Self::Irreversible => {
+                undo(Class::None, "no way back: the document says irreversible", UndoBy::Nobody)
+            }
+            // A half-applied SQL step is not what the hand-written undo was written for: then the driver does it.
+            Self::Script(_) if database => own(&draft.action),
+            Self::Script(id) => {
+                undo(Class::Lossy, &format!("by the hand-written undo #{id}"), UndoBy::Script)
+            }
+            Self::Backup(id, unit) if database || matches!(draft.action, Action::Shell { .. }) => undo(
+                Class::Restore,
+                &format!("by the backup of step #{id}; refused if others have written since"),
+                UndoBy::Backup(unit.clone()),
+            ),
+            Self::Backup(..) | Self::Own | Self::Readonly => own(&draft.action),
+        }
+    }
+
+    /// The class of a step with these units.
+    pub(super) fn class(&self, drafts: &[Draft]) -> Class {
+        let worst = drafts.iter().map(|draft| self.of(draft).class).max().unwrap_or_default();
+        match self {
+            Self::Script(_) if worst != Class::Readonly => Class::Lossy,
+            _ => worst,
+        }
+    }
+}
+
+/// How a unit of an undo fence is undone: not at all.
+pub(super) fn of_undo(draft: &Draft) -> Undo {
+    if draft.readonly {
+        return undo(Class::Readonly, NOTHING, UndoBy::Nothing);
+    }
+    undo(Class::None, "it is itself an undo", UndoBy::Nobody)
+}
+
+fn own(action: &Action) -> Undo {
+    let how = match action {
+        Action::Shell { .. } => return undo(Class::None, "no way back is known", UndoBy::Nobody),
+        Action::Http { .. } | Action::Gate { .. } => return undo(Class::Readonly, NOTHING, UndoBy::Nothing),
+        Action::Sql { .. } => {
+            let how =
+                "by the copy of the database taken before the step; refused if others have written since";
+            return undo(Class::Restore, how, UndoBy::Driver);
+        }
+        Action::Patch { .. } => "the lines are put back; refused if the file was edited since",
+        Action::Copy { .. } => "what stood there before is put back; refused if it was changed since",
+        Action::Move { .. } => "moved back; refused if it was changed since",
+        Action::Remove { .. } => "put back from where it was set aside",
+        Action::MakeDir { .. } => "removed again if it is still empty",
+        Action::Backup { .. } => "the backup file is deleted",
+        Action::Service { operation: ServiceOperation::Stop, .. } => "started again as it was",
+        Action::Service { operation: ServiceOperation::Start, .. } => "stopped again",
+        Action::Service { operation: ServiceOperation::Restart, .. } => {
+            "restarted once the steps before it are undone, as it was before"
+        }
+    };
+    undo(Class::Exact, how, UndoBy::Driver)
+}
+
+fn undo(class: Class, how: &str, by: UndoBy) -> Undo {
+    Undo { class, how: how.to_owned(), by }
+}

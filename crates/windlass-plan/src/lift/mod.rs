@@ -1,0 +1,188 @@
+//! Lifting: a known shell line becomes a typed action with a preview and an undo.
+//!
+//! A lifted line does the same as the command would, or is refused; it is never quietly something else. So a line is
+//! lifted only if every word of it is understood; any other line stays opaque and runs as it is written.
+
+mod curl;
+mod files;
+mod options;
+mod paths;
+mod service;
+mod sqlite;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use paths::{join, normal};
+
+use crate::{Action, Config, ServiceOperation};
+use windlass_document::{
+    Span,
+    shell::{CommandKind, Redirect, ShellScript, SimpleCommand, Word},
+};
+
+/// What a fence of shell is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fence {
+    /// One script: its lines cannot be taken apart.
+    Whole {
+        /// "a pipe", "`export`, which changes the lines after it" …
+        because: String,
+        /// What makes it so, in the fence's text.
+        at: Span,
+    },
+    /// Line by line.
+    Lines(Vec<Line>),
+}
+
+/// One command of a fence.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Its bytes in the fence's text.
+    pub(crate) span: Span,
+    /// Working folder it runs in.
+    pub(crate) dir: Option<String>,
+    pub(crate) kind: LineKind,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum LineKind {
+    /// Typed actions, one for each operand.
+    Lifted(Vec<Action>),
+    /// Runs as written.
+    Opaque {
+        /// Of a command that is known: the word that is not understood, and why.
+        not_understood: Option<(Span, String)>,
+    },
+    /// The line can neither be lifted nor run.
+    Wrong(Wrong),
+}
+
+/// Why a line cannot be used at all.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) rule: &'static str,
+    pub(crate) span: Span,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+/// What one command was read as.
+enum Read {
+    Actions(Vec<Action>),
+    Chdir(String),
+    NotUnderstood(Span, String),
+    Wrong(Wrong),
+    Unknown,
+}
+
+/// What a line is read against.
+struct Context<'a> {
+    config: &'a Config,
+    dir: Option<String>,
+}
+
+/// Builtins after which the lines of a fence no longer stand for themselves.
+const STATEFUL: &[&str] = &[
+    ".", "alias", "cd", "eval", "exec", "exit", "export", "hash", "popd", "pushd", "readonly", "return",
+    "set", "shift", "shopt", "source", "trap", "ulimit", "umask", "unalias", "unset", "wait",
+];
+
+/// Reads a fence that starts in `dir`, the folder of its target.
+pub(crate) fn lift(script: &ShellScript, dir: Option<&str>, config: &Config) -> Fence {
+    let mut context = Context { config, dir: dir.map(str::to_owned) };
+    let mut lines = Vec::new();
+    for command in &script.commands {
+        let simple = match &command.kind {
+            CommandKind::Compound { because, at } => {
+                return Fence::Whole { because: (*because).to_owned(), at: *at };
+            }
+            CommandKind::Simple(simple) => simple,
+        };
+        let kind = match read(simple, &context) {
+            Read::Chdir(to) => {
+                context.dir = Some(join(context.dir.as_deref(), &to));
+                continue;
+            }
+            Read::Actions(actions) => LineKind::Lifted(actions),
+            Read::NotUnderstood(span, why) => match stateful(simple, command.span) {
+                Some((because, at)) => return Fence::Whole { because, at },
+                None => LineKind::Opaque { not_understood: Some((span, why)) },
+            },
+            Read::Unknown => match stateful(simple, command.span) {
+                Some((because, at)) => return Fence::Whole { because, at },
+                None => LineKind::Opaque { not_understood: None },
+            },
+            Read::Wrong(wrong) => LineKind::Wrong(wrong),
+        };
+        lines.push(Line { span: command.span, dir: context.dir.clone(), kind });
+    }
+    Fence::Lines(lines)
+}
+
+/// Whether the lines after this one depend on it in a way that a shell of their own would lose.
+fn stateful(simple: &SimpleCommand, span: Span) -> Option<(String, Span)> {
+    let Some(name) = simple.words.first() else {
+        return (!simple.assignments.is_empty()).then(|| ("a variable that is set".to_owned(), span));
+    };
+    STATEFUL
+        .contains(&name.text.as_str())
+        .then(|| (format!("`{}`, which acts on the lines after it", name.text), name.span))
+}
+
+fn read(simple: &SimpleCommand, context: &Context<'_>) -> Read {
+    let Some((name, arguments)) = simple.words.split_first() else { return Read::Unknown };
+    let family: fn(&Context<'_>, &Word, &[Word]) -> Read = match name.text.as_str() {
+        "cd" => files::cd,
+        "cp" => files::cp,
+        "mv" => files::mv,
+        "rm" => files::rm,
+        "mkdir" => files::mkdir,
+        "sqlite3" => sqlite::sqlite3,
+        "curl" => curl::curl,
+        "windlass" => service::windlass,
+        // A command with more rights than the controller: the drivers could not do it in its place, so it runs as it
+        // is written.
+        "sudo" => {
+            let what = "lines with `sudo` run as they are written: the file driver has only your own rights";
+            return Read::NotUnderstood(name.span, what.to_owned());
+        }
+        _ => return Read::Unknown,
+    };
+    // The answer of a check may be thrown away: it is not looked at.
+    let thrown_away = |redirect: &&Redirect| {
+        name.text == "curl" && redirect.operator == ">" && redirect.target.text == "/dev/null"
+    };
+    if let Some(redirect) = simple.redirects.iter().find(|redirect| !thrown_away(redirect)) {
+        return Read::NotUnderstood(redirect.target.span, "a redirection is not understood here".to_owned());
+    }
+    if let Some((variable, _)) = simple.assignments.first() {
+        return Read::NotUnderstood(
+            name.span,
+            format!("the variable `{variable}` before it is not understood"),
+        );
+    }
+    family(context, name, arguments)
+}
+
+/// The services that a script names with `windlass service`, wherever they stand in it: such a line is an action, not
+/// a program, so it cannot be a part of a script that runs as a whole.
+pub(crate) fn service_lines(script: &ShellScript) -> impl Iterator<Item = Span> {
+    script.commands.iter().filter_map(|command| match &command.kind {
+        CommandKind::Simple(simple) => {
+            let words: Vec<_> = simple.words.iter().map(|word| word.text.as_str()).take(2).collect();
+            (words == ["windlass", "service"]).then_some(command.span)
+        }
+        CommandKind::Compound { .. } => None,
+    })
+}
+
+/// The operation of a word of `windlass service`.
+fn operation(word: &str) -> Option<ServiceOperation> {
+    match word {
+        "stop" => Some(ServiceOperation::Stop),
+        "start" => Some(ServiceOperation::Start),
+        "restart" => Some(ServiceOperation::Restart),
+        _ => None,
+    }
+}
