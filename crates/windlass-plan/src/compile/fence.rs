@@ -16,16 +16,13 @@ impl Compiler<'_> {
         let errors_before = self.findings.len();
         self.refuse_batch(step);
         let way_back = self.way_back(index);
-        let place = self.place(step, None);
-        let (place, drafts) = match place {
-            Some(place) => {
-                let drafts = match &step.attributes.again {
-                    Some(again) => self.again(step, again),
-                    None => self.drafts(step, &place, way_back.as_ref()),
-                };
-                (place, drafts?)
+        let (place, drafts) = match &step.attributes.again {
+            Some(again) => self.again(step, again)?,
+            None => {
+                let place = self.place(step, None)?;
+                let drafts = self.drafts(step, &place, way_back.as_ref())?;
+                (place, drafts)
             }
-            None => return None,
         };
         let way_back = way_back?;
         self.contradictions(step, &drafts, &way_back);
@@ -41,7 +38,7 @@ impl Compiler<'_> {
         let mark = |draft: &Draft| Mark { span: draft.span, sql: draft.sql.clone() };
         let marks = place.hosts.iter().flat_map(|_| drafts.iter().map(mark)).collect();
         let class = way_back.class(&drafts);
-        self.drafts.insert(&step.id.value, drafts);
+        self.drafts.insert(&step.id.value, (index, drafts));
         let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let compiled = Step {
             id,
@@ -110,28 +107,30 @@ impl Compiler<'_> {
         Some(UndoScript { id, units, partial: step.language == Language::Shell })
     }
 
-    /// What `again=` repeats.
-    fn again(&mut self, step: &doc::Step, again: &doc::Spanned<String>) -> Option<Vec<Draft>> {
-        let Some(drafts) = self.drafts.get(again.value.as_str()) else {
-            // A step that stands later, or one that has errors of its own.
-            if self.by_id.get(again.value.as_str()).is_none_or(|at| self.document.steps[*at].span > step.span)
-            {
-                let message = format!("there is no step `#{}` before this one", again.value);
-                let help = "`again=` repeats a step that has run: name one that stands above";
-                self.findings.push(Finding::error("again-unknown", again.span, message).help(help));
-            }
-            return None;
-        };
-        let original = &self.document.steps[self.by_id[again.value.as_str()]];
-        if !step.body.text.trim().is_empty() && step.body.text != original.body.text {
+    /// What `again=` repeats, and where; nothing if that step has errors of its own.
+    fn again(&mut self, step: &doc::Step, again: &doc::Spanned<String>) -> Option<(Place, Vec<Draft>)> {
+        let document = self.document;
+        let (original, drafts) = self.drafts.get(again.value.as_str())?;
+        let original = &document.steps[*original];
+        if !step.body.text.trim().is_empty() {
             self.findings.push(
                 Finding::error(
                     "again-differs",
                     again.span,
-                    "the fence repeats a step, but its text is another",
+                    "the fence repeats a step, but has a text of its own",
                 )
                 .also(original.span, "the step to repeat")
                 .help("leave the fence empty, or take `again=` out"),
+            );
+            return None;
+        }
+        if let Some(on) = &step.attributes.on
+            && original.attributes.on.as_ref().is_some_and(|first| first.value != on.value)
+        {
+            self.findings.push(
+                Finding::error("again-differs", on.span, "the fence repeats a step, but on another target")
+                    .also(original.span, "the step to repeat")
+                    .help("take `on=` out, or write the step out for this target"),
             );
             return None;
         }
@@ -144,7 +143,8 @@ impl Compiler<'_> {
             return None;
         }
         let span = self.head(step);
-        Some(drafts.iter().map(|draft| Draft { span, ..draft.clone() }).collect())
+        let drafts = drafts.iter().map(|draft| Draft { span, ..draft.clone() }).collect();
+        Some((self.place(original, None)?, drafts))
     }
 
     /// `readonly` on what changes something is no promise that could be kept.

@@ -73,7 +73,7 @@ pub fn compile(
     let compiled = compiler.steps();
     let mut findings = std::mem::take(&mut compiler.findings);
     let complete = !findings.iter().any(|finding| finding.severity == Severity::Error);
-    findings.extend(lint(&Facts { document, text: meta.text, config, steps: &compiled, complete }));
+    findings.extend(lint(&Facts { document, config, steps: &compiled, complete }));
     let plan = compiler.plan(compiled.into_iter().map(|compiled| compiled.step).collect(), tool);
     findings.sort_by_key(|finding| (finding.span, finding.rule.clone()));
     let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -127,14 +127,12 @@ struct Compiler<'a> {
     config: &'a Config,
     files: &'a dyn FileSource,
     findings: Vec<Finding>,
-    /// Index of a document's step by its id.
-    by_id: HashMap<&'a str, usize>,
     /// Index of the hand-written undo of a step, by the index of that step.
     undone_by: HashMap<usize, usize>,
     /// The backup that a compiled step makes.
     backups: HashMap<&'a str, UnitId>,
-    /// What a compiled step consists of, for `again=`.
-    drafts: HashMap<&'a str, Vec<Draft>>,
+    /// What a compiled step consists of, and its index in the document, for `again=`.
+    drafts: HashMap<&'a str, (usize, Vec<Draft>)>,
     used_targets: BTreeSet<String>,
     used_services: BTreeSet<String>,
 }
@@ -161,7 +159,6 @@ impl<'a> Compiler<'a> {
             config,
             files,
             findings: Vec::new(),
-            by_id,
             undone_by,
             backups: HashMap::new(),
             drafts: HashMap::new(),
@@ -185,22 +182,12 @@ impl<'a> Compiler<'a> {
             .into_iter()
             .filter_map(|(_, entry)| match entry {
                 Ok(at) => self.fence(at),
-                Err(gate) => self.gate(gate),
+                Err(gate) => Some(self.gate(gate)),
             })
             .collect()
     }
 
-    fn gate(&mut self, gate: &doc::Gate) -> Option<Compiled> {
-        if let Some(other) = self.by_id.get(gate.id.as_str()) {
-            let other = &self.document.steps[*other];
-            let message = format!("`#{}` is the name of a gate", gate.id);
-            self.findings.push(
-                Finding::error("id-of-gate", other.id.span, message)
-                    .also(gate.span, "this gate")
-                    .help("give the step another id: gates are numbered by their place"),
-            );
-            return None;
-        }
+    fn gate(&self, gate: &doc::Gate) -> Compiled {
         let id = StepId(gate.id.clone());
         let draft = Draft::new(Action::Gate { text: gate.text.clone() }, gate.span);
         let undo = Undo { class: Class::Readonly, how: way_back::NOTHING.to_owned(), by: UndoBy::Nothing };
@@ -219,7 +206,7 @@ impl<'a> Compiler<'a> {
             online: false,
             again: None,
         };
-        Some(Compiled { step, source: None, marks: vec![Mark { span: gate.span, sql: None }] })
+        Compiled { step, source: None, marks: vec![Mark { span: gate.span, sql: None }] }
     }
 
     /// Gives drafts their ids, once for each host: `step/N`, or `step/N@host` where there are several hosts.

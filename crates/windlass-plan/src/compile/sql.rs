@@ -46,11 +46,6 @@ impl Compiler<'_> {
         let body = Source { text: &step.body.text, file: None, step };
         self.statements(&body, &place.on, &mut drafts);
         if let Some(pattern) = &step.attributes.files {
-            if !drafts.is_empty() {
-                let message = "the step has statements in its fence and in files";
-                let help = "leave the fence empty, or make two steps: else nobody sees which runs first";
-                self.findings.push(Finding::error("files-and-fence", pattern.span, message).help(help));
-            }
             self.statements_of_files(step, pattern, &place.on, &mut drafts)?;
         }
         self.expect_rows(step, &mut drafts);

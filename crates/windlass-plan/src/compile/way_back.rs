@@ -21,30 +21,10 @@ pub(super) enum WayBack {
 }
 
 impl Compiler<'_> {
-    /// What the document says about the way back from the step at `index`. Contradictions are errors.
+    /// What the document says about the way back from the step at `index`; the parser has seen to it that it says one
+    /// thing, and that the steps it names stand above.
     pub(super) fn way_back(&mut self, index: usize) -> Option<WayBack> {
-        let step = &self.document.steps[index];
-        let attributes = &step.attributes;
-        let script = self.undone_by.get(&index).map(|at| &self.document.steps[*at]);
-        let said: Vec<_> = [
-            attributes.readonly.map(|span| (span, "readonly")),
-            attributes.irreversible.map(|span| (span, "irreversible")),
-            attributes.undo.as_ref().map(|undo| (undo.span, "undo=")),
-            script
-                .and_then(|script| Some((script.attributes.undoes.as_ref()?.span, "a fence with `undoes=`"))),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if let [(first, one), (second, other), ..] = said[..] {
-            let message = format!("the step has both {one} and {other}");
-            self.findings.push(
-                Finding::error("undo-conflict", second, message)
-                    .also(first, "said here")
-                    .help("keep the one that is true: a step has one way back"),
-            );
-            return None;
-        }
+        let attributes = &self.document.steps[index].attributes;
         if attributes.readonly.is_some() {
             return Some(WayBack::Readonly);
         }
@@ -54,6 +34,7 @@ impl Compiler<'_> {
         if let Some(undo) = &attributes.undo {
             return self.backup(undo);
         }
+        let script = self.undone_by.get(&index).map(|at| &self.document.steps[*at]);
         Some(script.map_or(WayBack::Own, |script| WayBack::Script(script.id.value.clone())))
     }
 
@@ -62,20 +43,14 @@ impl Compiler<'_> {
         if let Some(unit) = self.backups.get(id) {
             return Some(WayBack::Backup(id.to_owned(), unit.clone()));
         }
-        let earlier = self.drafts.contains_key(id);
-        let (message, help) = match self.by_id.get(id) {
-            Some(_) if earlier => (
-                format!("step `#{id}` makes no backup that could be put back"),
-                "`undo=` names a step with a database backup such as `sqlite3 app.db \".backup app.bak\"`; file \
-                 edits, copies and services are undone without it",
-            ),
-            Some(_) => (
-                format!("step `#{id}` does not stand before this one"),
-                "a backup has to be made before the step that needs it: move it up",
-            ),
-            None => (format!("there is no step `#{id}`"), "name a step that makes a backup"),
-        };
-        self.findings.push(Finding::error("undo-without-backup", undo.span, message).help(help));
+        // A step that could not be compiled may well make a backup: it has errors of its own.
+        if self.drafts.contains_key(id) {
+            let message = format!("step `#{id}` makes no backup that could be put back");
+            self.findings.push(Finding::error("undo-without-backup", undo.span, message).help(
+                "`undo=` names a step with a database backup such as `sqlite3 app.db \".backup app.bak\"`; file edits, \
+                 copies and services are undone without it",
+            ));
+        }
         None
     }
 }

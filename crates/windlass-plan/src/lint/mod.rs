@@ -1,13 +1,96 @@
-//! Lint: what a compiled release would do that its author may not want. Only what can be decided with certainty.
+//! Lint: what a release would do that its author may not want. Only what can be decided with certainty from the
+//! document and the configuration; one rule, one file.
 
-use crate::{Config, compile::Compiled};
-use windlass_document::{Document, Finding};
+mod backup;
+mod breaking;
+mod curl;
+mod destructive;
+mod downtime;
+mod hidden_failure;
+mod irreversible;
+mod latest_image;
+mod left_stopped;
+mod migration_after_start;
+mod no_where;
+mod online_breaks;
+mod plain_process;
+mod remove_far;
+mod secret;
+mod verification;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{Action, Config, Unit, compile::Compiled, compile::Mark};
+use windlass_document::{Document, Finding, Severity, Span};
+
+/// A rule about releases as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Name, kebab-case, stable.
+    pub name: &'static str,
+    /// Severity of its findings.
+    pub severity: Severity,
+    /// What is found, one line.
+    pub summary: &'static str,
+    /// Why it matters; goes into every finding of the rule.
+    pub why: &'static str,
+    /// A document that triggers it, against [`EXAMPLE_CONFIG`].
+    pub bad: &'static str,
+    /// The same, written well.
+    pub good: &'static str,
+    check: fn(&Rule, &Facts<'_>) -> Vec<Finding>,
+}
+
+/// All rules, by name.
+pub const RULES: &[Rule] = &[
+    breaking::RULE,
+    curl::RULE,
+    destructive::RULE,
+    downtime::RULE,
+    hidden_failure::RULE,
+    irreversible::RULE,
+    latest_image::RULE,
+    left_stopped::RULE,
+    migration_after_start::RULE,
+    backup::RULE,
+    verification::RULE,
+    no_where::RULE,
+    online_breaks::RULE,
+    plain_process::RULE,
+    remove_far::RULE,
+    secret::RULE,
+];
+
+/// The configuration of the examples of all rules.
+pub const EXAMPLE_CONFIG: &str = r#"[target.app]
+dir = "."
+
+[target.db]
+url = "sqlite:app.db"
+
+[service.booking]
+on = "app"
+run = ["./booking", "--port", "{port}"]
+health = "http://127.0.0.1:{port}/health"
+"#;
+
+impl Rule {
+    /// A finding of this rule.
+    fn at(&self, span: Span, message: impl Into<String>) -> Finding {
+        let finding = match self.severity {
+            Severity::Error => Finding::error(self.name, span, message),
+            Severity::Warning => Finding::warning(self.name, span, message),
+            Severity::Note => Finding::note(self.name, span, message),
+        };
+        finding.why(self.why)
+    }
+}
 
 /// What rules look at.
 pub(crate) struct Facts<'a> {
     pub(crate) document: &'a Document,
-    /// Its text.
-    pub(crate) text: &'a str,
     pub(crate) config: &'a Config,
     /// Steps in order of execution.
     pub(crate) steps: &'a [Compiled],
@@ -15,7 +98,49 @@ pub(crate) struct Facts<'a> {
     pub(crate) complete: bool,
 }
 
+/// A unit with the step it belongs to and what it was compiled from.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    compiled: &'a Compiled,
+    unit: &'a Unit,
+    mark: &'a Mark,
+}
+
+impl Entry<'_> {
+    /// Whether it changes anything.
+    fn changes(&self) -> bool {
+        self.unit.undo.by != crate::UndoBy::Nothing
+    }
+
+    /// Whether it changes a definition of a database.
+    fn changes_schema(&self) -> bool {
+        self.mark.sql.as_ref().is_some_and(|sql| sql.changes_schema)
+    }
+
+    fn is_gate(&self) -> bool {
+        matches!(self.unit.action, Action::Gate { .. })
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// All units in order of execution.
+    fn entries(&self) -> impl DoubleEndedIterator<Item = Entry<'a>> + use<'a> {
+        self.steps.iter().flat_map(|compiled| {
+            compiled.step.units.iter().zip(&compiled.marks).map(move |(unit, mark)| Entry {
+                compiled,
+                unit,
+                mark,
+            })
+        })
+    }
+
+    /// The document's step of a compiled one.
+    fn source(&self, compiled: &Compiled) -> Option<&'a windlass_document::Step> {
+        self.document.steps.get(compiled.source?)
+    }
+}
+
 /// All findings of all rules.
-pub(crate) fn lint(_facts: &Facts<'_>) -> Vec<Finding> {
-    Vec::new()
+pub(crate) fn lint(facts: &Facts<'_>) -> Vec<Finding> {
+    RULES.iter().flat_map(|rule| (rule.check)(rule, facts)).collect()
 }

@@ -1,0 +1,44 @@
+//! `migration-after-start`
+
+use super::{Facts, Rule};
+use crate::{Action, ServiceOperation};
+use windlass_document::{Finding, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    name: "migration-after-start",
+    severity: Severity::Note,
+    summary: "the schema is changed after the service was started",
+    why: "the new version runs on the old schema until then; most versions expect theirs from the first request on",
+    bad: "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n\n```sh {#restart on=app}\nwindlass service \
+          restart booking\n```\n\n```sql {#seats on=db}\nALTER TABLE booking ADD COLUMN seats INTEGER;\n```\n\n- [ ] \
+          seats can be booked\n",
+    good: "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n\n```sql {#seats on=db}\nALTER TABLE booking \
+           ADD COLUMN seats INTEGER;\n```\n\n```sh {#restart on=app}\nwindlass service restart booking\n```\n\n- [ ] \
+           seats can be booked\n",
+    check,
+};
+
+fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
+    let mut started = None;
+    let mut findings = Vec::new();
+    for entry in facts.entries() {
+        match &entry.unit.action {
+            Action::Service { operation: ServiceOperation::Stop, .. } => started = None,
+            Action::Service { service, .. } => {
+                // What stands before a further start is in time for that one.
+                findings.clear();
+                started = Some((service, entry.mark.span));
+            }
+            _ if entry.changes_schema() => {
+                let Some((service, span)) = started else { continue };
+                findings.push(
+                    rule.at(entry.mark.span, format!("the schema changes after `{service}` was started"))
+                        .also(span, "started here")
+                        .help("move the change before the start, unless the new version works with both schemas"),
+                );
+            }
+            _ => {}
+        }
+    }
+    findings
+}
