@@ -24,6 +24,11 @@ impl Problems {
         }
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// All findings in order of place.
     pub(crate) fn finish(mut self) -> Vec<Finding> {
         self.kept.sort_by_key(|finding| (finding.span.start, finding.span.end));

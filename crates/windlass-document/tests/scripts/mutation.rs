@@ -74,3 +74,45 @@ fn shell() {
         }
     }
 }
+
+const DIFF: &str = "--- docker-compose.yml\n-    image: a:2.0.9\n+    image: a:2.1.0\n\n--- \"b c.env\"\n+X=1\n\
+    diff --git a/x b/x\nindex 12..34 100644\n--- a/x\n+++ b/x\n@@ -1,4 +1,4 @@ f\n one\n-two\n+2\n 三\n\n\
+    @@ -9 +9,2 @@\n-x\n+y\n+z\n\\ No newline at end of file\nrename from a\n--- /dev/null\n+++ b/y\n";
+
+#[test]
+fn diff() {
+    const SEED: u64 = 1;
+    const JUNK: [&str; 16] = [
+        "-",
+        "+",
+        " ",
+        "\n",
+        "\r\n",
+        "--- ",
+        "+++ ",
+        "@@ -1,2 +1 @@\n",
+        "@@",
+        "\"",
+        "\\",
+        "\\3",
+        "数",
+        "..",
+        "/",
+        "diff --git ",
+    ];
+    for seed in SEED..SEED + 20_000 {
+        let text = damage(DIFF, &JUNK, &mut Random::new(seed));
+        let (files, findings) = windlass_document::diff::parse(&text);
+        check_findings(&text, &findings, seed);
+        for file in &files {
+            check_span(&text, file.span, seed);
+            file.edits.iter().for_each(|edit| check_span(&text, edit.span, seed));
+        }
+        // Nothing is dropped in silence: each marked line is in an edit, or something is reported.
+        if findings.is_empty() {
+            let edits: Vec<_> = files.iter().flat_map(|file| &file.edits).collect();
+            let marked = text.lines().any(|line| line.starts_with('-') && !line.starts_with("---"));
+            assert!(!marked || edits.iter().any(|edit| !edit.remove.is_empty()), "seed {seed}: {text:?}");
+        }
+    }
+}
