@@ -42,11 +42,27 @@ pub enum Request {
         /// Lets held requests go on in the same instant.
         resume: bool,
     },
-    /// Stops accepting, finishes what is in flight within `drain_ms`, ends the process.
+    /// Stops accepting, finishes what is in flight within `drain_ms`, ends the process. Requests that are held at
+    /// that moment are answered 503. Replies when all is finished or cut.
     Stop {
         /// Longest wait.
         drain_ms: u64,
     },
+    /// Sent by a new proxy process that wants the listening socket; its protocol stands in `handover.rs`. Not for controllers.
+    TakeOver,
+}
+
+impl Request {
+    /// How long the proxy itself may wait before it replies, milliseconds.
+    #[must_use]
+    pub fn drain_ms(&self) -> u64 {
+        match self {
+            Self::Hold { drain_ms, .. } | Self::Switch { drain_ms, .. } | Self::Stop { drain_ms } => {
+                *drain_ms
+            }
+            Self::Status | Self::Resume | Self::TakeOver => 0,
+        }
+    }
 }
 
 /// Answer to a request.
@@ -77,7 +93,7 @@ pub struct Status {
     pub upstreams: Vec<UpstreamStatus>,
     /// Counters by version since the proxy started.
     pub versions: BTreeMap<String, VersionStatus>,
-    /// Requests that were ever held, the longest wait and the requests refused with 503 by the proxy itself.
+    /// Requests that were ever held, since the proxy started.
     pub held: u64,
     /// Longest wait of a held request, milliseconds.
     pub hold_ms_max: u64,
@@ -96,8 +112,11 @@ pub struct UpstreamStatus {
     pub healthy: Option<bool>,
     /// Unbroken time it has been healthy, milliseconds.
     pub healthy_ms: u64,
-    /// Requests in flight.
+    /// Requests in flight, those from before a hold or a switch included.
     pub in_flight: u64,
+    /// Why the last check failed; `None`: it did not fail.
+    #[serde(default)]
+    pub problem: Option<String>,
 }
 
 /// Counters of one version.
@@ -107,7 +126,8 @@ pub struct VersionStatus {
     pub requests: u64,
     /// Of these, 5xx or broken.
     pub errors: u64,
-    /// Median, milliseconds.
+    /// Median time from the choice of the upstream to its response head (a hold before that is not in it),
+    /// milliseconds. This and the next two are upper bounds of a bucket, at most 6.25 % above the true value.
     pub p50_ms: f64,
     /// 95th percentile, milliseconds.
     pub p95_ms: f64,

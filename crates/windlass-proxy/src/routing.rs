@@ -1,0 +1,547 @@
+//! Who gets a request: the routing table, holding, and the way out for old upstreams.
+//!
+//! Each worker has a [`Shard`] with its own copy of the table behind its own lock. A request claims its upstream and
+//! is counted as in flight under that lock; a change takes the locks of all shards, so for every request it happened
+//! either before or after, on all workers at once. What a change replaces is retired: its [`Lane`]s get no request
+//! any more, keep no idle connection, and are waited for by [`Gate::drain`].
+
+use crate::{
+    control::{Status, Upstream, UpstreamStatus, VersionStatus},
+    health::Target,
+    histogram::{Counts, Histogram},
+    split,
+    state::Hold,
+    upstream::Pool,
+};
+use http::HeaderMap;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Versions whose counters are kept; the oldest that serves no more goes first.
+const VERSIONS_MAX: usize = 32;
+
+/// After a cut, how long a drain waits for the requests to let go.
+const CUT_GRACE: Duration = Duration::from_secs(1);
+
+/// One worker's way to one upstream, between two changes.
+pub(crate) struct Lane {
+    pub target: Arc<Target>,
+    pub pool: Pool,
+    pub stats: Arc<Counters>,
+    /// Ends connections and tunnels of this lane.
+    pub cut: CancellationToken,
+    in_flight: AtomicUsize,
+    retired: AtomicBool,
+    /// Told when a retired lane has nothing in flight any more.
+    empty: Arc<Notify>,
+}
+
+impl Lane {
+    pub(crate) fn retired(&self) -> bool {
+        self.retired.load(SeqCst)
+    }
+}
+
+/// A request in flight; dropping it ends the flight.
+pub(crate) struct Ticket {
+    pub lane: Arc<Lane>,
+    /// Id of a client that has to get our cookie.
+    pub new_client: Option<u64>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.lane.in_flight.fetch_sub(1, SeqCst) == 1 && self.lane.retired() {
+            self.lane.empty.notify_waiters();
+        }
+    }
+}
+
+/// Counters of one version on one worker.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub requests: AtomicU64,
+    pub errors: AtomicU64,
+    pub latency: Histogram,
+}
+
+struct Route {
+    lane: Arc<Lane>,
+    weight: u32,
+}
+
+#[derive(Default)]
+struct Table {
+    /// Only those with weight, ordered by version.
+    routes: Vec<Route>,
+    /// More than one version has weight.
+    split: bool,
+    /// Longest wait while requests are held.
+    hold: Option<Duration>,
+    stopping: bool,
+    /// Turns, so that upstreams with equal load alternate.
+    turn: usize,
+}
+
+/// What one worker touches; a cache line of its own, so that workers do not slow each other.
+#[repr(align(128))]
+#[derive(Default)]
+struct Shard {
+    table: Mutex<Table>,
+    wake: Notify,
+}
+
+/// What is in force, in the form that changes start from.
+struct Plan {
+    upstreams: Vec<(Arc<Target>, u8)>,
+    hold: Option<Hold>,
+    stopping: bool,
+    /// In use: by upstream (as in `upstreams`), then by worker.
+    lanes: Vec<Vec<Arc<Lane>>>,
+    /// Out of use, with requests in flight.
+    retiring: Vec<Arc<Lane>>,
+    /// Counters by version, then by worker; in order of first use.
+    versions: Vec<(String, Vec<Arc<Counters>>)>,
+}
+
+/// Why a request was not let through; all are answered 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    QueueFull,
+    HeldTooLong,
+    Stopping,
+}
+
+enum Claim {
+    Go(Ticket),
+    Wait(Duration),
+    Stopping,
+}
+
+/// The routing of all workers.
+pub(crate) struct Gate {
+    shards: Vec<Shard>,
+    plan: Mutex<Plan>,
+    empty: Arc<Notify>,
+    hold_default: Duration,
+    queue_max: usize,
+    waiting: AtomicUsize,
+    held: AtomicU64,
+    hold_ms_max: AtomicU64,
+    refused: AtomicU64,
+    cut: AtomicU64,
+}
+
+impl Gate {
+    /// Without upstreams: requests wait at most `hold_default`.
+    pub(crate) fn new(workers: usize, hold_default: Duration, queue_max: usize) -> Self {
+        let plan = Plan {
+            upstreams: Vec::new(),
+            hold: None,
+            stopping: false,
+            lanes: Vec::new(),
+            retiring: Vec::new(),
+            versions: Vec::new(),
+        };
+        let gate = Self {
+            shards: (0..workers).map(|_| Shard::default()).collect(),
+            plan: Mutex::new(plan),
+            empty: Arc::new(Notify::new()),
+            hold_default,
+            queue_max,
+            waiting: AtomicUsize::new(0),
+            held: AtomicU64::new(0),
+            hold_ms_max: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            cut: AtomicU64::new(0),
+        };
+        gate.install(&mut gate.plan());
+        gate
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().expect("no code panics while it changes the plan")
+    }
+
+    /// Lets a request through, after waiting if requests are held. Dropping the future leaves the queue.
+    pub(crate) async fn admit(&self, worker: usize, headers: &HeaderMap) -> Result<Ticket, Refused> {
+        match self.claim(worker, headers) {
+            Claim::Go(ticket) => Ok(ticket),
+            Claim::Stopping => Err(self.refuse(Refused::Stopping)),
+            Claim::Wait(limit) => self.wait(worker, headers, limit).await,
+        }
+    }
+
+    async fn wait(&self, worker: usize, headers: &HeaderMap, limit: Duration) -> Result<Ticket, Refused> {
+        let Some(_place) = Place::take(&self.waiting, self.queue_max) else {
+            return Err(self.refuse(Refused::QueueFull));
+        };
+        self.held.fetch_add(1, Relaxed);
+        let since = Instant::now();
+        let deadline = tokio::time::Instant::now() + limit;
+        let result = loop {
+            // Before the claim, so that a change between the two is not missed.
+            let woken = self.shards[worker].wake.notified();
+            match self.claim(worker, headers) {
+                Claim::Go(ticket) => break Ok(ticket),
+                Claim::Stopping => break Err(self.refuse(Refused::Stopping)),
+                Claim::Wait(_) => {}
+            }
+            if tokio::time::timeout_at(deadline, woken).await.is_err() {
+                break Err(self.refuse(Refused::HeldTooLong));
+            }
+        };
+        let waited_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.hold_ms_max.fetch_max(waited_ms, Relaxed);
+        result
+    }
+
+    fn refuse(&self, why: Refused) -> Refused {
+        self.refused.fetch_add(1, Relaxed);
+        why
+    }
+
+    fn claim(&self, worker: usize, headers: &HeaderMap) -> Claim {
+        let mut table = self.shards[worker].table.lock().expect("no code panics while it holds the table");
+        if let Some(limit) = table.hold {
+            return if table.stopping { Claim::Stopping } else { Claim::Wait(limit) };
+        }
+        let (index, new_client) = table.choose(headers);
+        let lane = Arc::clone(&table.routes[index].lane);
+        lane.in_flight.fetch_add(1, SeqCst);
+        Claim::Go(Ticket { lane, new_client })
+    }
+
+    /// Another upstream of the same version, for a request whose own could not be reached.
+    pub(crate) fn elsewhere(&self, worker: usize, ticket: &Ticket) -> Option<Ticket> {
+        let table = self.shards[worker].table.lock().expect("no code panics while it holds the table");
+        if table.hold.is_some() {
+            return None;
+        }
+        let failed = &ticket.lane.target;
+        let fits = |route: &&Route| {
+            let target = &route.lane.target;
+            !Arc::ptr_eq(target, failed)
+                && target.upstream.version == failed.upstream.version
+                && target.health().0 != Some(false)
+        };
+        let lane = &table.routes.iter().find(fits)?.lane;
+        lane.in_flight.fetch_add(1, SeqCst);
+        Some(Ticket { lane: Arc::clone(lane), new_client: ticket.new_client })
+    }
+
+    /// Replaces upstreams and hold, for every request at once. The caller has saved them and drains afterwards.
+    pub(crate) fn change(&self, upstreams: Vec<(Arc<Target>, u8)>, hold: Option<Hold>) {
+        let mut plan = self.plan();
+        // A hold takes every lane out of use, also when its upstream stays: what is in flight has to end, and no
+        // idle connection may survive the restart that the hold is for.
+        let clear = hold.is_some() && plan.hold.is_none();
+        let old = std::mem::take(&mut plan.upstreams);
+        let mut old_lanes: Vec<Option<Vec<Arc<Lane>>>> =
+            std::mem::take(&mut plan.lanes).into_iter().map(Some).collect();
+        for (target, weight) in &upstreams {
+            let same =
+                old.iter().position(|(before, w)| Arc::ptr_eq(before, target) && (*w == 0 || *weight > 0));
+            let kept = same.filter(|_| !clear).and_then(|index| old_lanes[index].take());
+            let lanes = kept.unwrap_or_else(|| self.new_lanes(&mut plan.versions, target));
+            plan.lanes.push(lanes);
+        }
+        plan.upstreams = upstreams;
+        plan.hold = hold;
+        let replaced: Vec<Arc<Lane>> = old_lanes.into_iter().flatten().flatten().collect();
+        self.install(&mut plan);
+        for lane in &replaced {
+            lane.retired.store(true, SeqCst);
+            lane.pool.clear();
+        }
+        plan.retiring.extend(replaced);
+        plan.forget_done();
+        drop(plan);
+        self.wake();
+    }
+
+    /// Answers 503 to what is held now or later.
+    pub(crate) fn stop(&self) {
+        let mut plan = self.plan();
+        plan.stopping = true;
+        self.install(&mut plan);
+        drop(plan);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        for shard in &self.shards {
+            shard.wake.notify_waiters();
+        }
+    }
+
+    fn new_lanes(
+        &self,
+        versions: &mut Vec<(String, Vec<Arc<Counters>>)>,
+        target: &Arc<Target>,
+    ) -> Vec<Arc<Lane>> {
+        let known = versions.iter().position(|(version, _)| *version == target.upstream.version);
+        let index = known.unwrap_or_else(|| {
+            let fresh = self.shards.iter().map(|_| Arc::default()).collect();
+            versions.push((target.upstream.version.clone(), fresh));
+            versions.len() - 1
+        });
+        let lane = |stats: &Arc<Counters>| {
+            Arc::new(Lane {
+                target: Arc::clone(target),
+                pool: Pool::default(),
+                stats: Arc::clone(stats),
+                cut: CancellationToken::new(),
+                in_flight: AtomicUsize::new(0),
+                retired: AtomicBool::new(false),
+                empty: Arc::clone(&self.empty),
+            })
+        };
+        versions[index].1.iter().map(lane).collect()
+    }
+
+    /// Puts the plan in force: all tables are locked before the first is changed.
+    fn install(&self, plan: &mut Plan) {
+        let used: Vec<(usize, u32, &str)> = plan
+            .upstreams
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, weight))| *weight > 0)
+            .map(|(index, (target, weight))| (index, u32::from(*weight), target.upstream.version.as_str()))
+            .collect();
+        let mut used = used;
+        used.sort_by_key(|(_, _, version)| *version);
+        let split = used.windows(2).any(|pair| pair[0].2 != pair[1].2);
+        let hold = match &plan.hold {
+            Some(hold) => Some(Duration::from_millis(hold.hold_ms)),
+            None => used.is_empty().then_some(self.hold_default),
+        };
+        let mut tables: Vec<MutexGuard<'_, Table>> = self
+            .shards
+            .iter()
+            .map(|shard| shard.table.lock().expect("no code panics while it holds the table"))
+            .collect();
+        for (worker, table) in tables.iter_mut().enumerate() {
+            table.routes = used
+                .iter()
+                .map(|(index, weight, _)| Route {
+                    lane: Arc::clone(&plan.lanes[*index][worker]),
+                    weight: *weight,
+                })
+                .collect();
+            table.split = split;
+            table.hold = hold;
+            table.stopping = plan.stopping;
+        }
+        plan.forget_versions();
+    }
+
+    /// Waits until nothing is in flight on what is out of use; after `limit` that is cut and counted. Ends early when
+    /// a resume brought everything back into use.
+    pub(crate) async fn drain(&self, limit: Duration) {
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            let empty = self.empty.notified();
+            tokio::pin!(empty);
+            // A `Notified` takes part only once it is polled or enabled.
+            empty.as_mut().enable();
+            let due = self.due();
+            if due.iter().all(|lane| lane.in_flight.load(SeqCst) == 0) {
+                return;
+            }
+            if tokio::time::timeout_at(deadline, empty).await.is_err() {
+                break;
+            }
+        }
+        let due = self.due();
+        self.cut(&due);
+        let all_gone = async {
+            while due.iter().any(|lane| lane.in_flight.load(SeqCst) > 0) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        // A client that does not read keeps its answer in our memory; the upstream is rid of it all the same.
+        let _ = tokio::time::timeout(CUT_GRACE, all_gone).await;
+        self.plan().forget_done();
+    }
+
+    /// Retired lanes whose upstream is out of use; while requests are held, all are.
+    fn due(&self) -> Vec<Arc<Lane>> {
+        let plan = self.plan();
+        let in_use = |lane: &Arc<Lane>| {
+            plan.upstreams.iter().any(|(target, weight)| *weight > 0 && Arc::ptr_eq(target, &lane.target))
+        };
+        let holding = plan.hold.is_some();
+        plan.retiring.iter().filter(|lane| holding || !in_use(lane)).cloned().collect()
+    }
+
+    fn cut(&self, lanes: &[Arc<Lane>]) {
+        for lane in lanes {
+            self.cut.fetch_add(lane.in_flight.load(SeqCst) as u64, Relaxed);
+            lane.cut.cancel();
+        }
+    }
+
+    /// Cuts everything that is in flight, at the end of the process.
+    pub(crate) fn cut_all(&self) {
+        let lanes: Vec<Arc<Lane>> = {
+            let plan = self.plan();
+            plan.lanes.iter().flatten().chain(&plan.retiring).cloned().collect()
+        };
+        self.cut(&lanes);
+    }
+
+    /// Closes this worker's connections to upstreams that were idle too long.
+    pub(crate) fn sweep(&self, worker: usize) {
+        let lanes: Vec<Arc<Lane>> =
+            self.plan().lanes.iter().map(|lanes| Arc::clone(&lanes[worker])).collect();
+        for lane in lanes {
+            lane.pool.sweep();
+        }
+    }
+
+    /// The targets in force, for a change that keeps some of them.
+    pub(crate) fn targets(&self) -> Vec<Arc<Target>> {
+        self.plan().upstreams.iter().map(|(target, _)| Arc::clone(target)).collect()
+    }
+
+    /// What is in force.
+    pub(crate) fn in_force(&self) -> (Vec<Upstream>, Option<Hold>) {
+        let plan = self.plan();
+        let upstream =
+            |(target, weight): &(Arc<Target>, u8)| Upstream { weight: *weight, ..target.upstream.clone() };
+        (plan.upstreams.iter().map(upstream).collect(), plan.hold)
+    }
+
+    /// All of it, except what only the process knows (pid, address).
+    pub(crate) fn status(&self) -> Status {
+        let plan = self.plan();
+        let in_flight = |target: &Arc<Target>| {
+            let lanes = plan.lanes.iter().flatten().chain(&plan.retiring);
+            lanes.filter(|l| Arc::ptr_eq(&l.target, target)).map(|l| l.in_flight.load(SeqCst) as u64).sum()
+        };
+        let upstream = |(target, weight): &(Arc<Target>, u8)| {
+            let (healthy, healthy_ms, problem) = target.health();
+            let upstream = Upstream { weight: *weight, ..target.upstream.clone() };
+            UpstreamStatus { upstream, healthy, healthy_ms, in_flight: in_flight(target), problem }
+        };
+        Status {
+            holding_ms: plan.hold.map(|hold| hold.age_ms()),
+            waiting: self.waiting.load(SeqCst) as u64,
+            upstreams: plan.upstreams.iter().map(upstream).collect(),
+            versions: plan.versions.iter().map(|(name, parts)| (name.clone(), sum(parts))).collect(),
+            held: self.held.load(Relaxed),
+            hold_ms_max: self.hold_ms_max.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            cut: self.cut.load(Relaxed),
+            ..Status::default()
+        }
+    }
+}
+
+fn sum(parts: &[Arc<Counters>]) -> VersionStatus {
+    let mut counts = Counts::default();
+    for part in parts {
+        part.latency.add_to(&mut counts);
+    }
+    VersionStatus {
+        requests: parts.iter().map(|part| part.requests.load(Relaxed)).sum(),
+        errors: parts.iter().map(|part| part.errors.load(Relaxed)).sum(),
+        p50_ms: counts.quantile_ms(0.5),
+        p95_ms: counts.quantile_ms(0.95),
+        p99_ms: counts.quantile_ms(0.99),
+    }
+}
+
+impl Plan {
+    fn forget_done(&mut self) {
+        self.retiring.retain(|lane| lane.in_flight.load(SeqCst) > 0);
+    }
+
+    /// Drops the counters of the oldest versions that serve no more.
+    fn forget_versions(&mut self) {
+        while self.versions.len() > VERSIONS_MAX {
+            let serves = |version: &str| self.upstreams.iter().any(|(t, _)| t.upstream.version == version);
+            let Some(index) = self.versions.iter().position(|(version, _)| !serves(version)) else { return };
+            self.versions.remove(index);
+        }
+    }
+}
+
+impl Table {
+    /// Index of the route for this client, and its new id when it needs a cookie.
+    fn choose(&mut self, headers: &HeaderMap) -> (usize, Option<u64>) {
+        if self.routes.len() == 1 {
+            return (0, None);
+        }
+        self.turn = self.turn.wrapping_add(1);
+        let healthy = |route: &Route| !route.lane.target.unhealthy();
+        // When all are unhealthy the checks are more likely wrong than right: keep trying.
+        let some_healthy = self.routes.iter().any(healthy);
+        let usable = |route: &&Route| !some_healthy || healthy(route);
+        if !self.split {
+            return (self.least_loaded(self.routes.iter().filter(usable)), None);
+        }
+        let mut shares: Vec<(&str, u32)> = Vec::new();
+        for route in self.routes.iter().filter(usable) {
+            let version = route.lane.target.upstream.version.as_str();
+            match shares.last_mut() {
+                // The routes are ordered by version.
+                Some((last, weight)) if *last == version => *weight += route.weight,
+                _ => shares.push((version, route.weight)),
+            }
+        }
+        let known = split::client_id(headers);
+        let id = known.unwrap_or_else(split::new_id);
+        let winner =
+            split::choose(id, shares.iter().copied()).expect("the table holds only routes with weight");
+        let version = shares[winner].0;
+        let of_version =
+            self.routes.iter().filter(usable).filter(|r| r.lane.target.upstream.version == version);
+        (self.least_loaded(of_version), known.is_none().then_some(id))
+    }
+
+    /// The one with the fewest requests in flight for its weight; equals take turns.
+    fn least_loaded<'a>(&self, routes: impl Iterator<Item = &'a Route>) -> usize {
+        let count = self.routes.len();
+        let rank = |index: usize| (index + self.turn) % count;
+        let chosen: Option<(usize, u64)> = routes
+            .map(|route| {
+                let index = self.routes.iter().position(|r| Arc::ptr_eq(&r.lane, &route.lane));
+                let load = (route.lane.in_flight.load(Relaxed) as u64 + 1) * 1000 / u64::from(route.weight);
+                (index.expect("the route is of this table"), load)
+            })
+            .min_by_key(|(index, load)| (*load, rank(*index)));
+        chosen.expect("a table that does not hold has a usable route").0
+    }
+}
+
+/// A place in the queue of held requests; dropping it gives it back.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        if waiting.fetch_add(1, SeqCst) < max {
+            return Some(Self(waiting));
+        }
+        waiting.fetch_sub(1, SeqCst);
+        None
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+#[cfg(test)]
+#[path = "routing_tests.rs"]
+mod tests;
