@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
-use windlass_proxy::control::{Request, Status};
+use windlass_proxy::{
+    Client, ControlError,
+    control::{Request, Status},
+};
 
 /// Why the proxy did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,46 +21,31 @@ pub enum FrontError {
 /// A way to ask the proxy of one service.
 #[async_trait]
 pub trait Front: Send + Sync {
-    /// Asks, and waits at most `within_ms` for the answer.
-    async fn call(&self, request: &Request, within_ms: u64) -> Result<Status, FrontError>;
+    /// Asks, and waits for the answer within a bound that follows from the request.
+    async fn call(&self, request: &Request) -> Result<Status, FrontError>;
 }
 
 /// Finds the proxy of a service from the folder of `windlass.toml` and the name of the service.
 pub type Fronts = Arc<dyn Fn(&Path, &str) -> Arc<dyn Front> + Send + Sync>;
 
-/// The proxies that listen in `<base>/.windlass/proxy/<service>/`.
+/// The proxies whose state folder is `<base>/.windlass/proxy/<service>/`.
 #[must_use]
 pub fn socket() -> Fronts {
     Arc::new(|base, service| {
-        Arc::new(Socket(base.join(".windlass").join("proxy").join(service).join("control.sock")))
+        Arc::new(Socket(Client::new(base.join(".windlass").join("proxy").join(service))))
     })
 }
 
-struct Socket(std::path::PathBuf);
+struct Socket(Client);
 
 #[async_trait]
 impl Front for Socket {
-    async fn call(&self, request: &Request, within_ms: u64) -> Result<Status, FrontError> {
-        use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-        let mut stream = tokio::net::UnixStream::connect(&self.0)
-            .await
-            .map_err(|error| FrontError::Down(format!("{}: {error}", self.0.display())))?;
-        let lost = |why: String| FrontError::Lost(why);
-        let exchange = async {
-            let mut line = serde_json::to_vec(request)?;
-            line.push(b'\n');
-            stream.write_all(&line).await?;
-            let mut answer = String::new();
-            BufReader::new(stream).read_line(&mut answer).await?;
-            Ok::<_, std::io::Error>(answer)
-        };
-        let answer = tokio::time::timeout(std::time::Duration::from_millis(within_ms), exchange)
-            .await
-            .map_err(|_| lost(format!("not within {within_ms} ms")))?
-            .map_err(|error| lost(error.to_string()))?;
-        match serde_json::from_str(&answer).map_err(|error| lost(error.to_string()))? {
-            windlass_proxy::control::Reply::Ok(status) => Ok(*status),
-            windlass_proxy::control::Reply::Error { message } => Err(FrontError::Refused(message)),
-        }
+    async fn call(&self, request: &Request) -> Result<Status, FrontError> {
+        self.0.send(request.clone()).await.map_err(|error| match error {
+            ControlError::NotRunning { .. } => FrontError::Down(error.to_string()),
+            ControlError::Refused(why) => FrontError::Refused(why),
+            // Also what a later version adds: nothing is certain of it.
+            _ => FrontError::Lost(error.to_string()),
+        })
     }
 }

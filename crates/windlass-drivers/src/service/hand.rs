@@ -6,7 +6,7 @@ use super::{
     job::{Job, Program, broken},
     site::{Site, program},
     spec::{Limits, Origin, Phase, unix_ms},
-    world::{ASK_MS_MAX, Wanted},
+    world::Wanted,
 };
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::Path, sync::Arc};
@@ -109,7 +109,7 @@ impl InstanceStatus {
 /// # Errors
 /// Its files cannot be read.
 pub async fn service_status(base: &Path, name: &str) -> Result<ServiceStatus, Failure> {
-    let proxy = super::front::socket()(base, name).call(&Request::Status, ASK_MS_MAX).await.ok();
+    let proxy = super::front::socket()(base, name).call(&Request::Status).await.ok();
     status_of(base, name, proxy, None).await
 }
 

@@ -7,7 +7,7 @@ use super::{
     instance::{Instance, Instances, Life, Ready},
     site::Site,
     spec::{Origin, Spec, write_json},
-    world::{ASK_MS_MAX, FrontLook, Goal, Live, Wanted, World},
+    world::{FrontLook, Goal, Live, Wanted, World},
 };
 use std::{fs, io, net::TcpListener, sync::Arc};
 use windlass_driver::{Done, Effect, Failure, Fault};
@@ -112,9 +112,8 @@ impl Job<'_> {
             .map_err(|error| broken(&format!("the instances of {} cannot be settled", self.name()), &error))
     }
 
-    async fn ask(&self, front: &dyn Front, request: &Request, drain_ms: u64) -> Result<Status, Failure> {
-        let within_ms = drain_ms.saturating_add(ASK_MS_MAX);
-        front.call(request, within_ms).await.map_err(|error| self.silent(&error))
+    async fn ask(&self, front: &dyn Front, request: &Request) -> Result<Status, Failure> {
+        front.call(request).await.map_err(|error| self.silent(&error))
     }
 
     /// The failure when the proxy did not do what it was asked.
@@ -140,14 +139,14 @@ impl Job<'_> {
         let (Some(front), Some(proxy)) = (self.front(), &self.site.service.proxy) else { return Ok(None) };
         (self.say)(&format!("{}: holding requests (each at most {} ms)\n", self.name(), proxy.hold_ms));
         let request = Request::Hold { hold_ms: proxy.hold_ms, drain_ms: proxy.drain_ms };
-        self.ask(front, &request, proxy.drain_ms).await.map(Some)
+        self.ask(front, &request).await.map(Some)
     }
 
     /// Lets held requests go on.
     pub async fn resume(&self) -> Result<(), Failure> {
         let Some(front) = self.front() else { return Ok(()) };
         (self.say)(&format!("{}: letting requests through\n", self.name()));
-        self.ask(front, &Request::Resume, 0).await.map(drop)
+        self.ask(front, &Request::Resume).await.map(drop)
     }
 
     /// Ends all living instances that are chosen; one line for each that was.
@@ -285,10 +284,10 @@ impl Job<'_> {
         if let (Some(front), Some(proxy)) = (self.front(), &self.site.service.proxy) {
             let (address, health) = self.site.upstream(spec)?;
             let upstream = Upstream { version: spec.version.clone(), address, weight: 100, health };
-            let before = self.ask(front, &Request::Status, 0).await?;
+            let before = self.ask(front, &Request::Status).await?;
             (self.say)(&format!("{}: requests go to instance {}\n", self.name(), live.instance.name()));
             let request = Request::Switch { upstreams: vec![upstream], drain_ms: proxy.drain_ms, resume };
-            let after = self.ask(front, &request, proxy.drain_ms).await?;
+            let after = self.ask(front, &request).await?;
             ready.hold_ms = before.holding_ms.unwrap_or(0);
             // A proxy that was restarted meanwhile counts from zero again.
             ready.held = after.held.checked_sub(self.held_total).unwrap_or(after.held);

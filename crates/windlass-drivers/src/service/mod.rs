@@ -14,7 +14,7 @@
 //!
 //! | operation | living instances | requests | answer forward | answer undo |
 //! |---|---|---|---|---|
-//! | stop | previous | not held | not applied | applied (if it gets the requests) |
+//! | stop | previous | not held | not applied | applied if it gets the requests, else failed in part |
 //! | stop | previous | held | failed in part: held, not stopped | failed in part |
 //! | stop | being ended | any | failed in part | failed in part |
 //! | stop | none | held, or no proxy | applied | not applied |
@@ -22,8 +22,9 @@
 //! | start | none | as before | not applied | applied |
 //! | start | none | otherwise | failed in part | failed in part |
 //! | start | made | gets them, not held | applied | not applied |
-//! | start | made | elsewhere, or held | failed in part: started, not switched | failed in part |
-//! | restart | previous | as before | not applied | applied (if it gets the requests) |
+//! | start | made | elsewhere | failed in part: started, not switched | not applied |
+//! | start | made | held | failed in part: started, not switched | failed in part |
+//! | restart | previous | as before | not applied | applied if it gets the requests, else failed in part |
 //! | restart | made | gets them, as before | applied | not applied |
 //! | restart | both, or none | any | failed in part | failed in part |
 //! | any | another one | any | failed in part | failed in part |

@@ -9,9 +9,6 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use windlass_proxy::control::{Request, Status};
 
-/// Longest wait for an answer that needs no draining, milliseconds.
-pub const ASK_MS_MAX: u64 = 10_000;
-
 /// What the proxy said.
 #[derive(Clone, Debug)]
 pub enum FrontLook {
@@ -149,7 +146,7 @@ impl World {
         }
         let front = match front {
             None => FrontLook::Absent,
-            Some(front) => match front.call(&Request::Status, ASK_MS_MAX).await {
+            Some(front) => match front.call(&Request::Status).await {
                 Ok(status) => FrontLook::Up(Box::new(status)),
                 Err(error) => FrontLook::Silent(error),
             },

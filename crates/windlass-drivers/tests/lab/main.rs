@@ -6,6 +6,7 @@
 
 mod act;
 mod scene;
+mod secrets;
 mod serve;
 
 use std::process::ExitCode;

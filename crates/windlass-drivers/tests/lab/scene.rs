@@ -1,5 +1,6 @@
 //! A service in a temporary folder, as the tests see it and as a controller that is to be killed sees it.
 
+use crate::secrets::OneSecret;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -11,10 +12,10 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
-use windlass_driver::{Capsule, Context, Secrets, Stopping};
+use windlass_driver::{Capsule, Context, Stopping};
 use windlass_drivers::service::{Front, FrontError, Limits, ServiceDriver};
 use windlass_plan::{
-    Action, Class, DocumentRef, DriverKind, PLAN_FORMAT, Plan, ProxyFront, Release, Runner, Secret, Service,
+    Action, Class, DocumentRef, DriverKind, PLAN_FORMAT, Plan, ProxyFront, Release, Runner, Service,
     ServiceOperation, Strategy, Target, Undo, UndoBy, Unit, UnitId, Way,
 };
 use windlass_proxy::control::{Request, Status, UpstreamStatus};
@@ -132,19 +133,6 @@ impl Scene {
     }
 }
 
-/// Knows one secret: `hunter2`.
-pub struct OneSecret;
-
-impl Secrets for OneSecret {
-    fn resolve(&self, _: &Secret) -> Result<String, String> {
-        Err("not in this test".into())
-    }
-
-    fn mask(&self, text: &str) -> String {
-        text.replace("hunter2", "****")
-    }
-}
-
 /// Counts the moments at which a controller may die, and dies at one of them. Zero: never.
 pub struct Ticks(AtomicU32);
 
@@ -188,9 +176,12 @@ impl FileFront {
 
 #[async_trait]
 impl Front for FileFront {
-    async fn call(&self, request: &Request, _: u64) -> Result<Status, FrontError> {
+    async fn call(&self, request: &Request) -> Result<Status, FrontError> {
         self.ticks.tick();
         let text = fs::read(&self.path).map_err(|error| FrontError::Down(error.to_string()))?;
+        if text == b"lost" {
+            return Err(FrontError::Lost("as the test wants it".into()));
+        }
         let mut status: Status = serde_json::from_slice(&text).expect("written by us");
         match request {
             Request::Status => {}

@@ -1,10 +1,14 @@
 //! Services on real processes.
 
+mod killed;
 mod strategies;
 mod supervisor;
+mod table;
 
 #[path = "../lab/scene.rs"]
 mod scene;
+#[path = "../lab/secrets.rs"]
+mod secrets;
 
 use scene::{FileFront, Fronting, Job, NAME, Scene, Ticks};
 use std::{
@@ -197,12 +201,12 @@ impl Act {
     }
 
     /// Does it in a process that kills itself at its `die_at`-th moment.
-    fn killed_at(&self, die_at: u32, way: Way, capsule: &Capsule) -> ExitStatus {
+    async fn killed_at(&self, die_at: u32, way: Way, capsule: &Capsule) -> ExitStatus {
         let job = Job { scene: self.scene.clone(), way, capsule: capsule.clone(), die_at };
         let path = self.scene.base.join("job.json");
         fs::write(&path, serde_json::to_vec(&job).unwrap()).unwrap();
-        let mut command = Command::new(&self.scene.lab);
-        command.arg("act").arg(path).status().unwrap()
+        let mut command = tokio::process::Command::new(&self.scene.lab);
+        command.arg("act").arg(path).status().await.unwrap()
     }
 }
 

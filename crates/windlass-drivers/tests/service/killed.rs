@@ -1,0 +1,127 @@
+//! The controller is killed with SIGKILL at each moment of its work: at each line that it tells and on both sides of
+//! each command to the proxy. Then a new controller looks, and goes on or goes back.
+
+use super::*;
+use ServiceOperation::{Restart, Start, Stop};
+
+/// More moments than any of them has: a loop that never ends its work is a failure.
+const MOMENTS_MAX: u32 = 60;
+
+/// A unit ready to run, after what has to run before it.
+async fn ready(operation: ServiceOperation, strategy: Strategy) -> (Stage, Act, Capsule) {
+    let mut stage = Stage::serving().await;
+    stage.scene.strategy = strategy;
+    if operation == Start {
+        stage.act("stop/1", Stop).applied().await;
+    }
+    stage.scene.release("2", &[]);
+    stage.scene.stable_ms = 0;
+    let act = stage.act("unit/1", operation);
+    let capsule = act.capture().await;
+    (stage, act, capsule)
+}
+
+/// What must be there after the unit was done (`Forward`) or taken back (`Undo`).
+async fn is_as_wanted(stage: &Stage, operation: ServiceOperation, way: Way) -> bool {
+    match (operation, way) {
+        (Stop, Way::Forward) | (Start, Way::Undo) => {
+            stage.versions().await.is_empty() && stage.proxy().holding_ms.is_some()
+        }
+        (Stop | Restart, Way::Undo) => stage.serves("1").await,
+        (Start | Restart, Way::Forward) => stage.serves("2").await,
+    }
+}
+
+async fn go(act: &Act, capsule: &Capsule, way: Way) -> Result<Done, Failure> {
+    match way {
+        Way::Forward => act.try_apply(capsule).await,
+        Way::Undo => act.try_undo(capsule).await,
+    }
+}
+
+/// Kills at every moment of `way`; afterwards finishes it, or (`back`) goes the other way.
+async fn at_every_moment(operation: ServiceOperation, strategy: Strategy, way: Way, back: bool) {
+    for moment in 1..MOMENTS_MAX {
+        let label = format!("{operation:?} {strategy:?} {way:?}, killed at {moment}, back: {back}");
+        let (stage, mut act, capsule) = ready(operation, strategy).await;
+        if way == Way::Undo {
+            act.try_apply(&capsule).await.unwrap();
+        }
+        let status = act.killed_at(moment, way, &capsule).await;
+        act.cx.attempt = 2;
+        let found = act.inspect(&capsule, way).await;
+        if status.success() {
+            assert!(applied(&found), "{label}: {found:?}");
+            assert!(moment > 2, "{label}: it was never killed");
+            return;
+        }
+        assert!(
+            matches!(found, Found::Applied(_) | Found::NotApplied) || partial(&found),
+            "{label}: {found:?}"
+        );
+        let other = if way == Way::Forward { Way::Undo } else { Way::Forward };
+        let way = if back { other } else { way };
+        if back || !applied(&found) {
+            go(&act, &capsule, way).await.unwrap_or_else(|failure| panic!("{label}: {failure:#?}"));
+        }
+        assert!(
+            is_as_wanted(&stage, operation, way).await,
+            "{label}: {:?} {:?}",
+            stage.status().await,
+            stage.proxy()
+        );
+        let found = act.inspect(&capsule, way).await;
+        assert!(applied(&found), "{label}: {found:?}");
+    }
+    panic!("{operation:?} {strategy:?} {way:?} never ended");
+}
+
+async fn there_and_back(operation: ServiceOperation, strategy: Strategy) {
+    tokio::join!(
+        at_every_moment(operation, strategy, Way::Forward, false),
+        at_every_moment(operation, strategy, Way::Forward, true),
+        at_every_moment(operation, strategy, Way::Undo, false),
+    );
+}
+
+#[tokio::test]
+async fn a_stop_killed_at_every_moment() {
+    there_and_back(Stop, Strategy::Recreate).await;
+}
+
+#[tokio::test]
+async fn a_start_killed_at_every_moment() {
+    there_and_back(Start, Strategy::Recreate).await;
+}
+
+#[tokio::test]
+async fn a_recreate_killed_at_every_moment() {
+    there_and_back(Restart, Strategy::Recreate).await;
+}
+
+#[tokio::test]
+async fn a_bluegreen_killed_at_every_moment() {
+    there_and_back(Restart, Strategy::Bluegreen).await;
+}
+
+/// Dropped, not killed: at an await point, after a number of polls given by a seed.
+#[tokio::test]
+async fn a_dropped_try_is_finished_by_the_next() {
+    for seed in 0_u64..12 {
+        let (stage, act, capsule) = ready(Restart, Strategy::Recreate).await;
+        let polls = (seed.wrapping_mul(6_364_136_223_846_793_005) >> 33) % 60;
+        let mut left = polls;
+        {
+            let mut work = Box::pin(act.try_apply(&capsule));
+            std::future::poll_fn(|cx| {
+                left = left.saturating_sub(1);
+                if left == 0 { std::task::Poll::Ready(()) } else { work.as_mut().poll(cx).map(drop) }
+            })
+            .await;
+        }
+        let found = act.inspect(&capsule, Way::Forward).await;
+        assert!(!matches!(found, Found::Unknown(_)), "seed {seed}: {found:?}");
+        act.try_apply(&capsule).await.unwrap_or_else(|failure| panic!("seed {seed}: {failure:#?}"));
+        assert!(stage.serves("2").await, "seed {seed} ({polls} polls)");
+    }
+}
