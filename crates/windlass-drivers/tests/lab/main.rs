@@ -2,6 +2,7 @@
 //! - `serve PORT [FLAG…]`: a small HTTP service; `sick`: 500 at /health; `crash=MS`: ends with status 3 after MS;
 //!   `needs=FILE`: ends with status 5 when there is no such file; `chatter`: writes log lines without a break; `stubborn`: ignores SIGTERM; `version=V`: what it answers.
 //! - `supervise SPEC`: a supervisor.
+//! - `proxy FOLDER`: a proxy on a free port.
 //! - `act JOB`: a controller that kills itself; see `act.rs`.
 
 mod act;
@@ -25,6 +26,10 @@ fn main() -> ExitCode {
                 .await
                 .map_err(|error| error.to_string()),
             ["act", job] => act::act(job).await,
+            ["proxy", folder] => {
+                let config = windlass_proxy::Config::new("127.0.0.1:0", *folder);
+                windlass_proxy::run(config, std::future::pending()).await.map_err(|error| error.to_string())
+            }
             _ => Err(format!("unknown: {words:?}")),
         }
     });

@@ -193,6 +193,7 @@ impl Front for FileFront {
                     .map(|upstream| UpstreamStatus {
                         upstream: upstream.clone(),
                         healthy: None,
+                        problem: None,
                         healthy_ms: 0,
                         in_flight: 0,
                     })
@@ -201,7 +202,9 @@ impl Front for FileFront {
                     status.held += 3;
                 }
             }
-            Request::Stop { .. } => return Err(FrontError::Refused("not in this test".into())),
+            Request::Stop { .. } | Request::TakeOver => {
+                return Err(FrontError::Refused("not in this test".into()));
+            }
         }
         self.write(&status);
         self.ticks.tick();

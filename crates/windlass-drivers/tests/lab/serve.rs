@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 service.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     process::ExitCode,
     sync::Arc,
@@ -76,12 +76,17 @@ fn answer(stream: TcpStream, manner: &Manner) -> Option<()> {
             return None;
         }
         let mut line = String::new();
+        let mut length = 0;
         while line != "\r\n" {
             line.clear();
             if reader.read_line(&mut line).ok()? == 0 {
                 return None;
             }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().ok()?;
+            }
         }
+        reader.read_exact(&mut vec![0; length]).ok()?;
         let path = request.split(' ').nth(1)?;
         let (status, body) = match path {
             "/health" if manner.sick => ("500 Sick", "sick".to_owned()),

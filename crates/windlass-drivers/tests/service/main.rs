@@ -1,6 +1,7 @@
 //! Services on real processes.
 
 mod killed;
+mod proxied;
 mod strategies;
 mod supervisor;
 mod table;
