@@ -224,7 +224,16 @@ fn broken(source: Source<'_>, yaml: &str, error: &serde_saphyr::Error) -> Findin
     }
     let text = error.without_snippet().to_string();
     let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-    let at = if at.end > at.start { at } else { next_char(source.text, at.start) };
+    let read = yaml.trim_end();
+    let at = if at.start >= source.yaml_start + read.len() {
+        // The reader wanted more: something in the last line is still open.
+        let last = read.rfind('\n').map_or(0, |at| at + 1);
+        Span::new(source.yaml_start + last, source.yaml_start + read.len())
+    } else if at.end > at.start {
+        at
+    } else {
+        next_char(source.text, at.start)
+    };
     rules::FRONT_YAML
         .at(at, format!("the front matter is not YAML: {reason}"))
         .label("the reader stopped here")

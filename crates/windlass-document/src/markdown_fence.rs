@@ -108,21 +108,23 @@ impl<'a> Fence<'a> {
 /// Reports a fence that is not closed, or closed by the end of a fence inside it.
 pub(crate) fn check_ends(text: &str, fence: &Fence<'_>, findings: &mut Findings) {
     let open = Span::new(fence.start, fence.open_end);
-    let marks: String = std::iter::repeat_n(fence.mark, fence.width).collect();
+    // Backticks in backticks cannot be read, so marks are named and counted.
+    let mark = if fence.mark == '`' { "backticks" } else { "tildes" };
+    let width = fence.width;
     if let Some(inner) = nested_opening(fence) {
-        let longer: String = std::iter::repeat_n(fence.mark, fence.width + 1).collect();
         let finding = rules::NESTED_FENCE
             .at(inner, "a fence opens inside a fence")
             .label("Markdown reads this line as text")
             .also(open, "the outer fence begins here")
             .help(format!(
-                "begin and end the outer fence with `{longer}`, so that `{marks}` inside it is text"
+                "begin and end the outer fence with {} {mark}, so that {width} inside it are text",
+                width + 1
             ));
         findings.push(if fence.closed {
             let last = fence.source.trim_end().rsplit('\n').next().unwrap_or("").trim_start().len();
             finding.also(
                 Span::new(fence.end - last, fence.end),
-                format!("and ends here, at the first `{marks}`, whatever that line was meant to close"),
+                format!("and ends here, at the next {width} {mark}, whatever they were meant to close"),
             )
         } else {
             finding
@@ -141,9 +143,9 @@ pub(crate) fn check_ends(text: &str, fence: &Fence<'_>, findings: &mut Findings)
         },
     );
     let help = if runs_to_the_end {
-        format!("close it with a line `{marks}`")
+        format!("close it with a line of {width} {mark}")
     } else {
-        format!("close it with a line `{marks}` that is indented (or quoted) like the first line")
+        format!("close it with a line of {width} {mark}, indented (or quoted) like the first line")
     };
     findings.push(
         finding.label("opened here").also(Span::new(fence.end, fence.end), "its text ends here").help(help),
@@ -170,29 +172,24 @@ fn nested_opening(fence: &Fence<'_>) -> Option<Span> {
     None
 }
 
-/// What the first line makes of a fence.
-pub(crate) enum Head {
-    /// It runs.
-    Step {
-        language: Language,
-        dialect: Option<Dialect>,
-        /// Where the language stands.
-        word: Span,
-        braces: Braces,
-    },
-    /// It is text, or an error that was reported.
-    Prose,
+/// The first line of a step.
+pub(crate) struct Head {
+    pub(crate) language: Language,
+    pub(crate) dialect: Option<Dialect>,
+    /// Where the language stands.
+    pub(crate) word: Span,
+    pub(crate) braces: Braces,
 }
 
-/// Reads the first line of `fence`.
-pub(crate) fn head(fence: &Fence<'_>, findings: &mut Findings) -> Head {
+/// Reads the first line of `fence`: a step, or `None` for text and for errors that were reported.
+pub(crate) fn head(fence: &Fence<'_>, findings: &mut Findings) -> Option<Head> {
     let word = language_word(fence.info);
     let word_span = Span::new(fence.info_at, fence.info_at + word.len());
     let rest = &fence.info[word.len()..];
     let Some((name, language, dialect)) = LANGUAGES.iter().find(|(name, ..)| name.eq_ignore_ascii_case(word))
     else {
         check_near_language(fence, word, word_span, findings);
-        return Head::Prose;
+        return None;
     };
     if rest.trim().is_empty() {
         findings.push(
@@ -208,7 +205,7 @@ pub(crate) fn head(fence: &Fence<'_>, findings: &mut Findings) -> Head {
                 .fix(word_span, format!("{name} {{}}"), "run it as a step", false)
                 .fix(word_span, format!("{name} {{prose}}"), "keep it as an example that never runs", false),
         );
-        return Head::Prose;
+        return None;
     }
     if word != *name {
         findings.push(
@@ -229,17 +226,17 @@ pub(crate) fn head(fence: &Fence<'_>, findings: &mut Findings) -> Head {
                 ))
                 .fix(at, "{prose}", "keep it as an example that never runs", false),
         );
-        return Head::Prose;
+        return None;
     };
     check_gap(&rest[..open], word_span.end, findings);
     let at = word_span.end + open;
     let braces = attributes::read(&rest[open..], at, findings);
     attributes_check::check_prose(&braces.written, braces.id.as_ref().map(|id| id.span), findings);
     if braces.prose {
-        return Head::Prose;
+        return None;
     }
     attributes_check::check(&braces.written, *language, name, findings);
-    Head::Step { language: *language, dialect: *dialect, word: word_span, braces }
+    Some(Head { language: *language, dialect: *dialect, word: word_span, braces })
 }
 
 /// The first word of an info string: it ends at a space or a brace.

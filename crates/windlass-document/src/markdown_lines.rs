@@ -107,9 +107,11 @@ pub(crate) fn check_unread(text: &str, start: usize, covered: &[Span], findings:
 
 /// Offset and length of the fence line in `line`, if it is one in a language that runs.
 fn looks_like_step(line: &str) -> Option<(usize, usize)> {
-    let fence = line.trim_start_matches(|c: char| {
-        c.is_whitespace() || c.is_ascii_digit() || matches!(c, '>' | '-' | '*' | '+' | '.' | ')')
-    });
+    let nested =
+        |c: char| c.is_whitespace() || c.is_ascii_digit() || matches!(c, '>' | '-' | '*' | '+' | '.' | ')');
+    let item = line.trim_start_matches(nested);
+    let fence =
+        ["[ ]", "[x]", "[X]"].iter().find_map(|mark| item.strip_prefix(mark)).unwrap_or(item).trim_start();
     let mark = fence.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let info = fence.trim_start_matches(mark);
     if fence.len() - info.len() < 3 {
@@ -124,14 +126,20 @@ fn looks_like_step(line: &str) -> Option<(usize, usize)> {
 }
 
 fn unread(line: &str, span: Span) -> Finding {
-    let indent = line.len() - line.trim_start().len();
+    let indent: usize =
+        line.chars().take_while(|c| c.is_whitespace()).map(|c| if c == '\t' { 4 } else { 1 }).sum();
     let fence = line.trim();
     let finding =
         rules::UNREAD_FENCE.at(span, "this looks like a step, but Markdown does not read it as a fence");
-    if fence.starts_with("```") && fence.trim_start_matches('`').contains('`') {
+    let marks = &line[line.find(['`', '~']).unwrap_or(0)..];
+    if marks.starts_with("```") && marks.trim_start_matches('`').contains('`') {
         finding
             .label("a line of backticks cannot have a backtick behind them")
             .help("begin and end the fence with `~~~`, or write the attribute without backticks")
+    } else if !fence.starts_with(['`', '~']) {
+        finding
+            .label("a fence cannot begin on the line of a checklist item")
+            .help("put it on the next line, indented like the text of the item")
     } else if indent >= 4 {
         finding
             .label("indented by four columns or more it is plain text")

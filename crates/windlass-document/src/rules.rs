@@ -13,7 +13,7 @@ pub struct Rule {
     pub severity: Severity,
     /// What is found, one line.
     pub summary: &'static str,
-    /// Why it matters; goes into every finding of the rule.
+    /// Why it matters, without a full stop; goes into the findings of the rule.
     pub why: &'static str,
     /// What triggers it.
     pub bad: Example,
@@ -65,7 +65,7 @@ impl Findings {
 
     /// All findings in order of place; at the end, how many were dropped.
     pub(crate) fn finish(mut self, end: usize) -> Vec<Finding> {
-        self.list.sort_by(|a, b| (a.span.start, a.span.end).cmp(&(b.span.start, b.span.end)));
+        self.list.sort_by_key(|finding| (finding.span.start, finding.span.end));
         if self.dropped > 0 {
             let message = format!("{} more problems are not shown", self.dropped);
             let span = Span::new(end, end);
@@ -93,7 +93,8 @@ pub fn rules_markdown() -> String {
     }
     for rule in crate::RULES {
         let (name, severity) = (rule.name, severity_word(rule.severity));
-        let _ = write!(page, "\n## {name}\n\n*{severity}* · {}\n\n{}\n\n", rule.summary, rule.why);
+        let why = sentence(rule.why);
+        let _ = write!(page, "\n## {name}\n\n*{severity}* · {}\n\n{why}\n\n", rule.summary);
         match rule.bad {
             Example::Document(text) => {
                 let _ = write!(page, "Bad:\n\n{}", fenced(text));
@@ -115,6 +116,13 @@ fn severity_word(severity: Severity) -> &'static str {
         Severity::Warning => "warning",
         Severity::Note => "note",
     }
+}
+
+/// A clause as a sentence.
+fn sentence(clause: &str) -> String {
+    let mut chars = clause.chars();
+    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
 }
 
 /// `text` in a fence that is longer than every fence inside it.
