@@ -217,8 +217,10 @@ impl<'a, 'f> Walk<'a, 'f> {
             check_emptiness(&fence, &braces.attributes, &id.value, self.findings);
         }
         let (script, problems) = script::read(language, &fence.body);
-        // Text that a cut-off fence took or lost would only give problems that nobody wrote.
-        for finding in problems.into_iter().filter(|_| fence.closed) {
+        // Text that a cut-off fence took or lost would only give problems that nobody wrote; and an empty one has
+        // been reported.
+        let is_read = fence.closed && !fence.body.text.trim().is_empty();
+        for finding in problems.into_iter().filter(|_| is_read) {
             self.findings.push(finding);
         }
         self.document.steps.push(Step {

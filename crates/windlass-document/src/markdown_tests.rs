@@ -224,7 +224,7 @@ fn steps_that_markdown_does_not_read_are_reported_with_the_reason() {
         assert_eq!(finding.label, label, "{text}");
         assert!(slice(&text, finding.span).starts_with("```"), "{finding:?}");
     }
-    clean(&format!("{HEAD}<!--\n```sh {{#a}}\nls\n```\n-->\n\ntext <!-- a\n```sh\n--> b\n"));
+    clean(&format!("{HEAD}<!--\n```sh {{#a}}\nls\n```\n-->\n\ntext <!-- a\n  ~~ --> b\n"));
 }
 
 #[test]

@@ -36,6 +36,7 @@ impl Problems {
             let message = format!("{} more problems in this fence are not listed", self.dropped);
             self.kept.push(
                 Finding::error("too-many-problems", self.last, message)
+                    .why("only the first are kept")
                     .help("fix the ones above, then check again"),
             );
         }

@@ -248,8 +248,8 @@ rules! {
     CONTROL_CHARACTER = "control-character", Error,
         "a step has a character that cannot be seen",
         "what a reader sees and what would run are not the same",
-        Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\u{202e}\n```\n"),
-        "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull\n```\n";
+        Words("a step with an escape character, or with one that reorders the text on screen, such as U+202E"),
+        "";
     LOOKALIKE_CHARACTER = "lookalike-character", Warning,
         "a character looks like one of the shell's but is not",
         "Chinese and Japanese input methods and word processors write it in place of the ASCII character; the shell takes it as part of a word",
@@ -260,4 +260,49 @@ rules! {
         "only the first are kept; cure them and check again",
         Words("a fence with more than 200 problems"),
         "";
+    DIFF_EMPTY = "diff-empty", Error,
+        "a diff, or a file in it, changes nothing",
+        "a step that changes nothing is a mistake more often than a wish",
+        Document("---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n-LEVEL=info\n+LEVEL=debug\n```\n";
+    DIFF_LINE = "diff-line", Error,
+        "a line of a diff is neither a file nor a change",
+        "a line that is skipped would be a change that does not happen",
+        Document("---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n-LEVEL=info\nLEVEL=debug\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n-LEVEL=info\n+LEVEL=debug\n```\n";
+    DIFF_ORDER = "diff-order", Error,
+        "a removed line stands behind the added ones",
+        "as two edits, the added lines would go to the end of the file",
+        Document("---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n+LEVEL=debug\n-LEVEL=info\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n-LEVEL=info\n+LEVEL=debug\n```\n";
+    DIFF_NO_EFFECT = "diff-no-effect", Warning,
+        "an edit puts back what it removes",
+        "nothing would change; often a wrong line was copied",
+        Document("---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n-LEVEL=info\n+LEVEL=info\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n-LEVEL=info\n+LEVEL=debug\n```\n";
+    DIFF_AMBIGUOUS = "diff-ambiguous", Error,
+        "a line could name a file or remove a comment",
+        "a wrong guess would patch the wrong file",
+        Document("---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- schema.sql\n-a\n--- other.sql\n-b\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- schema.sql\n-a\n\n--- other.sql\n-b\n```\n";
+    DIFF_PATH = "diff-path", Error,
+        "a diff names a file that cannot be used",
+        "a diff changes exactly one file in a known place",
+        Document("---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- ../app.env\n-LEVEL=info\n+LEVEL=debug\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n-LEVEL=info\n+LEVEL=debug\n```\n";
+    DIFF_UNSUPPORTED = "diff-unsupported", Error,
+        "a diff does more than change lines of a file",
+        "a `diff` fence changes lines of files that exist, so that each edit can be undone exactly",
+        Document("---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- /dev/null\n+++ b/app.env\n@@ -0,0 +1 @@\n+LEVEL=info\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n-LEVEL=info\n+LEVEL=debug\n```\n";
+    DIFF_NEWLINE = "diff-newline", Warning,
+        "a diff changes whether the file ends with a newline",
+        "that alone cannot be expressed as an edit of lines",
+        Document("---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- a/app.env\n+++ b/app.env\n@@ -1 +1,2 @@\n-LEVEL=info\n+LEVEL=debug\n+PORT=80\n\\ No newline at end of file\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- app.env\n-LEVEL=info\n+LEVEL=debug\n```\n";
+    DIFF_HUNK = "diff-hunk", Error,
+        "the numbers of a hunk do not fit its lines",
+        "which lines belong to the hunk is not certain",
+        Document("---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- a/app.env\n+++ b/app.env\n@@ -1,3 +1,3 @@\n-LEVEL=info\n+LEVEL=debug\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```diff {#config on=app}\n--- a/app.env\n+++ b/app.env\n@@ -1 +1 @@\n-LEVEL=info\n+LEVEL=debug\n```\n";
 }

@@ -16,7 +16,10 @@ fn read_script(language: Language, text: &str) -> (Script, Vec<Finding>) {
             (Script::Shell(script), findings)
         }
         Language::Sql => (Script::Sql, Vec::new()),
-        Language::Diff => (Script::Diff(Vec::new()), Vec::new()),
+        Language::Diff => {
+            let (patches, findings) = crate::diff::parse(text);
+            (Script::Diff(patches), findings)
+        }
         Language::Http => (Script::Http(Vec::new()), Vec::new()),
     }
 }
