@@ -1,6 +1,7 @@
 //! HTTP checks against a real socket.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop the test")]
 
-#[path = "lab/secrets.rs"]
+#[path = "../lab/secrets.rs"]
 mod secrets;
 
 use secrets::OneSecret;

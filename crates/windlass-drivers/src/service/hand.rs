@@ -258,11 +258,12 @@ impl Hand {
     /// The proxy does not run, or an instance cannot be ended; requests may then be held.
     pub async fn stop(&self) -> Result<Done, Failure> {
         let job = self.job();
-        let _turn = job.turn().await?;
-        job.calm().await?;
-        job.hold().await?;
-        let effects = job.stop(|_| true).await?;
-        Ok(Done { changed: !effects.is_empty(), effects, ..Done::default() })
+        let work = async {
+            job.hold().await?;
+            let effects = job.stop(|_| true).await?;
+            Ok(Done { changed: !effects.is_empty(), effects, ..Done::default() })
+        };
+        self.alone(&job, work).await
     }
 
     /// Starts it unless it runs (`version` absent: the one that ran last), waits for health, lets requests through.
@@ -271,24 +272,22 @@ impl Hand {
     /// It does not get healthy; then it was stopped again and requests stay held.
     pub async fn start(&self, version: Option<&str>) -> Result<Done, Failure> {
         let job = self.job();
-        let _turn = job.turn().await?;
-        job.calm().await?;
+        self.alone(&job, self.start_or_keep(&job, version)).await
+    }
+
+    async fn start_or_keep(&self, job: &Job<'_>, version: Option<&str>) -> Result<Done, Failure> {
         let world = job.look().await?;
-        if let Some(live) = world.serving(|instance| !instance.ending()) {
-            let running = Program::of(&live.instance.spec);
-            let asked = version.is_none_or(|version| version == running.version);
-            if !asked {
-                return Err(Failure::clean(
-                    Fault::Document,
-                    format!("{} runs already, as version {}", self.site.name, running.version),
-                )
-                .hint(format!("windlass service restart {}", self.site.name)));
-            }
-            let same = Wanted::Numbered(live.instance.number);
-            let live = job.bring_up(&running, &same).await?;
+        let Some(live) = world.serving(|instance| !instance.ending()) else {
+            let live = job.bring_up(&self.program(version)?, &Wanted::Nothing).await?;
             return job.serve(&live, true).await;
+        };
+        let running = Program::of(&live.instance.spec);
+        if version.is_some_and(|version| version != running.version) {
+            let runs = format!("{} runs already, as version {}", self.site.name, running.version);
+            return Err(Failure::clean(Fault::Document, runs)
+                .hint(format!("windlass service restart {}", self.site.name)));
         }
-        let live = job.bring_up(&self.program(version)?, &Wanted::Nothing).await?;
+        let live = job.bring_up(&running, &Wanted::Numbered(live.instance.number)).await?;
         job.serve(&live, true).await
     }
 
@@ -298,9 +297,25 @@ impl Hand {
     /// As `start`; by `bluegreen` the old instance then still serves.
     pub async fn restart(&self, version: Option<&str>) -> Result<Done, Failure> {
         let job = self.job();
+        let program = self.program(version)?;
+        let own = Wanted::Made(job.origin.clone());
+        self.alone(&job, job.replace(&program, &own, true)).await
+    }
+
+    /// Does the work while no other command works on the service; a failure says whether requests wait.
+    async fn alone(
+        &self,
+        job: &Job<'_>,
+        work: impl Future<Output = Result<Done, Failure>>,
+    ) -> Result<Done, Failure> {
         let _turn = job.turn().await?;
         job.calm().await?;
-        let program = self.program(version)?;
-        job.replace(&program, &Wanted::Made(job.origin.clone()), true).await
+        match work.await {
+            Ok(done) => Ok(done),
+            Err(failure) => match job.look().await {
+                Ok(world) => Err(job.tell_hold(failure, &world)),
+                Err(_) => Err(failure),
+            },
+        }
     }
 }

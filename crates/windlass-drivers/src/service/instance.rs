@@ -80,7 +80,11 @@ impl Life {
     /// Process id of the service itself.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.state().filter(|_| self.lives())?.child.as_ref().map(|child| child.pid)
+        match self {
+            Self::Supervised { state, .. } => state.child.as_ref().map(|child| child.pid),
+            Self::Unsupervised { child, .. } => Some(child.pid),
+            Self::Unborn | Self::Ended { .. } => None,
+        }
     }
 }
 
@@ -317,14 +321,20 @@ impl Instances {
         Ok(Instance { folder, number, spec })
     }
 
+    /// The newest instance that ever got requests is kept: what runs by default when it is started by hand.
     fn prune(&self) -> io::Result<()> {
         let mut ended = vec![];
+        let mut served = None;
         for instance in self.all()? {
+            if instance.ready()?.is_some() {
+                served = Some(instance.number);
+            }
             if matches!(instance.life()?, Life::Ended { .. }) {
                 ended.push(instance);
             }
         }
-        for instance in ended.iter().rev().skip(KEEP_ENDED) {
+        let older = ended.iter().rev().skip(KEEP_ENDED);
+        for instance in older.filter(|instance| Some(instance.number) != served) {
             fs::remove_dir_all(&instance.folder.0)?;
         }
         Ok(())
@@ -334,4 +344,57 @@ impl Instances {
 /// Name of the folder of an instance.
 pub fn name(number: u64) -> String {
     format!("{number:04}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::spec::{Limits, Origin};
+    use windlass_plan::Way;
+
+    fn spec(version: &str) -> Spec {
+        Spec {
+            service: "booking".into(),
+            version: version.into(),
+            argv: vec!["./server".into(), "--port={port}".into()],
+            cwd: "/".into(),
+            port: 4711,
+            origin: Origin { run: "r".into(), unit: "u".into(), way: Way::Forward, attempt: 1 },
+            stop_within_ms: 10,
+            limits: Limits::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn ended_instances_are_kept_up_to_a_number_and_the_last_that_served_always() {
+        let base = tempfile::tempdir().unwrap();
+        let instances = Instances::of(base.path(), "booking");
+        for version in 1..=12 {
+            let instance = instances.create(spec(&version.to_string())).unwrap();
+            assert!(!instance.stop().await.unwrap(), "never lived");
+            if version <= 2 {
+                write_json(&instance.folder.ready(), &Ready::default()).unwrap();
+            }
+        }
+        let left: Vec<u64> = instances.all().unwrap().iter().map(|instance| instance.number).collect();
+        assert_eq!(
+            left,
+            [2, 7, 8, 9, 10, 11, 12],
+            "before the twelfth was made there were five and the second"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_folder_without_specification_is_no_instance_and_its_number_is_not_used_again() {
+        let base = tempfile::tempdir().unwrap();
+        let instances = Instances::of(base.path(), "booking");
+        fs::create_dir_all(instances.root().join("0001")).unwrap();
+        assert_eq!(instances.all().unwrap(), []);
+        assert_eq!(instances.create(spec("1")).unwrap().name(), "0002");
+    }
+
+    #[test]
+    fn the_port_is_filled_in_everywhere() {
+        assert_eq!(spec("1").command(), ["./server", "--port=4711"]);
+    }
 }

@@ -369,19 +369,19 @@ impl Job<'_> {
             _ if world.is(before) => Effect::None,
             _ => Effect::Partial,
         };
-        if let (Some(since_ms), Some(proxy)) =
-            (world.front.status().and_then(|status| status.holding_ms), &self.site.service.proxy)
-        {
-            let name = self.name();
-            failure.message = format!(
-                "{}; requests to {name} are held since {since_ms} ms, each waits at most {} ms and then gets 503",
-                failure.message, proxy.hold_ms
-            );
-            failure = failure
-                .hint(format!("windlass service start {name}"))
-                .hint(format!("windlass proxy resume {name}"));
-        }
-        failure
+        self.tell_hold(failure, &world)
+    }
+
+    /// Adds to a failure that requests wait, for how long they may, and what lets them go.
+    pub fn tell_hold(&self, mut failure: Failure, world: &World) -> Failure {
+        let since_ms = world.front.status().and_then(|status| status.holding_ms);
+        let (Some(since_ms), Some(proxy)) = (since_ms, &self.site.service.proxy) else { return failure };
+        let name = self.name();
+        failure.message = format!(
+            "{}; requests to {name} are held since {since_ms} ms, each waits at most {} ms and then gets 503",
+            failure.message, proxy.hold_ms
+        );
+        failure.hint(format!("windlass service start {name}")).hint(format!("windlass proxy resume {name}"))
     }
 }
 

@@ -35,6 +35,9 @@
 //! that has a specification but no supervisor yet is marked stopped before the answer, so that a supervisor that is
 //! late ends without starting anything.
 //!
+//! A person who asks to stop is not heard in between: every wait here is bounded, and ending in the middle would leave
+//! requests held.
+//!
 //! A command that the proxy has received but not yet carried out when its sender is killed is not seen; the proxy
 //! carries it out within milliseconds, a new controller starts in more.
 
@@ -165,6 +168,11 @@ impl ServiceDriver {
         let (site, operation) = self.site(cx, unit)?;
         let work = Self::work(cx, unit, way, (&site, operation), captured(unit, capsule)?);
         let (before, after) = work.goals();
+        let _turn = match work.job.turn().await {
+            Err(failure) if cx.attempt == 1 && way == Way::Forward => return Err(failure),
+            Err(failure) => return Err(work.job.judge(failure, &after, false).await),
+            Ok(turn) => turn,
+        };
         let (result, start) = match way {
             Way::Forward => (work.apply().await, before),
             Way::Undo => (work.undo().await, after),

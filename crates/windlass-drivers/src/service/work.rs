@@ -64,7 +64,6 @@ impl Work<'_> {
 
     /// Does it.
     pub async fn apply(&self) -> Result<Done, Failure> {
-        let _turn = self.job.turn().await?;
         let world = self.ready().await?;
         match self.operation {
             ServiceOperation::Stop => self.stop(&world).await,
@@ -128,7 +127,6 @@ impl Work<'_> {
 
     /// Takes it back.
     pub async fn undo(&self) -> Result<Done, Failure> {
-        let _turn = self.job.turn().await?;
         let world = self.ready().await?;
         let (before, after) = self.goals();
         if world.is_done(&before) {

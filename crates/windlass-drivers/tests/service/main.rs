@@ -1,4 +1,5 @@
 //! Services on real processes.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop the test")]
 
 mod killed;
 mod proxied;
@@ -6,9 +7,9 @@ mod strategies;
 mod supervisor;
 mod table;
 
-#[path = "../lab/scene.rs"]
+#[path = "../../lab/scene.rs"]
 mod scene;
-#[path = "../lab/secrets.rs"]
+#[path = "../../lab/secrets.rs"]
 mod secrets;
 
 use scene::{FileFront, Fronting, Job, NAME, Scene, Ticks};

@@ -111,6 +111,34 @@ async fn logs_rotate_while_the_service_writes() {
 }
 
 #[tokio::test]
+async fn a_process_that_its_supervisor_could_not_note_any_more_is_found_and_ended() {
+    let stage = Stage::serving().await;
+    let mut noted = state(&stage);
+    let child = noted.child.take().unwrap();
+    kill(noted.supervisor.as_ref().unwrap().pid, Signal::KILL);
+    eventually("the supervisor is gone", || async { !noted.supervisor.as_ref().unwrap().alive() }).await;
+    // As if it was killed between starting the process and writing that down.
+    noted.phase = Phase::Starting;
+    let path = stage.instances().pop().unwrap().join("state.json");
+    fs::write(path, serde_json::to_vec(&noted).unwrap()).unwrap();
+    assert_eq!(stage.status().await.instances[0].pid, Some(child.pid), "found by its environment");
+    stage.act("stop/1", Stop).applied().await;
+    assert!(!child.alive());
+}
+
+#[tokio::test]
+async fn the_supervisor_has_its_own_session_and_the_process_its_own_group() {
+    use rustix::process::{getpgid, getsid};
+    let stage = Stage::serving().await;
+    let now = state(&stage);
+    let raw =
+        |id: &Option<windlass_drivers::service::ProcessId>| Pid::from_raw(id.as_ref().unwrap().pid as i32);
+    assert_eq!(getsid(raw(&now.supervisor)).ok(), raw(&now.supervisor));
+    assert_eq!(getpgid(raw(&now.child)).ok(), raw(&now.child));
+    assert_eq!(getsid(raw(&now.child)).ok(), raw(&now.supervisor));
+}
+
+#[tokio::test]
 async fn a_supervisor_that_is_late_starts_nothing() {
     let stage = Stage::serving().await;
     stage.act("stop/1", Stop).applied().await;
@@ -129,6 +157,18 @@ async fn a_supervisor_that_cannot_start_is_told_with_its_reason() {
     let failure = start.try_apply(&start.capture().await).await.unwrap_err();
     assert!(failure.message.contains("could not be started"), "{failure:?}");
     assert!(failure.message.contains("no-such-program"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_between_choice_and_start_is_replaced_by_another() {
+    let mut stage = Stage::new();
+    let squatter = stage.scene.base.join("squatter");
+    fs::write(&squatter, "").unwrap();
+    stage.scene.release("1", &[&format!("robbed={}", squatter.display())]);
+    stage.act("before/1", Start).applied().await;
+    assert!(stage.serves("1").await);
+    assert_eq!(stage.instances().len(), 2, "one for each port");
+    fs::remove_file(squatter.with_extension("lives")).unwrap();
 }
 
 #[tokio::test]

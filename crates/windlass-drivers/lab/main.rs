@@ -1,6 +1,11 @@
 //! The processes that the tests of services need, in one program:
-//! - `serve PORT [FLAG…]`: a small HTTP service; `sick`: 500 at /health; `crash=MS`: ends with status 3 after MS;
-//!   `needs=FILE`: ends with status 5 when there is no such file; `chatter`: writes log lines without a break; `stubborn`: ignores SIGTERM; `version=V`: what it answers.
+//! - `serve PORT [FLAG…]`: a small HTTP service that answers `version=V`. Flags:
+//!   - `sick`: 500 at /health
+//!   - `crash=MS`: ends with status 3 after MS
+//!   - `needs=FILE`: ends with status 5 when there is no such file
+//!   - `robbed=FILE`: if there is such a file, removes it, has another process take the port, ends with status 4
+//!   - `chatter`: writes log lines without a break
+//!   - `stubborn`: ignores SIGTERM
 //! - `supervise SPEC`: a supervisor.
 //! - `proxy FOLDER`: a proxy on a free port.
 //! - `act JOB`: a controller that kills itself; see `act.rs`.

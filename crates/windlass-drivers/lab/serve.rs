@@ -36,6 +36,14 @@ pub fn serve(port: u16, flags: &[&str]) -> ExitCode {
         say(&format!("{file} is not there"));
         return ExitCode::from(5);
     }
+    if let Some(file) = value("robbed=")
+        && std::fs::remove_file(file).is_ok()
+    {
+        return rob(port, &std::path::Path::new(file).with_extension("lives"));
+    }
+    if let Some(file) = value("squat=") {
+        return squat(port, std::path::Path::new(file));
+    }
     if flags.contains(&"chatter") {
         std::thread::spawn(|| {
             for line in 0_u64.. {
@@ -58,6 +66,32 @@ pub fn serve(port: u16, flags: &[&str]) -> ExitCode {
     for stream in listener.incoming().flatten() {
         let manner = manner.clone();
         std::thread::spawn(move || answer(stream, &manner));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Starts a process that takes the port, and ends as one does that finds its port taken.
+fn rob(port: u16, lives: &std::path::Path) -> ExitCode {
+    use std::os::unix::process::CommandExt as _;
+    let program = std::env::current_exe().expect("our own path");
+    let mut robber = std::process::Command::new(program);
+    robber.args(["serve", &port.to_string(), &format!("squat={}", lives.display())]);
+    robber.process_group(0).spawn().expect("a process");
+    while !lives.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    ExitCode::from(4)
+}
+
+/// Has the port as long as the file exists, at most half a minute.
+fn squat(port: u16, lives: &std::path::Path) -> ExitCode {
+    let _listener = TcpListener::bind(("127.0.0.1", port)).expect("a port that was free");
+    std::fs::write(lives, "").expect("a disk");
+    for _ in 0..3_000 {
+        if !lives.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
     ExitCode::SUCCESS
 }
