@@ -18,7 +18,6 @@ mod markdown_lines;
 mod model;
 mod name;
 mod parse;
-mod problems;
 mod references;
 mod rules;
 mod rules_list;

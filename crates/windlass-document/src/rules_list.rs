@@ -1,7 +1,7 @@
 //! All rules of this crate, with the words that explain them.
 
 use crate::{
-    Severity::{Error, Warning},
+    Severity::{Error, Note, Warning},
     rules::{
         Example::{Document, Words},
         Rule,
@@ -230,6 +230,31 @@ rules! {
         "nobody can confirm what is not written",
         Document("---\nrelease: 2.1.0\n---\n- [ ] \n- [ ] Both servers answer\n"),
         "---\nrelease: 2.1.0\n---\n- [ ] Both servers answer\n";
+    HTTP_EMPTY = "http-empty", Error,
+        "an http fence has no request",
+        "a check that asks nothing would always be green",
+        Document("---\nrelease: 2.1.0\n---\n```http {#a on=app}\n# later\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```http {#a on=app}\nGET http://localhost:8080/health\nHTTP 200\n```\n";
+    HTTP_URL = "http-url", Error,
+        "the URL of a request is not absolute",
+        "which server is asked must not depend on anything outside the document",
+        Document("---\nrelease: 2.1.0\n---\n```http {#a on=app}\nGET /health\nHTTP 200\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```http {#a on=app}\nGET http://localhost:8080/health\nHTTP 200\n```\n";
+    HTTP_SYNTAX = "http-syntax", Error,
+        "a line of an http fence cannot be read",
+        "a line that is skipped would be a check that is not made",
+        Document("---\nrelease: 2.1.0\n---\n```http {#a on=app}\nGET http://localhost:8080/health\nHTTP OK\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```http {#a on=app}\nGET http://localhost:8080/health\nHTTP 200\n```\n";
+    HTTP_UNSUPPORTED = "http-unsupported", Error,
+        "an http fence uses a part of Hurl that is not supported",
+        "what is not supported is never skipped: the check would look stricter than it is",
+        Document("---\nrelease: 2.1.0\n---\n```http {#a on=app}\nGET http://localhost:8080/health\nHTTP 200\n[Asserts]\nduration < 1000\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```http {#a on=app}\nGET http://localhost:8080/health\nHTTP 200\n[Asserts]\njsonpath \"$.status\" == \"ok\"\n```\n";
+    HTTP_VERSION = "http-version", Note,
+        "an http fence expects a version of HTTP",
+        "the version of an answer depends on what stands between; only its content is checked",
+        Document("---\nrelease: 2.1.0\n---\n```http {#a on=app}\nGET http://localhost:8080/health\nHTTP/1.1 200\n```\n"),
+        "---\nrelease: 2.1.0\n---\n```http {#a on=app}\nGET http://localhost:8080/health\nHTTP 200\n```\n";
     SHELL_SYNTAX = "shell-syntax", Error,
         "shell text that the shell would refuse",
         "the shell would refuse the fence when it runs, in the middle of the release",
@@ -255,11 +280,6 @@ rules! {
         "Chinese and Japanese input methods and word processors write it in place of the ASCII character; the shell takes it as part of a word",
         Document("---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull —quiet\n```\n"),
         "---\nrelease: 2.1.0\n---\n```sh {#pull on=app}\ndocker compose pull --quiet\n```\n";
-    TOO_MANY_PROBLEMS = "too-many-problems", Error,
-        "a fence has more than 200 problems",
-        "only the first are kept; cure them and check again",
-        Words("a fence with more than 200 problems"),
-        "";
     DIFF_EMPTY = "diff-empty", Error,
         "a diff, or a file in it, changes nothing",
         "a step that changes nothing is a mistake more often than a wish",

@@ -20,7 +20,10 @@ fn read_script(language: Language, text: &str) -> (Script, Vec<Finding>) {
             let (patches, findings) = crate::diff::parse(text);
             (Script::Diff(patches), findings)
         }
-        Language::Http => (Script::Http(Vec::new()), Vec::new()),
+        Language::Http => {
+            let (entries, findings) = crate::http::parse(text);
+            (Script::Http(entries), findings)
+        }
     }
 }
 

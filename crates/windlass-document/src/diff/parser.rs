@@ -2,7 +2,11 @@
 
 use super::hunk::{self, Counts, Hunk};
 use super::{Edit, FilePatch, path};
-use crate::problems::Problems;
+use crate::rules::Findings;
+use crate::rules_list::{
+    DIFF_AMBIGUOUS, DIFF_EMPTY, DIFF_HUNK, DIFF_LINE, DIFF_NEWLINE, DIFF_NO_EFFECT, DIFF_ORDER, DIFF_PATH,
+    DIFF_UNSUPPORTED,
+};
 use crate::{Finding, Span};
 use std::collections::{HashMap, HashSet};
 
@@ -45,7 +49,7 @@ pub(super) struct Parser<'a> {
     before: Before,
     /// The edit being read, in the simple form.
     edit: Edit,
-    problems: Problems,
+    problems: Findings,
     /// Files of which something could not be read: that they have no edits is no news.
     troubled: HashSet<usize>,
     len: usize,
@@ -86,7 +90,7 @@ impl<'a> Parser<'a> {
             place: Place::Nowhere,
             before: Before::Blank,
             edit: Edit::default(),
-            problems: Problems::default(),
+            problems: Findings::default(),
             troubled: HashSet::new(),
             len: text.len(),
         }
@@ -102,21 +106,19 @@ impl<'a> Parser<'a> {
             if !file.edits.is_empty() || self.troubled.contains(&index) {
                 continue;
             }
-            self.problems.add(
-                Finding::error("diff-empty", file.span, format!("no line of `{}` is changed", file.file))
+            self.problems.push(
+                DIFF_EMPTY
+                    .at(file.span, format!("no line of `{}` is changed", file.file))
                     .label("no `-` or `+` line follows")
-                    .why("a step that changes nothing is a mistake more often than a wish")
                     .help("add the lines to remove (`-`) and to add (`+`), or remove the file"),
             );
         }
-        if self.files.is_empty() && self.problems.is_empty() {
-            self.problems.add(
-                Finding::error("diff-empty", Span::new(0, self.len), "the diff is empty")
-                    .why("a step that changes nothing is a mistake more often than a wish")
-                    .help("write `--- file`, then the lines to remove (`-`) and to add (`+`)"),
-            );
+        let mut findings = self.problems.finish(self.len);
+        if self.files.is_empty() && findings.is_empty() {
+            let help = "write `--- file`, then the lines to remove (`-`) and to add (`+`)";
+            findings.push(DIFF_EMPTY.at(Span::new(0, self.len), "the diff is empty").help(help));
         }
-        (self.files, self.problems.finish())
+        (self.files, findings)
     }
 
     fn line(&mut self, line: Line<'a>) {
@@ -168,12 +170,7 @@ impl<'a> Parser<'a> {
     /// One report for a run of such lines is enough.
     fn outside(&mut self, line: Line<'a>, message: &str, help: &str) {
         self.flush();
-        self.problems.add(
-            Finding::error("diff-line", line.span, message)
-                .label("not part of an edit")
-                .why("a line that is skipped would be a change that does not happen")
-                .help(help),
-        );
+        self.problems.push(DIFF_LINE.at(line.span, message).label("not part of an edit").help(help));
         match self.place {
             Place::File(file) => drop(self.troubled.insert(file)),
             _ => self.place = Place::Skipped,
@@ -201,10 +198,10 @@ impl<'a> Parser<'a> {
     }
 
     fn report_order(&mut self, span: Span) {
-        self.problems.add(
-            Finding::error("diff-order", span, "a `-` line directly behind `+` lines that replace nothing")
+        self.problems.push(
+            DIFF_ORDER
+                .at(span, "a `-` line directly behind `+` lines that replace nothing")
                 .label("is this one edit or two?")
-                .why("as two edits, the `+` lines would go to the end of the file")
                 .help("write the `-` lines before the `+` lines, or put a blank line between two edits"),
         );
     }
@@ -236,9 +233,9 @@ impl<'a> Parser<'a> {
     fn keep(&mut self, edit: Edit) {
         let Place::File(file) = self.place else { return };
         if edit.remove == edit.add {
-            self.problems.add(
-                Finding::warning("diff-no-effect", edit.span, "the edit puts back what it removes")
-                    .why("nothing would change; often a wrong line was copied")
+            self.problems.push(
+                DIFF_NO_EFFECT
+                    .at(edit.span, "the edit puts back what it removes")
                     .help("correct the `+` lines, or remove the edit"),
             );
         }
@@ -276,10 +273,9 @@ impl<'a> Parser<'a> {
     }
 
     fn ambiguous(&mut self, line: Line<'a>, rest: &str) {
-        self.problems.add(
-            Finding::error("diff-ambiguous", line.span, format!("does this start the file `{rest}` or remove the line `-- {rest}`?"))
+        self.problems.push(
+            DIFF_AMBIGUOUS.at(line.span, format!("does this start the file `{rest}` or remove the line `-- {rest}`?"))
                 .label("directly behind a removed line or a file")
-                .why("a wrong guess would patch the wrong file")
                 .help("for a file, put a blank line before it; to remove the line, write a git unified diff with `@@` lines")
                 .fix(Span::new(line.span.start, line.span.start), "\n", "start a file: put a blank line before it", false),
         );
@@ -306,12 +302,9 @@ impl<'a> Parser<'a> {
                     "write the name of the file that is on the target in both lines",
                 ),
             },
-            (Err(bad), _) | (_, Some(Err(bad))) => self.problems.add(
-                Finding::error("diff-path", span, bad.message)
-                    .label("not a usable path")
-                    .why("a diff changes exactly one file in a known place")
-                    .help(bad.help),
-            ),
+            (Err(bad), _) | (_, Some(Err(bad))) => {
+                self.problems.push(DIFF_PATH.at(span, bad.message).label("not a usable path").help(bad.help))
+            }
         }
     }
 
@@ -324,10 +317,10 @@ impl<'a> Parser<'a> {
     }
 
     fn unsupported(&mut self, span: Span, what: &str, help: &str) {
-        self.problems.add(
-            Finding::error("diff-unsupported", span, format!("{what} is not supported in a `diff` fence"))
+        self.problems.push(
+            DIFF_UNSUPPORTED
+                .at(span, format!("{what} is not supported in a `diff` fence"))
                 .label("cannot be applied")
-                .why("a `diff` fence changes lines of files that exist, so that each edit can be undone exactly")
                 .help(help),
         );
         if let Place::File(file) = std::mem::replace(&mut self.place, Place::Skipped) {
@@ -447,25 +440,16 @@ impl<'a> Parser<'a> {
 
     fn newline(&mut self, hunk: &Hunk, span: Span) {
         if hunk.no_newline.0 != hunk.no_newline.1 {
-            self.problems.add(
-                Finding::warning(
-                    "diff-newline",
-                    span,
-                    "the hunk changes whether the file ends with a line end",
-                )
-                .why("that alone cannot be expressed as an edit of lines")
-                .help("nothing is needed if it does not matter; the file keeps the line end that it has"),
+            self.problems.push(
+                DIFF_NEWLINE
+                    .at(span, "the hunk changes whether the file ends with a line end")
+                    .help("nothing is needed if it does not matter; the file keeps the line end that it has"),
             );
         }
     }
 
     fn bad_hunk(&mut self, span: Span, message: &str, help: &str) {
-        self.problems.add(
-            Finding::error("diff-hunk", span, message)
-                .label("does not fit what follows")
-                .why("which lines belong to the hunk is not certain")
-                .help(help),
-        );
+        self.problems.push(DIFF_HUNK.at(span, message).label("does not fit what follows").help(help));
     }
 }
 

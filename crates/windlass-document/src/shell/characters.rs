@@ -1,6 +1,7 @@
 //! Characters that look like shell syntax but are not, and characters that nobody sees.
 
-use crate::problems::Problems;
+use crate::rules::Findings;
+use crate::rules_list::{CONTROL_CHARACTER, LOOKALIKE_CHARACTER};
 use crate::{Finding, Span};
 
 /// The ASCII character that an input method, a word processor or a chat program has replaced.
@@ -37,7 +38,7 @@ fn is_forbidden(character: char) -> bool {
 
 /// Reports every control character of `text`, one finding for a run of them. They are errors in quotes and comments
 /// as well: a terminal shows something else than what runs.
-pub(super) fn report_forbidden(text: &str, problems: &mut Problems) {
+pub(super) fn report_forbidden(text: &str, problems: &mut Findings) {
     let mut run: Option<(Span, char)> = None;
     for (at, character) in text.char_indices().filter(|(_, c)| is_forbidden(*c)) {
         let end = at + character.len_utf8();
@@ -45,37 +46,37 @@ pub(super) fn report_forbidden(text: &str, problems: &mut Problems) {
             Some((span, _)) if span.end == at => span.end = end,
             _ => {
                 if let Some((span, first)) = run.replace((Span::new(at, end), character)) {
-                    problems.add(forbidden(span, first));
+                    problems.push(forbidden(span, first));
                 }
             }
         }
     }
     if let Some((span, first)) = run {
-        problems.add(forbidden(span, first));
+        problems.push(forbidden(span, first));
     }
 }
 
 fn forbidden(span: Span, character: char) -> Finding {
     let code = u32::from(character);
-    Finding::error("control-character", span, format!("control character U+{code:04X} in a shell fence"))
+    CONTROL_CHARACTER
+        .at(span, format!("control character U+{code:04X} in a shell fence"))
         .label("cannot be seen")
-        .why("what a reader sees and what the shell would run are not the same")
         .help("delete it, or write it as an escape such as printf '\\001'")
         .fix(span, "", "delete it", false)
 }
 
 /// Reports `character`, found outside quotes at `at`, when it stands for ASCII syntax. `word_start`: first of its word.
-pub(super) fn report_lookalike(character: char, at: usize, word_start: bool, problems: &mut Problems) {
+pub(super) fn report_lookalike(character: char, at: usize, word_start: bool, problems: &mut Findings) {
     let dash = word_start && matches!(character, '–' | '—' | '−');
     let ascii = if dash { Some("-") } else { ascii_of(character) };
     let Some(ascii) = ascii else { return };
     let span = Span::new(at, at + character.len_utf8());
     let code = u32::from(character);
     let shown = if ascii == " " { "a space".to_owned() } else { format!("`{ascii}`") };
-    problems.add(
-        Finding::warning("lookalike-character", span, format!("U+{code:04X} looks like {shown} but is not"))
+    problems.push(
+        LOOKALIKE_CHARACTER
+            .at(span, format!("U+{code:04X} looks like {shown} but is not"))
             .label("an ordinary character to the shell")
-            .why("Chinese and Japanese input methods and word processors write it in place of the ASCII character; the shell takes it as part of a word")
             .help(format!("write {shown}, or put the word in quotes if the character is meant"))
             .fix(span, ascii, format!("write {shown}"), false),
     );

@@ -2,8 +2,9 @@
 
 use super::characters::report_lookalike;
 use super::nested::{self, HereDocument};
-use crate::problems::Problems;
-use crate::{Finding, Span};
+use crate::Span;
+use crate::rules::Findings;
+use crate::rules_list::SHELL_UNTERMINATED;
 
 /// Why something is not literal, and where.
 pub(super) type Reason = (&'static str, Span);
@@ -95,7 +96,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token.
-    pub(super) fn next(&mut self, problems: &mut Problems) -> Token {
+    pub(super) fn next(&mut self, problems: &mut Findings) -> Token {
         self.skip_blanks();
         let start = self.at;
         let Some(first) = self.peek() else { return Token::End };
@@ -144,7 +145,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Skips the bodies of pending here-documents; `self.at` is the start of a line.
-    fn here_documents(&mut self, problems: &mut Problems) -> Option<usize> {
+    fn here_documents(&mut self, problems: &mut Findings) -> Option<usize> {
         let mut last = None;
         for here in std::mem::take(&mut self.here) {
             let end = here.end(self.text, self.at);
@@ -160,35 +161,31 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reports here-documents whose line was the last of the text.
-    pub(super) fn end(&mut self, problems: &mut Problems) {
+    pub(super) fn end(&mut self, problems: &mut Findings) {
         for here in std::mem::take(&mut self.here) {
             self.report_here_document(&here, problems);
         }
     }
 
-    fn report_here_document(&mut self, here: &HereDocument, problems: &mut Problems) {
+    fn report_here_document(&mut self, here: &HereDocument, problems: &mut Findings) {
         if std::mem::replace(&mut self.broken, true) {
             return;
         }
         let span = Span::new(here.at, here.at + 2);
-        problems.add(
-            Finding::error(
-                "shell-unterminated",
-                span,
-                format!("this here-document has no end line `{}`", here.delimiter),
-            )
-            .label("starts here")
-            .why("the rest of the fence would be its text instead of commands")
-            .help(format!("put a line that is exactly `{}` behind the text", here.delimiter)),
+        problems.push(
+            SHELL_UNTERMINATED
+                .at(span, format!("this here-document has no end line `{}`", here.delimiter))
+                .label("starts here")
+                .help(format!("put a line that is exactly `{}` behind the text", here.delimiter)),
         );
     }
 
     /// Skips `((…))`, which starts here. `false`: it is never closed, which has been reported.
-    pub(super) fn double_parentheses(&mut self, start: usize, problems: &mut Problems) -> bool {
+    pub(super) fn double_parentheses(&mut self, start: usize, problems: &mut Findings) -> bool {
         self.nested(start, problems)
     }
 
-    fn nested(&mut self, start: usize, problems: &mut Problems) -> bool {
+    fn nested(&mut self, start: usize, problems: &mut Findings) -> bool {
         match nested::end_of(self.text, start) {
             Ok(end) => {
                 self.at = end;
@@ -202,7 +199,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn report_unclosed(&mut self, opening: usize, problems: &mut Problems) {
+    fn report_unclosed(&mut self, opening: usize, problems: &mut Findings) {
         if std::mem::replace(&mut self.broken, true) {
             return;
         }
@@ -219,17 +216,17 @@ impl<'a> Lexer<'a> {
         };
         let width = if rest.starts_with('$') { 2 } else { 1 };
         let span = Span::new(opening, (opening + width).min(self.text.len()));
-        let mut finding = Finding::error("shell-unterminated", span, format!("this {what} is never closed"))
+        let mut finding = SHELL_UNTERMINATED
+            .at(span, format!("this {what} is never closed"))
             .label("opened here")
-            .why("the shell would read everything up to the end of the fence as part of it")
             .help(format!("add the missing `{closing}`"));
         if let Some(suspect) = self.suspect {
             finding = finding.also(suspect, "this quoted text spans lines: was its closing quote left out?");
         }
-        problems.add(finding);
+        problems.push(finding);
     }
 
-    fn word(&mut self, problems: &mut Problems) -> WordToken {
+    fn word(&mut self, problems: &mut Findings) -> WordToken {
         let start = self.at;
         let mut word = Word::new(start);
         while let Some(character) = self.peek() {
@@ -266,7 +263,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn single_quotes(&mut self, word: &mut Word, problems: &mut Problems) {
+    fn single_quotes(&mut self, word: &mut Word, problems: &mut Findings) {
         let start = self.at;
         word.plain = false;
         match self.text[start + 1..].find('\'') {
@@ -280,7 +277,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn unterminated(&mut self, start: usize, word: &mut Word, problems: &mut Problems) {
+    fn unterminated(&mut self, start: usize, word: &mut Word, problems: &mut Findings) {
         self.report_unclosed(start, problems);
         word.because("an unterminated quote", start, 1);
         self.at = self.text.len();
@@ -292,7 +289,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn double_quotes(&mut self, word: &mut Word, problems: &mut Problems) {
+    fn double_quotes(&mut self, word: &mut Word, problems: &mut Findings) {
         let start = self.at;
         word.plain = false;
         self.at += 1;
@@ -333,7 +330,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn dollar(&mut self, word: &mut Word, problems: &mut Problems) {
+    fn dollar(&mut self, word: &mut Word, problems: &mut Findings) {
         let start = self.at;
         let next = self.rest().chars().nth(1);
         match next {
@@ -366,7 +363,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn ansi_quotes(&mut self, word: &mut Word, problems: &mut Problems) {
+    fn ansi_quotes(&mut self, word: &mut Word, problems: &mut Findings) {
         let start = self.at;
         self.at += 2;
         loop {

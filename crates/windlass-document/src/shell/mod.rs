@@ -8,7 +8,7 @@ mod prompt;
 #[cfg(test)]
 mod tests;
 
-use crate::problems::Problems;
+use crate::rules::Findings;
 use crate::{Finding, Span};
 
 /// A parsed shell fence. Spans are offsets in the text given to [`parse`].
@@ -76,8 +76,8 @@ pub struct Redirect {
 /// [`CommandKind::Simple`]; all else is opaque. Returns every problem; the script may be run only if none is an error.
 #[must_use]
 pub fn parse(text: &str) -> (ShellScript, Vec<Finding>) {
-    let mut problems = Problems::default();
+    let mut problems = Findings::default();
     characters::report_forbidden(text, &mut problems);
     let commands = parser::Parser::new(text, &mut problems).run();
-    (ShellScript { commands }, problems.finish())
+    (ShellScript { commands }, problems.finish(text.len()))
 }

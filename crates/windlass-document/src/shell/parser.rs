@@ -6,8 +6,9 @@
 use super::lexer::{Lexer, Reason, Token, WordToken};
 use super::nested::HereDocument;
 use super::{CommandKind, Redirect, ShellCommand, SimpleCommand, Word};
-use crate::problems::Problems;
-use crate::{Finding, Span};
+use crate::Span;
+use crate::rules::Findings;
+use crate::rules_list::{SHELL_SYNTAX, SHELL_UNTERMINATED};
 
 /// Constructs that a later word or operator closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ struct Current {
 
 pub(super) struct Parser<'a, 'p> {
     lexer: Lexer<'a>,
-    problems: &'p mut Problems,
+    problems: &'p mut Findings,
     commands: Vec<ShellCommand>,
     current: Current,
     open: Vec<Construct>,
@@ -92,7 +93,7 @@ pub(super) struct Parser<'a, 'p> {
 }
 
 impl<'a, 'p> Parser<'a, 'p> {
-    pub(super) fn new(text: &'a str, problems: &'p mut Problems) -> Self {
+    pub(super) fn new(text: &'a str, problems: &'p mut Findings) -> Self {
         Self {
             lexer: Lexer::new(text),
             problems,
@@ -175,10 +176,10 @@ impl<'a, 'p> Parser<'a, 'p> {
     }
 
     fn stray(&mut self, span: Span, what: &str) {
-        self.problems.add(
-            Finding::error("shell-syntax", span, format!("`{what}` without what it belongs to"))
+        self.problems.push(
+            SHELL_SYNTAX
+                .at(span, format!("`{what}` without what it belongs to"))
                 .label("not expected here")
-                .why("the shell would refuse the fence, or run it in another way than it reads")
                 .help(format!("remove `{what}`, add what it closes, or quote it if it is text")),
         );
     }
@@ -186,15 +187,14 @@ impl<'a, 'p> Parser<'a, 'p> {
     fn report_open(&mut self, open: Open, at: Span, met: Option<Span>) {
         let written = &self.lexer.text[at.start..at.end];
         let closer = open.closer();
-        let mut finding =
-            Finding::error("shell-unterminated", at, format!("`{written}` is never closed by `{closer}`"))
-                .label("opened here")
-                .why("the shell would refuse the fence, or wait for more")
-                .help(format!("add the missing `{closer}`"));
+        let mut finding = SHELL_UNTERMINATED
+            .at(at, format!("`{written}` is never closed by `{closer}`"))
+            .label("opened here")
+            .help(format!("add the missing `{closer}`"));
         if let Some(met) = met {
             finding = finding.also(met, "this closes something around it");
         }
-        self.problems.add(finding);
+        self.problems.push(finding);
     }
 
     fn word(&mut self, word: WordToken) {
@@ -356,10 +356,10 @@ impl<'a, 'p> Parser<'a, 'p> {
     }
 
     fn report_missing(&mut self, span: Span, operator: &str, side: &str) {
-        self.problems.add(
-            Finding::error("shell-syntax", span, format!("there is no command {side} `{operator}`"))
+        self.problems.push(
+            SHELL_SYNTAX
+                .at(span, format!("there is no command {side} `{operator}`"))
                 .label("a command is missing")
-                .why("the shell would refuse the fence")
                 .help(format!("write the command, or remove `{operator}`")),
         );
     }
@@ -447,10 +447,10 @@ impl<'a, 'p> Parser<'a, 'p> {
             let process = self.lexer.text[position..].starts_with('(');
             self.because(if process { "a process substitution" } else { "a redirection" }, span);
             if !process {
-                self.problems.add(
-                    Finding::error("shell-syntax", span, format!("`{operator}` has no file behind it"))
+                self.problems.push(
+                    SHELL_SYNTAX
+                        .at(span, format!("`{operator}` has no file behind it"))
                         .label("redirects to nothing")
-                        .why("the shell would refuse the fence")
                         .help("name the file, or quote the character if it is text"),
                 );
             }

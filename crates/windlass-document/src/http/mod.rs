@@ -3,8 +3,21 @@
 //! Our own reader: every release of `hurl_core` needs libclang and libxml2 to build, which a machine with only a Rust
 //! toolchain does not have. What is not supported is an error, never skipped.
 
-use crate::Span;
+mod assert;
+mod body;
+mod literal;
+mod parser;
+#[cfg(test)]
+mod tests;
+
+use crate::{Finding, Span};
 use serde::{Deserialize, Serialize};
+
+/// Reads an `http` fence. Returns every problem; the checks may be run only if none is an error.
+#[must_use]
+pub fn parse(text: &str) -> (Vec<HttpEntry>, Vec<Finding>) {
+    parser::Parser::new(text).run()
+}
 
 /// One request with what is expected of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
