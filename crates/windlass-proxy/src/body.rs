@@ -1,6 +1,6 @@
 //! Bodies on their way through, frame by frame, nothing buffered here: a reader that is slow slows the writer.
 
-use crate::{routing::Ticket, upstream::Sender};
+use crate::{forward::Busy, routing::Ticket, upstream::Sender};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::{Bytes, Incoming};
 use std::{
@@ -101,6 +101,7 @@ pub(crate) struct Flight {
     pub sender: Option<Sender>,
     /// To be closed even when the answer is complete.
     pub close: Option<AbortHandle>,
+    pub _busy: Busy,
 }
 
 impl Streamed {

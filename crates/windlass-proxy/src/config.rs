@@ -28,7 +28,8 @@ pub struct Config {
     /// Client connections at once; more wait in the listening socket's backlog. 10 000.
     pub connections_max: u32,
     /// Longest time from the end of an answer (or the start of the connection) to the next complete request head,
-    /// which is also the longest idle keep-alive of a client, milliseconds. 60 000.
+    /// which is also the longest idle keep-alive of a client, milliseconds; the connection ends between half of it
+    /// and all of it. 60 000.
     pub header_ms: u64,
     /// Longest connect to an upstream, milliseconds. 5 000.
     pub connect_ms: u64,

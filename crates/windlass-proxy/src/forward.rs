@@ -18,7 +18,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -35,8 +35,48 @@ pub(crate) struct Peer {
     pub origin: Origin,
     /// The process is ending or was replaced: answers close their connection.
     pub closing: Arc<AtomicBool>,
+    pub activity: Arc<Activity>,
     /// One of the connections that the process may have; tunnels keep it.
     pub _permit: OwnedSemaphorePermit,
+}
+
+/// What goes on on a connection, for its time limit.
+#[derive(Default)]
+pub(crate) struct Activity {
+    requests: AtomicU64,
+    /// Of these, those whose answer is not through.
+    open: AtomicUsize,
+}
+
+impl Activity {
+    fn begin(self: &Arc<Self>) -> Busy {
+        self.requests.fetch_add(1, Relaxed);
+        self.open.fetch_add(1, Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Resolves when no request came for half to all of `limit`, with whether any came before. `closes`: answers that
+    /// are not through count as activity, because ending the connection would end them.
+    pub(crate) async fn pauses(&self, limit: Duration, closes: bool) -> bool {
+        let mut before = 0;
+        loop {
+            tokio::time::sleep(limit / 2).await;
+            let now = self.requests.load(Relaxed);
+            if now == before && !(closes && self.open.load(Relaxed) > 0) {
+                return now > 0;
+            }
+            before = now;
+        }
+    }
+}
+
+/// A request whose answer is not through.
+pub(crate) struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Why there is no answer from the upstream.
@@ -56,8 +96,9 @@ pub(crate) async fn serve(
     peer: Arc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
+    let busy = peer.activity.begin();
     let version = request.version();
-    let mut response = respond(&peer, request).await;
+    let mut response = respond(&peer, request, busy).await;
     let closing = version < Version::HTTP_2 && peer.closing.load(Relaxed);
     if closing && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -65,7 +106,7 @@ pub(crate) async fn serve(
     Ok(response)
 }
 
-async fn respond(peer: &Arc<Peer>, mut request: Request<Incoming>) -> Response<Answer> {
+async fn respond(peer: &Arc<Peer>, mut request: Request<Incoming>, busy: Busy) -> Response<Answer> {
     if *request.method() == Method::CONNECT {
         return text(StatusCode::METHOD_NOT_ALLOWED, "this is not a forward proxy\n");
     }
@@ -92,7 +133,7 @@ async fn respond(peer: &Arc<Peer>, mut request: Request<Incoming>) -> Response<A
     }
     match result {
         Ok((response, sender)) => {
-            let flight = Flight { ticket, sender, close };
+            let flight = Flight { ticket, sender, close, _busy: busy };
             answer(peer, response, flight, failed, client_side.map(|(client, _)| client))
         }
         Err(Failure::Silent) => text(StatusCode::GATEWAY_TIMEOUT, "the service did not answer in time\n"),

@@ -34,6 +34,7 @@ mod split;
 mod state;
 mod tunnel;
 mod upstream;
+mod wire;
 mod worker;
 
 pub use client::Client;

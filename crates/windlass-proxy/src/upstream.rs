@@ -5,9 +5,8 @@
 //! only one that was in use within [`IDLE_MAX_UNSAFE`], and none at all once this upstream was seen closing idle
 //! ones; and what can be sent twice is, on a fresh connection (see `forward`).
 
-use crate::{body::Outgoing, routing::Lane};
+use crate::{body::Outgoing, routing::Lane, wire::Wire};
 use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use std::{
     io,
     sync::{
@@ -114,7 +113,7 @@ pub(crate) async fn connect(lane: &Lane, limit: Duration) -> io::Result<(Sender,
     };
     stream.set_nodelay(true)?;
     let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        http1::Builder::new().handshake(Wire::new(stream)).await.map_err(io::Error::other)?;
     let cut = lane.cut.clone();
     let task = tokio::spawn(async move {
         tokio::select! {

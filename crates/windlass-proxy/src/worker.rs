@@ -5,6 +5,7 @@ use crate::{
     forward::{Peer, serve},
     headers::Origin,
     routing::Gate,
+    wire::Wire,
 };
 use hyper::{
     body::Incoming,
@@ -12,7 +13,7 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::{
     io,
     net::SocketAddr,
@@ -180,6 +181,7 @@ async fn connection(shared: Shared, accepted: Accepted) -> io::Result<()> {
         limits: shared.limits,
         origin: Origin::new(accepted.from.ip(), https, shared.limits.forwarded),
         closing: Arc::clone(&shared.ending.closing),
+        activity: Arc::default(),
         _permit: accepted.permit,
     };
     let peer = Arc::new(peer);
@@ -194,10 +196,10 @@ async fn connection(shared: Shared, accepted: Accepted) -> io::Result<()> {
         () = shared.ending.idle.cancelled() => return Ok(()),
     };
     match first {
-        First::Clear(stream, http2) => serve_on(TokioIo::new(stream), http2, &shared, peer).await,
+        First::Clear(stream, http2) => serve_on(Wire::new(stream), http2, &shared, peer).await,
         First::Tls(stream) => {
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            serve_on(TokioIo::new(stream), http2, &shared, peer).await;
+            serve_on(Wire::new(stream), http2, &shared, peer).await;
         }
     }
     Ok(())
@@ -231,35 +233,51 @@ async fn serve_on<I>(io: I, is_http2: bool, shared: &Shared, peer: Arc<Peer>)
 where
     I: Read + Write + Unpin + Send + 'static,
 {
-    let Ending { polite, idle, .. } = &shared.ending;
+    let activity = Arc::clone(&peer.activity);
     let service = service_fn(move |request: http::Request<Incoming>| serve(Arc::clone(&peer), request));
+    let Ending { polite, idle, .. } = &shared.ending;
+    // How a connection ended concerns only its client.
     if is_http2 {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(BUFFER_MAX as u32)
-            .keep_alive_interval(shared.limits.header)
-            .keep_alive_timeout(shared.limits.header);
+        let builder = http2_builder(&shared.limits);
         let mut connection = pin!(builder.serve_connection(io, service));
         tokio::select! {
             biased;
-            // How it ended concerns only the client.
             _ = connection.as_mut() => return,
-            () = polite.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = polite.cancelled() => {}
+            // Streams that are open go on; a client that said nothing yet may not even have finished the preface.
+            used = activity.pauses(shared.limits.header, false) => if !used { return },
         }
+        connection.as_mut().graceful_shutdown();
         let _ = connection.await;
         return;
     }
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(shared.limits.header).max_buf_size(BUFFER_MAX);
+    // Instead of hyper's timer for each head, which costs more than all else here that is not input or output.
+    builder.header_read_timeout(None).max_buf_size(BUFFER_MAX).max_header_size(BUFFER_MAX);
     let mut connection = pin!(builder.serve_connection(io, service).with_upgrades());
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,
-        () = idle.cancelled() => connection.as_mut().graceful_shutdown(),
+        () = idle.cancelled() => {}
+        _ = activity.pauses(shared.limits.header, true) => return,
     }
-    let _ = connection.await;
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        _ = connection => {}
+        _ = activity.pauses(shared.limits.header, true) => {}
+    }
+}
+
+fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(BUFFER_MAX as u32)
+        .keep_alive_interval(limits.header)
+        .keep_alive_timeout(limits.header);
+    builder
 }

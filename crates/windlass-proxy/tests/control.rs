@@ -1,5 +1,4 @@
 //! Hold, switch, drain, status: what a controller sees and what clients feel of it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 

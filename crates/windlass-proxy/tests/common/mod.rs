@@ -168,45 +168,8 @@ async fn backend_answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> 
             }
             Response::new(full(text))
         }
-        "/sse" => {
-            let (events, stream) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
-            tokio::spawn(async move {
-                let _guard = guard;
-                for n in 0.. {
-                    let event = Frame::data(Bytes::from(format!("data: {version} {n}\n\n")));
-                    tokio::select! {
-                        sent = events.send(Ok(event)) => if sent.is_err() { return },
-                        () = shared.kill.cancelled() => return,
-                    }
-                    // Not the next before it was asked for.
-                    shared.go.notified().await;
-                }
-            });
-            let stream =
-                futures_util::stream::unfold(stream, |mut s| async { s.recv().await.map(|f| (f, s)) });
-            let body = BodyExt::boxed(StreamBody::new(SyncStream(Box::pin(stream))));
-            Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
-        }
-        "/ws" => {
-            let upgrade = hyper::upgrade::on(&mut request);
-            tokio::spawn(async move {
-                let _guard = guard;
-                let Ok(upgraded) = upgrade.await else { return };
-                let mut stream = TokioIo::new(upgraded);
-                let mut buffer = [0; 1024];
-                loop {
-                    let length = tokio::select! {
-                        read = stream.read(&mut buffer) => read.unwrap_or(0),
-                        () = shared.kill.cancelled() => return,
-                    };
-                    if length == 0 || stream.write_all(&buffer[..length]).await.is_err() {
-                        return;
-                    }
-                }
-            });
-            let answer = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-            answer.header("connection", "upgrade").header("upgrade", "echo").body(empty()).unwrap()
-        }
+        "/sse" => events(shared, guard),
+        "/ws" => echo_tunnel(shared, guard, &mut request),
         "/error" => Response::builder().status(500).body(full("no")).unwrap(),
         "/redirect" => Response::builder().status(302).header("location", "/").body(empty()).unwrap(),
         "/trailers" => {
@@ -218,6 +181,48 @@ async fn backend_answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> 
         }
         _ => Response::new(full(version)),
     }
+}
+
+/// Server-sent events: the first at once, each further one when told by [`Backend::release`].
+fn events(shared: Arc<Shared>, guard: InFlight) -> Response<Body> {
+    let version = shared.version.clone();
+    let (events, stream) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
+    tokio::spawn(async move {
+        let _guard = guard;
+        for n in 0.. {
+            let event = Frame::data(Bytes::from(format!("data: {version} {n}\n\n")));
+            tokio::select! {
+                sent = events.send(Ok(event)) => if sent.is_err() { return },
+                () = shared.kill.cancelled() => return,
+            }
+            // Not the next before it was asked for.
+            shared.go.notified().await;
+        }
+    });
+    let stream = futures_util::stream::unfold(stream, |mut s| async { s.recv().await.map(|f| (f, s)) });
+    let body = BodyExt::boxed(StreamBody::new(SyncStream(Box::pin(stream))));
+    Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
+}
+
+fn echo_tunnel(shared: Arc<Shared>, guard: InFlight, request: &mut Request<Incoming>) -> Response<Body> {
+    let upgrade = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        let _guard = guard;
+        let Ok(upgraded) = upgrade.await else { return };
+        let mut stream = TokioIo::new(upgraded);
+        let mut buffer = [0; 1024];
+        loop {
+            let length = tokio::select! {
+                read = stream.read(&mut buffer) => read.unwrap_or(0),
+                () = shared.kill.cancelled() => return,
+            };
+            if length == 0 || stream.write_all(&buffer[..length]).await.is_err() {
+                return;
+            }
+        }
+    });
+    let answer = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+    answer.header("connection", "upgrade").header("upgrade", "echo").body(empty()).unwrap()
 }
 
 /// Only polled by one task, as all bodies.
