@@ -71,6 +71,7 @@ pub fn serve(port: u16, flags: &[&str]) -> ExitCode {
 }
 
 /// Starts a process that takes the port, and ends as one does that finds its port taken.
+#[expect(clippy::zombie_processes, reason = "it outlives us, as any other process that takes a port")]
 fn rob(port: u16, lives: &std::path::Path) -> ExitCode {
     use std::os::unix::process::CommandExt as _;
     let program = std::env::current_exe().expect("our own path");

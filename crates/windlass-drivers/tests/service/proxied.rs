@@ -148,7 +148,7 @@ async fn a_release_that_never_gets_healthy_goes_back_under_load() {
     let stop = stage.act("stop/1", Stop);
     let (stopped, _) = stop.applied().await;
     stage.scene.release("2", &["sick"]);
-    stage.scene.start_within_ms = 200;
+    stage.scene.start_within_ms = 2_000;
     let start = stage.act("start/1", Start);
     let failure = start.try_apply(&start.capture().await).await.unwrap_err();
     assert!(failure.message.contains("are held since"), "{failure:?}");

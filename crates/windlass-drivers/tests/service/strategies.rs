@@ -75,7 +75,7 @@ async fn a_restart_of_the_same_version_is_a_new_process_and_its_undo_another() {
 async fn a_bluegreen_start_that_fails_leaves_the_old_one_serving() {
     let mut stage = Stage::serving().await;
     stage.scene.strategy = Strategy::Bluegreen;
-    stage.scene.start_within_ms = 200;
+    stage.scene.start_within_ms = 2_000;
     stage.scene.release("2", &["sick"]);
     let restart = stage.act("restart/1", Restart);
     let capsule = restart.capture().await;
@@ -104,7 +104,7 @@ async fn a_service_that_is_never_healthy_is_stopped_again_and_the_hold_is_told()
     let mut stage = Stage::serving().await;
     stage.act("stop/1", Stop).applied().await;
     stage.scene.release("2", &["sick"]);
-    stage.scene.start_within_ms = 200;
+    stage.scene.start_within_ms = 2_000;
     let start = stage.act("start/1", Start);
     let capsule = start.capture().await;
     let failure = start.try_apply(&capsule).await.unwrap_err();
