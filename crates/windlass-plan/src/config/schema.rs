@@ -4,15 +4,20 @@
 //! hand beside them. A test holds the two together, key by key.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The JSON Schema (draft 2020-12) of `windlass.toml`; `#/$defs/FrontMatter` is that of the header of a release
 /// document.
 #[must_use]
 pub fn config_schema() -> String {
-    let mut generator = SchemaSettings::draft2020_12().into_generator();
-    generator.subschema_for::<FrontMatter>();
-    let schema = generator.into_root_schema_for::<WindlassToml>();
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<WindlassToml>();
+    let mut schema = schema.to_value();
+    let front = windlass_document::front_matter_schema();
+    let mut front: Value = serde_json::from_str(&front).expect("the schema of the header is JSON");
+    // With an id of its own, its references stay inside of it.
+    front["$id"] = "windlass:front-matter".into();
+    schema["$defs"]["FrontMatter"] = front;
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is plain JSON");
     text.push('\n');
     text
@@ -25,7 +30,7 @@ struct Duration(#[schemars(regex(pattern = r"^(0|[0-9]+(ms|s|m|h|d))$"))] String
 
 /// Inventory and policy of a team; `windlass.<env>.toml` beside it overrides per environment.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(title = "windlass.toml", deny_unknown_fields)]
 struct WindlassToml {
     /// What steps run on, by name.
     target: Option<BTreeMap<String, Target>>,
@@ -189,41 +194,4 @@ struct Watch {
     p95: Option<String>,
     /// `<0.1%`
     errors: Option<String>,
-}
-
-/// Header of a release document.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct FrontMatter {
-    /// Version that the document releases.
-    release: String,
-    /// Version that serves before.
-    from: Option<String>,
-    /// Environment: selects `windlass.<env>.toml`.
-    env: Option<String>,
-    /// Kind of change.
-    kind: Option<Kind>,
-    /// How urgent it is.
-    severity: Option<Severity>,
-    /// How long the service may be away.
-    downtime: Option<Duration>,
-    /// Identifier of the change ticket.
-    ticket: Option<String>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-enum Kind {
-    Feature,
-    Fix,
-    Performance,
-    Security,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-enum Severity {
-    Critical,
-    Recommended,
-    Optional,
 }

@@ -212,93 +212,66 @@ fn a_password_in_a_url_is_refused_and_not_repeated() {
     assert!(words.contains("{ env = \"DATABASE_URL\" }"), "{words}");
 }
 
+/// Text (`@`: a right service), rule, marked text, words of the message or the help.
+const WRONG: &[(&str, &str, &str, &str)] = &[
+    ("[target.t]\nurl = 3\n", "config-type", "3", "a text in quotes"),
+    ("[target.t]\nhosts = [\"a\", 4]\n", "config-type", "4", "a text in quotes"),
+    ("target = 1\n", "config-type", "1", "a table"),
+    ("[target.t]\nurl = \"ftp://x\"\n", "config-value", "\"ftp://x\"", "sqlite:"),
+    ("[target.t]\nurl = \"sqlite:\"\n", "config-value", "\"sqlite:\"", "data/app.db"),
+    ("[target.t]\nurl = { env = \"A\" }\n", "config-missing", "t", "kind = \"postgresql\""),
+    (
+        "[target.t]\nurl = { env = \"A\", file = \"b\" }\nkind=\"s3\"\n",
+        "config-conflict",
+        "{ env = \"A\", file = \"b\" }",
+        "exactly one",
+    ),
+    ("[target.t]\nurl = \"s3://b\"\ndir = \"x\"\n", "config-conflict", "\"x\"", "two targets"),
+    ("[target.t]\nkind = \"s3\"\n", "config-conflict", "\"s3\"", "no `url`"),
+    ("[target.t]\nurl = \"s3://b\"\nkind = \"mysql\"\n", "config-conflict", "\"mysql\"", "another kind"),
+    ("[target.t]\nhosts = [\"-oProxyCommand=x\"]\n", "config-value", "\"-oProxyCommand=x\"", "user@host"),
+    ("[target.t]\nhosts = [\"a\", \"a\"]\n", "config-value", "\"a\"", "twice"),
+    ("@stable = \"2\"\n", "config-value", "\"2\"", "`500ms`"),
+    ("@strategy = \"blue-green\"\n", "config-value", "\"blue-green\"", "did you mean `bluegreen`?"),
+    ("@strategy = \"bluegreen\"\n", "config-conflict", "\"bluegreen\"", "proxy"),
+    ("@compose = \"c.yml\"\n", "config-conflict", "\"c.yml\"", "`run`, `compose`"),
+    ("@health = \"/health\"\n", "config-value", "\"/health\"", "http://localhost"),
+    ("@proxy = { hold = \"1s\" }\n", "config-missing", "proxy", "listen"),
+    ("@proxy = { listen = \"8080\" }\n", "config-value", "\"8080\"", "0.0.0.0:8080"),
+    ("@health=\"http://x/\"\nstable = \"1m\"\n", "config-conflict", "\"1m\"", "never get healthy"),
+    ("[target.app]\n[service.s]\non = \"app\"\n", "config-missing", "s", "systemd"),
+    ("[target.app]\n[service.s]\nrun = [\"x\"]\n", "config-missing", "s", "on = "),
+    ("[target.app]\n[service.s]\non = \"app\"\nrun = []\n", "config-value", "[]", "the program"),
+    (
+        "[target.d]\nurl=\"s3://b\"\n[service.s]\non = \"d\"\nrun = [\"x\"]\n",
+        "config-conflict",
+        "\"d\"",
+        "hosts",
+    ),
+    (
+        "[policy]\ntimezone = \"Asia/Shangai\"\n",
+        "config-value",
+        "\"Asia/Shangai\"",
+        "did you mean `Asia/Shanghai`?",
+    ),
+    ("[policy]\nfreeze = [\"holiday:china\"]\n", "config-value", "\"holiday:china\"", "holiday:CN"),
+    ("[policy]\napprove = { count = 0 }\n", "config-value", "0", "from 1"),
+    ("[policy]\nwatch = { cpu = \"<70%\" }\n", "config-missing", "watch", "for = "),
+    ("[policy]\nwatch = { for = \"1m\", cpu = \"70%\" }\n", "config-value", "\"70%\"", "`<80%`"),
+    ("[target.\"a b\"]\n", "config-value", "\"a b\"", "letters"),
+];
+
 #[test]
 fn wrong_values_name_the_place_and_the_way_out() {
     let service = "[target.app]\n[service.s]\non = \"app\"\nrun = [\"./s\"]\n";
-    for (text, rule, marked, words) in [
-        ("[target.t]\nurl = 3\n".to_owned(), "config-type", "3", "a text in quotes"),
-        ("[target.t]\nhosts = [\"a\", 4]\n".to_owned(), "config-type", "4", "a text in quotes"),
-        ("target = 1\n".to_owned(), "config-type", "1", "a table"),
-        ("[target.t]\nurl = \"ftp://x\"\n".to_owned(), "config-value", "\"ftp://x\"", "sqlite:"),
-        ("[target.t]\nurl = \"sqlite:\"\n".to_owned(), "config-value", "\"sqlite:\"", "data/app.db"),
-        ("[target.t]\nurl = { env = \"A\" }\n".to_owned(), "config-missing", "t", "kind = \"postgresql\""),
-        (
-            "[target.t]\nurl = { env = \"A\", file = \"b\" }\nkind=\"s3\"\n".to_owned(),
-            "config-conflict",
-            "{ env = \"A\", file = \"b\" }",
-            "exactly one",
-        ),
-        ("[target.t]\nurl = \"s3://b\"\ndir = \"x\"\n".to_owned(), "config-conflict", "\"x\"", "two targets"),
-        ("[target.t]\nkind = \"s3\"\n".to_owned(), "config-conflict", "\"s3\"", "no `url`"),
-        (
-            "[target.t]\nurl = \"s3://b\"\nkind = \"mysql\"\n".to_owned(),
-            "config-conflict",
-            "\"mysql\"",
-            "another kind",
-        ),
-        (
-            "[target.t]\nhosts = [\"-oProxyCommand=x\"]\n".to_owned(),
-            "config-value",
-            "\"-oProxyCommand=x\"",
-            "user@host",
-        ),
-        ("[target.t]\nhosts = [\"a\", \"a\"]\n".to_owned(), "config-value", "\"a\"", "twice"),
-        (format!("{service}stable = \"2\"\n"), "config-value", "\"2\"", "`500ms`"),
-        (
-            format!("{service}strategy = \"blue-green\"\n"),
-            "config-value",
-            "\"blue-green\"",
-            "did you mean `bluegreen`?",
-        ),
-        (format!("{service}strategy = \"bluegreen\"\n"), "config-conflict", "\"bluegreen\"", "proxy"),
-        (format!("{service}compose = \"c.yml\"\n"), "config-conflict", "\"c.yml\"", "`run`, `compose`"),
-        (format!("{service}health = \"/health\"\n"), "config-value", "\"/health\"", "http://localhost"),
-        (format!("{service}proxy = {{ hold = \"1s\" }}\n"), "config-missing", "proxy", "listen"),
-        (format!("{service}proxy = {{ listen = \"8080\" }}\n"), "config-value", "\"8080\"", "0.0.0.0:8080"),
-        (
-            format!("{service}health=\"http://x/\"\nstable = \"1m\"\n"),
-            "config-conflict",
-            "\"1m\"",
-            "never get healthy",
-        ),
-        ("[target.app]\n[service.s]\non = \"app\"\n".to_owned(), "config-missing", "s", "systemd"),
-        ("[target.app]\n[service.s]\nrun = [\"x\"]\n".to_owned(), "config-missing", "s", "on = "),
-        (
-            "[target.app]\n[service.s]\non = \"app\"\nrun = []\n".to_owned(),
-            "config-value",
-            "[]",
-            "the program",
-        ),
-        (
-            "[target.d]\nurl=\"s3://b\"\n[service.s]\non = \"d\"\nrun = [\"x\"]\n".to_owned(),
-            "config-conflict",
-            "\"d\"",
-            "hosts",
-        ),
-        (
-            "[policy]\ntimezone = \"Asia/Shangai\"\n".to_owned(),
-            "config-value",
-            "\"Asia/Shangai\"",
-            "did you mean `Asia/Shanghai`?",
-        ),
-        (
-            "[policy]\nfreeze = [\"holiday:china\"]\n".to_owned(),
-            "config-value",
-            "\"holiday:china\"",
-            "holiday:CN",
-        ),
-        ("[policy]\napprove = { count = 0 }\n".to_owned(), "config-value", "0", "from 1"),
-        ("[policy]\nwatch = { cpu = \"<70%\" }\n".to_owned(), "config-missing", "watch", "for = "),
-        (
-            "[policy]\nwatch = { for = \"1m\", cpu = \"70%\" }\n".to_owned(),
-            "config-value",
-            "\"70%\"",
-            "`<80%`",
-        ),
-        ("[target.\"a b\"]\n".to_owned(), "config-value", "\"a b\"", "letters"),
-    ] {
+    for (text, rule, marked, words) in WRONG {
+        let text = if let Some(rest) = text.strip_prefix('@') {
+            format!("{service}{rest}")
+        } else {
+            (*text).to_owned()
+        };
         let found = one(&text);
-        assert_eq!((found.0.as_str(), found.1.as_str()), (rule, marked), "{text}");
+        assert_eq!((found.0.as_str(), found.1.as_str()), (*rule, *marked), "{text}");
         assert!(found.2.contains(words), "{text}: {}", found.2);
     }
 }

@@ -1,1 +1,229 @@
+use super::*;
+use crate::{ConfigSource, DocumentMeta, NoFiles, compile, parse_config};
+use std::collections::BTreeSet;
 
+fn config(text: &str) -> Config {
+    let (config, findings) =
+        parse_config(&[ConfigSource { name: "windlass.toml".into(), text: text.into() }]);
+    assert_eq!(findings, []);
+    config
+}
+
+fn with_header(text: &str) -> String {
+    if text.starts_with("---") { text.to_owned() } else { format!("---\nrelease: 2.1.0\n---\n\n{text}") }
+}
+
+/// Findings of a document with the text they mark.
+fn findings(text: &str, toml: &str) -> Vec<(Finding, String)> {
+    let text = with_header(text);
+    let parsed = windlass_document::parse_str(&text);
+    let errors: Vec<_> = parsed.findings.iter().filter(|f| f.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{text}\n{errors:#?}");
+    let meta = DocumentMeta { name: "release.md", text: &text };
+    let (_, findings) = compile(&parsed.document, meta, &config(toml), &NoFiles, "0.1.0");
+    findings
+        .into_iter()
+        .map(|finding| {
+            let marked = text[finding.span.start..finding.span.end].to_owned();
+            (finding, marked)
+        })
+        .collect()
+}
+
+/// What a rule marks in a document.
+fn marks(rule: &str, text: &str) -> Vec<String> {
+    findings(text, EXAMPLE_CONFIG)
+        .into_iter()
+        .filter(|(finding, _)| finding.rule == rule)
+        .map(|(_, marked)| marked)
+        .collect()
+}
+
+#[test]
+fn every_rule_is_complete_and_its_examples_are_true() {
+    let mut names = BTreeSet::new();
+    for rule in RULES {
+        assert!(names.insert(rule.name), "{} is listed once", rule.name);
+        assert!(rule.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", rule.name);
+        assert!(!rule.summary.ends_with('.') && !rule.why.ends_with('.'), "{}", rule.name);
+        let bad = findings(rule.bad, EXAMPLE_CONFIG);
+        let (found, _) = bad
+            .iter()
+            .find(|(finding, _)| finding.rule == rule.name)
+            .unwrap_or_else(|| panic!("the bad example of {} triggers it: {bad:#?}", rule.name));
+        assert_eq!((found.severity, found.why.as_str()), (rule.severity, rule.why), "{}", rule.name);
+        assert!(!found.help.is_empty(), "{} says what to do", rule.name);
+        let other: Vec<_> = bad.iter().filter(|(finding, _)| finding.rule != rule.name).collect();
+        let excused = ["plain-process", "online-breaks"].contains(&rule.name);
+        assert!(other.is_empty() || excused, "the bad example of {} shows only it: {other:#?}", rule.name);
+        let good = findings(rule.good, EXAMPLE_CONFIG);
+        assert!(good.is_empty(), "the good example of {} is clean: {good:#?}", rule.name);
+    }
+}
+
+const BACKUP: &str = "```sh {#backup on=app}\nsqlite3 app.db '.backup b'\n```\n";
+
+fn sql(statements: &str) -> String {
+    format!("{BACKUP}```sql {{#s on=db}}\n{statements}\n```\n- [ ] fine\n")
+}
+
+#[test]
+fn each_database_needs_a_backup_of_its_own_once() {
+    let toml = format!("{EXAMPLE_CONFIG}\n[target.log]\nurl = \"sqlite:log.db\"\n");
+    let text = format!(
+        "{BACKUP}```sql {{on=log}}\nDELETE FROM a WHERE b;\nDELETE FROM c WHERE d;\n```\n- [ ] fine\n"
+    );
+    let found = findings(&text, &toml);
+    let [(finding, marked)] = &found[..] else { panic!("{found:#?}") };
+    assert_eq!((finding.rule.as_str(), marked.as_str()), ("no-backup-before-write", "DELETE FROM a WHERE b"));
+    assert_eq!(
+        marks("no-backup-before-write", "```sql {on=db}\nSELECT 1;\n```\n"),
+        [""; 0],
+        "reading needs none"
+    );
+}
+
+#[test]
+fn nothing_is_called_missing_while_a_step_has_errors() {
+    let text =
+        "```sql {on=db}\nDELETE FROM a WHERE b;\n```\n```sh {on=nowhere}\nsqlite3 app.db '.backup b'\n```\n";
+    let rules: Vec<_> = findings(text, EXAMPLE_CONFIG).into_iter().map(|(finding, _)| finding.rule).collect();
+    assert_eq!(rules, ["unknown-target"]);
+}
+
+#[test]
+fn a_check_a_gate_a_query_and_a_healthy_start_all_verify() {
+    let change = "```sh {on=app}\nmkdir out\n```\n";
+    let unverified = |after: &str| marks("no-verification", &format!("{change}{after}"));
+    assert_eq!(unverified(""), ["mkdir out"]);
+    for after in [
+        "- [ ] fine\n",
+        "```sql {on=db}\nSELECT 1;\n```\n",
+        "```sh {on=app}\ncurl -f http://h/\n```\n",
+        "```sh {on=app readonly}\n./check\n```\n",
+        "```sh {on=app}\nwindlass service restart booking\n```\n",
+    ] {
+        assert_eq!(unverified(after), [""; 0], "{after}");
+    }
+    assert_eq!(unverified("- [x] fine\n"), ["mkdir out"], "a statement is no check");
+}
+
+#[test]
+fn a_gate_is_wanted_before_each_step_without_a_way_back() {
+    let text = "```sh {on=app}\nmkdir out\n```\n```sh {on=app irreversible}\n./a\n./b\n```\n- [ ] fine\n\
+                ```sh {on=app irreversible}\n./c\n```\n- [ ] fine\n";
+    assert_eq!(marks("irreversible-without-gate", text), ["irreversible"], "the first one, once");
+}
+
+#[test]
+fn dropping_is_seen_and_rebuilding_a_table_is_not_dropping() {
+    assert_eq!(marks("destructive-sql", &sql("DROP TABLE a;")), ["DROP TABLE a"]);
+    assert_eq!(
+        marks("destructive-sql", &sql("ALTER TABLE a DROP COLUMN b;")),
+        ["ALTER TABLE a DROP COLUMN b"]
+    );
+    let rebuild = "CREATE TABLE new_a (id INTEGER);\nINSERT INTO new_a SELECT id FROM a;\nDROP TABLE a;\nALTER TABLE \
+                   new_a RENAME TO a;";
+    assert_eq!(marks("destructive-sql", &sql(rebuild)), [""; 0]);
+    let said = "- [ ] ok\n```sql {on=db irreversible}\nDROP TABLE a;\n```\n- [ ] ok\n";
+    assert_eq!(marks("destructive-sql", said), [""; 0], "the author said so");
+}
+
+#[test]
+fn every_row_is_meant_only_if_it_is_said() {
+    assert_eq!(
+        marks("no-where", &sql("DELETE FROM a;\nUPDATE a SET b = 1;")),
+        ["DELETE FROM a", "UPDATE a SET b = 1"]
+    );
+    assert_eq!(marks("no-where", &sql("DELETE FROM a WHERE true;\nINSERT INTO a VALUES (1);")), [""; 0]);
+}
+
+#[test]
+fn a_service_is_not_left_stopped() {
+    let stop = "```sh {on=app}\nwindlass service stop booking\n```\n";
+    let start = "```sh {on=app}\nwindlass service start booking\n```\n";
+    assert_eq!(marks("service-left-stopped", stop), ["windlass service stop booking"]);
+    assert_eq!(marks("service-left-stopped", &format!("{stop}{start}")), [""; 0]);
+    assert_eq!(marks("service-left-stopped", &format!("{stop}{start}{stop}")).len(), 1);
+}
+
+#[test]
+fn schema_changes_are_put_in_order_with_the_service() {
+    let step = |line: &str| format!("```sh {{on=app}}\nwindlass service {line} booking\n```\n");
+    let add = "```sql {on=db}\nALTER TABLE a ADD COLUMN b;\n```\n";
+    let late = |text: &str| marks("migration-after-start", text).len();
+    assert_eq!(late(&format!("{}{add}{}", step("stop"), step("start"))), 0);
+    assert_eq!(late(&format!("{}{}{add}", step("stop"), step("start"))), 1);
+    assert_eq!(late(&format!("{}{add}{}", step("restart"), step("restart"))), 0, "in time for the second");
+
+    let rename = "```sql {on=db}\nALTER TABLE a RENAME COLUMN b TO c;\n```\n";
+    let breaking = |text: &str| marks("breaking-while-serving", text).len();
+    assert_eq!(breaking(&format!("{rename}{}", step("restart"))), 1);
+    assert_eq!(breaking(&format!("{}{rename}{}", step("stop"), step("start"))), 0);
+    assert_eq!(breaking(&format!("{add}{}", step("restart"))), 0, "adding breaks nothing");
+    assert_eq!(breaking(rename), 0, "no service of this release is known to use it");
+    let online = rename.replace("on=db", "on=db online");
+    assert_eq!(breaking(&format!("{online}{}", step("restart"))), 0);
+    assert_eq!(marks("online-breaks", &format!("{online}{}", step("restart"))).len(), 1);
+}
+
+#[test]
+fn processes_run_by_hand_are_seen_wherever_they_stand() {
+    let text =
+        "```sh {on=app irreversible}\nset -e\npkill -f app\nsudo kill 5\nnohup ./app &\n```\n- [ ] fine\n";
+    assert_eq!(marks("plain-process", text), ["pkill", "kill", "nohup"]);
+    let text = "```sh {on=app readonly}\n./killall-report\n```\n";
+    assert_eq!(marks("plain-process", text), [""; 0]);
+}
+
+#[test]
+fn curl_with_fail_among_other_letters_is_fine() {
+    let curl =
+        |line: &str| marks("curl-without-fail", &format!("```sh {{on=app readonly}}\n{line}\n```\n")).len();
+    assert_eq!(curl("curl -sS http://h/"), 1);
+    assert_eq!(curl("sudo curl -L http://h/"), 1);
+    for line in ["curl -fsS http://h/", "curl --fail -L http://h/", "curl -L --fail-with-body http://h/"] {
+        assert_eq!(curl(line), 0, "{line}");
+    }
+}
+
+#[test]
+fn removing_far_away_is_seen() {
+    let rm = |line: &str| {
+        marks("remove-far", &format!("```sh {{on=app irreversible}}\n{line}\n```\n- [ ] fine\n"))
+    };
+    assert_eq!(rm("rm -rf / "), ["/"]);
+    assert_eq!(rm("sudo rm --recursive ../old ."), ["../old", "."]);
+    assert_eq!(rm("rm -rf cache a/../b"), [""; 0]);
+    assert_eq!(rm("rm /tmp/file"), [""; 0], "one file is no folder");
+}
+
+#[test]
+fn no_downtime_is_promised_only_where_requests_are_held() {
+    let text = |release: &str| {
+        format!(
+            "---\nrelease: 2.1.0\ndowntime: {release}\n---\n\n```sh {{on=app}}\nwindlass service restart booking\n```\n"
+        )
+    };
+    let count = |text: &str, toml: &str| {
+        findings(text, toml).iter().filter(|(finding, _)| finding.rule == "downtime-promised").count()
+    };
+    assert_eq!(count(&text("0"), EXAMPLE_CONFIG), 1);
+    assert_eq!(count(&text("5s"), EXAMPLE_CONFIG), 0);
+    let held = format!("{EXAMPLE_CONFIG}proxy = {{ listen = \"127.0.0.1:0\" }}\n");
+    assert_eq!(count(&text("0"), &held), 0);
+}
+
+#[test]
+fn scripts_that_stop_at_failures_are_fine() {
+    let script = |text: &str| {
+        let text = format!("```sh {{on=app readonly}}\n{text}\n```\n");
+        marks("hidden-failure", &text).len()
+    };
+    assert_eq!(script("./a | ./b\n./c"), 1);
+    assert_eq!(script("./a | ./b"), 0, "one command has one result");
+    for first in ["set -e", "set -eu", "set -o errexit"] {
+        assert_eq!(script(&format!("{first}\n./a | ./b\n./c")), 0, "{first}");
+    }
+    assert_eq!(script("./a\n./b"), 0, "lines of their own are units of their own");
+}

@@ -1,0 +1,156 @@
+//! SQL fences, undo by backup and by hand, statements from files, `rows=`, `again=`.
+
+use super::*;
+
+struct Folder(Vec<(&'static str, &'static str)>);
+
+impl FileSource for Folder {
+    fn files(&self, pattern: &str) -> Result<Vec<SourceFile>, String> {
+        let folder = pattern.strip_suffix("*.sql").ok_or("only *.sql here")?;
+        let file = |(name, text): &(&str, &str)| SourceFile { name: (*name).into(), text: (*text).into() };
+        Ok(self.0.iter().filter(|(name, _)| name.starts_with(folder)).map(file).collect())
+    }
+}
+
+#[test]
+fn sql_without_a_backup_is_restored_from_the_copy_of_the_driver() {
+    let plan = plan("```sql {#a}\nDELETE FROM t WHERE id = 1;\n```\n");
+    assert_eq!(units(&plan, "a"), [("a/1".into(), Class::Restore, UndoBy::Driver)]);
+}
+
+#[test]
+fn a_hand_written_undo_is_for_the_whole_step_and_the_driver_for_a_part() {
+    let plan = plan(
+        "```sql {#add on=db}\nALTER TABLE t ADD COLUMN a;\n```\n```sql {#drop undoes=add}\nALTER TABLE t DROP COLUMN \
+         a;\n```\n",
+    );
+    assert_eq!(units(&plan, "add"), [("add/1".into(), Class::Restore, UndoBy::Driver)]);
+    let step = &plan.steps[0];
+    assert_eq!(step.class, Class::Lossy);
+    assert!(!step.undo.as_ref().unwrap().partial);
+    assert!(plan.targets.contains_key("db"));
+}
+
+#[test]
+fn irreversible_sql_takes_no_copy() {
+    let plan = plan("```sql {#a on=db irreversible}\nDROP TABLE t;\nSELECT 1;\n```\n");
+    assert_eq!(
+        units(&plan, "a"),
+        [("a/1".into(), Class::None, UndoBy::Nobody), ("a/2".into(), Class::Readonly, UndoBy::Nothing)]
+    );
+}
+
+#[test]
+fn undo_names_a_step_that_makes_a_backup() {
+    let copy =
+        "```sh {#copy on=app}\ncp app.env app.env.bak\n```\n```sql {on=db undo=copy}\nDELETE FROM t;\n```\n";
+    assert_eq!(errors(copy), [pair("undo-without-backup", "copy")]);
+    let broken = "```sh {#backup on=ap}\nsqlite3 app.db '.backup b'\n```\n```sql {on=db undo=backup}\nDELETE FROM t;\n```\n";
+    assert_eq!(errors(broken), [pair("unknown-target", "ap")], "no second error for the same cause");
+}
+
+#[test]
+fn statements_that_cannot_share_a_transaction_are_refused() {
+    for statement in [
+        "BEGIN",
+        "COMMIT",
+        "SAVEPOINT a",
+        "ATTACH 'b.db' AS b",
+        "VACUUM",
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA foreign_keys = OFF",
+    ] {
+        let body = format!("```sql {{on=db}}\nSELECT 1;\n{statement};\n```\n");
+        assert_eq!(errors(&body), [pair("sql-not-in-transaction", statement)], "{statement}");
+    }
+    let plan = plan("```sql {#a on=db}\nPRAGMA integrity_check;\nPRAGMA user_version = 3;\n```\n");
+    let classes: Vec<_> = units(&plan, "a").into_iter().map(|(_, class, _)| class).collect();
+    assert_eq!(classes, [Class::Readonly, Class::Restore]);
+}
+
+#[test]
+fn problems_of_the_splitter_stand_where_they_are() {
+    let [(rule, marked)] = &errors("```sql {on=db}\nSELECT 'open;\n```\n")[..] else { panic!("one error") };
+    assert!(marked.starts_with('\''), "{rule}: {marked}");
+}
+
+#[test]
+fn statements_come_from_files_in_their_order() {
+    let body = "```sql {#m on=db files=\"migrations/*.sql\"}\n```\n";
+    let folder = Folder(vec![
+        ("migrations/001.sql", "-- first\nCREATE TABLE a (id INTEGER);\nCREATE TABLE b (id INTEGER);\n"),
+        ("migrations/002.sql", "DROP TABLE a;\n"),
+    ]);
+    let text = document(body);
+    let (plan, _) = compiled_with(&text, &config(EXAMPLE_CONFIG), &folder);
+    let plan = plan.unwrap();
+    let statements: Vec<_> = plan.units().map(|(_, unit)| unit.effect.as_str()).collect();
+    assert_eq!(
+        statements,
+        ["db: CREATE TABLE a (id INTEGER)", "db: CREATE TABLE b (id INTEGER)", "db: DROP TABLE a"]
+    );
+    let digest = plan.digest();
+    let other = Folder(vec![("migrations/001.sql", "CREATE TABLE a (id TEXT);\n")]);
+    let (changed, _) = compiled_with(&text, &config(EXAMPLE_CONFIG), &other);
+    assert_ne!(changed.unwrap().digest(), digest, "what stands in the files is a part of the plan");
+
+    let wrong = Folder(vec![("migrations/001.sql", "SELECT 1;\nBEGIN;\n")]);
+    let (none, findings) = compiled_with(&text, &config(EXAMPLE_CONFIG), &wrong);
+    assert!(none.is_none());
+    assert!(findings[0].message.starts_with("migrations/001.sql:2: "), "{}", findings[0].message);
+    assert!(text[findings[0].span.start..findings[0].span.end].contains("migrations/*.sql"));
+
+    for files in [&NoFiles as &dyn FileSource, &Folder(vec![])] {
+        let (none, findings) = compiled_with(&text, &config(EXAMPLE_CONFIG), files);
+        assert!(none.is_none());
+        assert_eq!(findings[0].rule, "files-unreadable");
+    }
+}
+
+#[test]
+fn rows_belong_to_one_statement() {
+    let rows = |body: &str| -> Vec<Option<u64>> {
+        let rows = |unit: &Unit| match &unit.action {
+            Action::Sql { rows, .. } => *rows,
+            other => panic!("{other:?}"),
+        };
+        plan(body).units().map(|(_, unit)| rows(unit)).collect()
+    };
+    let body = "```sql {on=db rows=115}\nALTER TABLE t ADD COLUMN a;\nUPDATE t SET a = 1 WHERE id > 0;\nSELECT 1;\n```\n";
+    assert_eq!(rows(body), [None, Some(115), None]);
+    assert_eq!(rows("```sql {on=db rows=1}\nSELECT 1;\n```\n"), [Some(1)]);
+    let two = "```sql {on=db rows=2}\nDELETE FROM a WHERE id = 1;\nDELETE FROM b WHERE id = 1;\n```\n";
+    let [(rule, _)] = &errors(two)[..] else { panic!("one error") };
+    assert_eq!(rule, "rows-ambiguous");
+}
+
+#[test]
+fn a_step_is_repeated_only_if_that_changes_nothing_more() {
+    let plan = plan(
+        "```sh {#copy on=app}\ncp -p a b\nmkdir -p c\n```\n```sql {on=db}\nSELECT 1;\n```\n```sh {#more again=copy}\n```\n",
+    );
+    let more = plan.steps.iter().find(|step| step.id.0 == "more").unwrap();
+    assert_eq!(more.again, Some(StepId("copy".into())));
+    assert_eq!(more.on, "app");
+    let copy = plan.steps.iter().find(|step| step.id.0 == "copy").unwrap();
+    let of = |step: &Step| step.units.iter().map(|unit| unit.action.clone()).collect::<Vec<_>>();
+    assert_eq!(of(more), of(copy));
+    assert_eq!(more.units[0].id.0, "more/1");
+    assert!(more.units[0].line > copy.units[0].line, "it points at its own fence");
+
+    let once = "```sh {#a on=app}\nmv x y\n```\n```sh {#b again=a}\n```\n";
+    assert_eq!(errors(once), [pair("again-not-idempotent", "a")]);
+    let text = "```sh {#a on=app}\ncp x y\n```\n```sh {#b again=a}\ncp y z\n```\n";
+    assert_eq!(errors(text), [pair("again-differs", "a")]);
+}
+
+#[test]
+fn attributes_of_the_step_are_carried() {
+    let plan =
+        plan("```sh {#a on=app readonly online after=7d timeout=5s within=1m serial=25%}\n./look\n```\n");
+    let step = &plan.steps[0];
+    assert!(step.online);
+    assert_eq!(step.after_ms, Some(7 * 86_400_000));
+    assert_eq!(step.serial, Some(doc::Serial::Percent(25)));
+    assert_eq!((step.units[0].timeout_ms, step.units[0].within_ms), (Some(5_000), Some(60_000)));
+}
