@@ -79,7 +79,10 @@ impl Client {
         let end = tokio::time::Instant::now() + limit;
         loop {
             match self.send(Request::Status).await {
-                Err(ControlError::NotRunning { .. }) if tokio::time::Instant::now() < end => {
+                // A process that is just ending may still accept and not answer; a status may be asked twice.
+                Err(ControlError::NotRunning { .. } | ControlError::NoAnswer { .. })
+                    if tokio::time::Instant::now() < end =>
+                {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 other => return other,

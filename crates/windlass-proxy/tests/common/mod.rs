@@ -169,6 +169,7 @@ async fn backend_answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> 
             Response::new(full(text))
         }
         "/sse" => events(shared, guard),
+        "/ticks" => ticks(guard),
         "/ws" => echo_tunnel(shared, guard, &mut request),
         "/error" => Response::builder().status(500).body(full("no")).unwrap(),
         "/redirect" => Response::builder().status(302).header("location", "/").body(empty()).unwrap(),
@@ -204,6 +205,17 @@ fn events(shared: Arc<Shared>, guard: InFlight) -> Response<Body> {
     Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
 }
 
+/// Five events, two milliseconds apart.
+fn ticks(guard: InFlight) -> Response<Body> {
+    let stream = futures_util::stream::unfold((0, guard), |(n, guard)| async move {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let event = Ok(Frame::data(Bytes::from(format!("data: {n}\n\n"))));
+        (n < 5).then_some((event, (n + 1, guard)))
+    });
+    let body = BodyExt::boxed(StreamBody::new(SyncStream(Box::pin(stream))));
+    Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
+}
+
 fn echo_tunnel(shared: Arc<Shared>, guard: InFlight, request: &mut Request<Incoming>) -> Response<Body> {
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
@@ -225,7 +237,6 @@ fn echo_tunnel(shared: Arc<Shared>, guard: InFlight, request: &mut Request<Incom
     answer.header("connection", "upgrade").header("upgrade", "echo").body(empty()).unwrap()
 }
 
-/// Only polled by one task, as all bodies.
 struct SyncStream<S>(std::pin::Pin<Box<S>>);
 
 impl<S: futures_util::Stream> futures_util::Stream for SyncStream<S> {
