@@ -271,8 +271,9 @@ impl Job<'_> {
             }
             Err(Unhealthy::Io(why)) => format!("{subject} cannot be watched: {why}"),
         };
+        // Not to be repeated by itself: requests wait meanwhile, and what crashed or was not healthy for the whole
+        // time is the same the next time. A port taken by another is tried again where it is chosen.
         Err(Failure::clean(Fault::Target, (self.mask)(&message))
-            .retryable()
             .output(windlass_driver::excerpt(&(self.mask)(&instance.tail().join("\n"))))
             .hint(format!("less {}", instance.folder.log().display())))
     }

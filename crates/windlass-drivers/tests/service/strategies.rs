@@ -110,6 +110,7 @@ async fn a_service_that_is_never_healthy_is_stopped_again_and_the_hold_is_told()
     let failure = start.try_apply(&capsule).await.unwrap_err();
     assert_eq!((failure.effect, failure.fault), (Effect::None, Fault::Target), "{failure:#?}");
     assert!(stage.versions().await.is_empty(), "stopped again");
+    assert!(!failure.retry, "a second try would have requests wait for as long again");
     for part in ["500", "held since 7 ms", "30000 ms"] {
         assert!(failure.message.contains(part), "{part}: {}", failure.message);
     }
