@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Backend, Browser, Proxy, get, post, tunnel};
+use common::{Backend, Browser, Proxy, post, tunnel};
 use std::{
     net::SocketAddr,
     sync::{
