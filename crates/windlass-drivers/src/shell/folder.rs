@@ -40,9 +40,30 @@ pub(super) enum Claim {
 }
 
 impl Folder {
-    /// The folder of the try that `cx` names.
+    /// The folder of the latest repetition of the try that `cx` names.
     pub(super) fn of(cx: &Context) -> Self {
-        Self(cx.workspace.join(format!("attempt-{}", cx.attempt)))
+        let mut folder = Self::repetition(cx, 1);
+        for number in 2.. {
+            let next = Self::repetition(cx, number);
+            if fs::symlink_metadata(&next.0).is_err() {
+                break;
+            }
+            folder = next;
+        }
+        folder
+    }
+
+    /// The folder for a further repetition of a try; `within=` repeats a reading line inside one try.
+    pub(super) fn next(cx: &Context) -> Self {
+        let free = |folder: &Self| fs::symlink_metadata(&folder.0).is_err();
+        (1..).map(|number| Self::repetition(cx, number)).find(free).expect("repetitions are finitely many")
+    }
+
+    fn repetition(cx: &Context, number: u32) -> Self {
+        let attempt = cx.attempt;
+        let name =
+            if number == 1 { format!("attempt-{attempt}") } else { format!("attempt-{attempt}.{number}") };
+        Self(cx.workspace.join(name))
     }
 
     /// Its path.

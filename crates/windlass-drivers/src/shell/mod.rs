@@ -101,8 +101,13 @@ impl Driver for ShellDriver {
         if let Some(obstacle) = line.obstacle() {
             return Err(Failure::clean(Fault::Target, format!("{obstacle}; the line was not started")));
         }
-        let folder = Folder::of(&absolute(cx)?);
-        prepare(cx, unit, &line, &folder).await?;
+        let absolute = absolute(cx)?;
+        let folder = if line.readonly { Folder::next(&absolute) } else { Folder::of(&absolute) };
+        if !prepare(cx, unit, &line, &folder).await? {
+            // Asked again for a try that was started: it is never started twice, its result is its result.
+            let ended = Watch::new(cx, &folder, &line).follow(None).await;
+            return report(cx, &folder, &line, ended);
+        }
         let child = Command::new("setsid")
             .args(["/bin/sh".as_ref(), folder.file("run").as_os_str(), "wrapper".as_ref()])
             .current_dir("/")
@@ -180,17 +185,15 @@ fn absolute(cx: &Context) -> Result<Context, Failure> {
     Ok(Context { workspace, ..cx.clone() })
 }
 
-async fn prepare(cx: &Context, unit: &Unit, line: &Line<'_>, folder: &Folder) -> Result<(), Failure> {
+/// False if this try was prepared before.
+async fn prepare(cx: &Context, unit: &Unit, line: &Line<'_>, folder: &Folder) -> Result<bool, Failure> {
     let (cx, unit, script, work) = (absolute(cx)?, unit.clone(), line.script.to_owned(), line.work.clone());
     let path = folder.path().to_owned();
     let owned = folder.clone();
     let result = tokio::task::spawn_blocking(move || owned.prepare(&cx, &unit, &script, &work)).await;
     match result.expect("preparing a folder does not panic") {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Failure::unknown(
-            Fault::Windlass,
-            format!("{} exists: this try was started before", path.display()),
-        )),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(Failure::clean(
             Fault::Transport,
             format!("cannot write {}: {error}; the line was not started", path.display()),

@@ -192,10 +192,18 @@ async fn a_try_is_never_started_twice() {
     let folder = tempfile::tempdir().unwrap();
     let script = "echo x >>log";
     run(folder.path(), script, false).await.0.unwrap();
-    let failure = run(folder.path(), script, false).await.0.unwrap_err();
-    assert_eq!(failure.effect, Effect::Unknown);
+    assert!(run(folder.path(), script, false).await.0.unwrap().changed, "the result of the first");
     assert!(matches!(look(folder.path(), script).await, Found::Applied(_)));
     assert_eq!(fs::read_to_string(folder.path().join("log")).unwrap(), "x\n");
+}
+
+#[tokio::test]
+async fn a_reading_line_is_repeated_inside_one_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo x >>log; test $(wc -l <log) -ge 2";
+    assert!(run(folder.path(), script, true).await.0.unwrap_err().retry);
+    run(folder.path(), script, true).await.0.unwrap();
+    assert!(matches!(look(folder.path(), script).await, Found::Applied(_)), "of the latest");
 }
 
 #[tokio::test]

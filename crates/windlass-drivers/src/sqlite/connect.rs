@@ -1,0 +1,164 @@
+//! Connections, their bounds, and what their errors mean.
+
+use crate::disk::{human_bytes, one_line};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use windlass_driver::{Context, Failure, Fault};
+use windlass_plan::{Target, Unit, UrlKind, Value};
+
+/// Longest wait for another writer.
+pub(super) const BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// Longest statement without a timeout of its own.
+const STATEMENT_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// What one call works on; owned, because it runs on a blocking thread.
+#[derive(Clone)]
+pub(super) struct Job {
+    pub(super) cx: Context,
+    pub(super) unit: Unit,
+    pub(super) database: PathBuf,
+    deadline: Instant,
+}
+
+impl Job {
+    /// The job of `unit` on `target`, whose URL is resolved here.
+    pub(super) fn new(cx: &Context, unit: &Unit, target: &str) -> Result<Self, Failure> {
+        let limit = cx.timeout_ms.map_or(STATEMENT_MAX, Duration::from_millis);
+        Ok(Self {
+            cx: cx.clone(),
+            unit: unit.clone(),
+            database: database(cx, target)?,
+            deadline: Instant::now() + limit,
+        })
+    }
+
+    /// Whether the time of this try is over.
+    pub(super) fn late(&self) -> bool {
+        Instant::now() > self.deadline
+    }
+
+    /// The longest wait for a lock: bounded by [`BUSY_MAX`] and the time of this try.
+    pub(super) fn patience(&self) -> Duration {
+        BUSY_MAX.min(self.deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Opens the database to write; it must exist. Foreign keys are not enforced, as in SQLite itself.
+    pub(super) fn write(&self) -> Result<Connection, Failure> {
+        self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
+    /// Opens the database to read.
+    pub(super) fn read(&self) -> Result<Connection, Failure> {
+        self.open(OpenFlags::SQLITE_OPEN_READ_ONLY)
+    }
+
+    fn open(&self, mode: OpenFlags) -> Result<Connection, Failure> {
+        if !self.database.exists() {
+            let message =
+                format!("the database {} does not exist; nothing was done", self.database.display());
+            return Err(Failure::clean(Fault::Target, message)
+                .hint("see `url` of the target; relative paths start at the folder of windlass.toml"));
+        }
+        self.connect(mode).map_err(|error| self.failure(&error, "opening it"))
+    }
+
+    fn connect(&self, mode: OpenFlags) -> rusqlite::Result<Connection> {
+        let mut connection =
+            Connection::open_with_flags(&self.database, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(self.patience())?;
+        connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL")?;
+        let deadline = self.deadline;
+        connection.progress_handler(1000, Some(move || Instant::now() > deadline))?;
+        Ok(connection)
+    }
+
+    /// A clean failure for an error after which the transaction was rolled back.
+    pub(super) fn failure(&self, error: &Error, doing: &str) -> Failure {
+        let path = self.database.display();
+        let clean = |text: String| {
+            Failure::clean(Fault::Target, format!("{path}: {text} ({doing}); nothing was changed"))
+        };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                clean("another process holds it locked".to_owned()).retryable().hint(holders(&self.database))
+            }
+            Some(ErrorCode::OperationInterrupted) => {
+                clean("it did not finish in the time it was given".to_owned())
+                    .hint("raise `timeout=` of the step, or change fewer rows at a time")
+            }
+            Some(ErrorCode::DiskFull) => {
+                clean("the disk is full".to_owned()).retryable().hint("see `df`; then resume")
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                clean(text(error))
+                    .hint("who runs this may need to write the file and its folder; see `ls -l`")
+            }
+            _ => clean(text(error)),
+        }
+    }
+
+    /// Shows how far a long copy is.
+    pub(super) fn progress(&self, what: &str, done: i32, all: i32, bytes: u64) {
+        let percent = i64::from(done) * 100 / i64::from(all.max(1));
+        (self.cx.output)(&format!("{what}: {percent} % of {}\n", human_bytes(bytes)));
+    }
+}
+
+/// The message of SQLite without the statement that rusqlite adds to it.
+pub(super) fn text(error: &Error) -> String {
+    match error {
+        Error::SqlInputError { msg, .. } | Error::SqliteFailure(_, Some(msg)) => one_line(msg, 300),
+        other => one_line(&other.to_string(), 300),
+    }
+}
+
+/// Whether waiting and trying again has a chance.
+pub(super) fn busy(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Path of the database of a target.
+fn database(cx: &Context, target: &str) -> Result<PathBuf, Failure> {
+    let wrong = |text: String| Failure::clean(Fault::Document, format!("target `{target}`: {text}"));
+    let url = match cx.plan.targets.get(target) {
+        Some(Target::Url { url: Value::Plain(url), kind: UrlKind::Sqlite }) => url.clone(),
+        Some(Target::Url { url: Value::Secret(secret), kind: UrlKind::Sqlite }) => cx
+            .secrets
+            .resolve(secret)
+            .map_err(|why| wrong(why).hint("set the secret that windlass.toml refers to"))?,
+        Some(_) => return Err(wrong("is not an SQLite database".to_owned())),
+        None => return Err(wrong("is not in the plan".to_owned())),
+    };
+    let path =
+        url.strip_prefix("sqlite:").ok_or_else(|| wrong("its URL does not begin with `sqlite:`".into()))?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path.contains('?') || path == ":memory:" {
+        return Err(wrong("its URL names no plain file; options after `?` are not supported".to_owned()));
+    }
+    Ok(cx.base.join(path))
+}
+
+/// Which processes have the database open, as a hint.
+fn holders(database: &Path) -> String {
+    let real = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    let mut found = vec![];
+    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let name = process.file_name().to_string_lossy().into_owned();
+        if name == std::process::id().to_string() || !name.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        let files = std::fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        if files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file == real) {
+            let command = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            found.push(format!("{} (process {name})", command.trim()));
+        }
+    }
+    if found.is_empty() {
+        return format!("no other process is seen to have it open; see `fuser -v {}`", real.display());
+    }
+    format!("it is open in: {}", found.join(", "))
+}

@@ -1,0 +1,161 @@
+//! Undo by restore: only while nobody but this run has written.
+
+use super::{
+    connect::{Job, text},
+    copy::{self, StepCopy},
+    fingerprint::Fingerprint,
+    ledger,
+};
+use rusqlite::{Connection, OpenFlags, backup::Backup};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use windlass_driver::{Done, Failure, Fault};
+use windlass_plan::{Action, UndoBy, UnitId};
+
+/// Undoes the statement of the job.
+pub(super) fn undo(job: &Job) -> Result<Done, Failure> {
+    let Action::Sql { target, .. } = &job.unit.action else { unreachable!("the driver chose by the action") };
+    if job.unit.undo.by == UndoBy::Nothing {
+        return Ok(Done::default());
+    }
+    let mut live = job.write()?;
+    let entry = ledger::find(&live, &job.cx.run, &job.unit.id.0);
+    if entry.map_err(|error| job.failure(&error, "reading the ledger"))?.is_none() {
+        let effects = vec!["not applied, or undone before, by the ledger".to_owned()];
+        return Ok(Done { effects, ..Done::default() });
+    }
+    let source = source(job, target)?;
+    restore(job, &mut live, &source)
+}
+
+/// The file to restore from, proved to be unchanged.
+fn source(job: &Job, target: &str) -> Result<PathBuf, Failure> {
+    let refuse = |text: String| {
+        Failure::clean(Fault::Target, format!("cannot restore {}: {text}", job.database.display())).hint(
+            "nothing was changed; if there is another backup, restore it by hand and mark the unit done",
+        )
+    };
+    match &job.unit.undo.by {
+        UndoBy::Driver => {
+            let step = StepCopy::of(job, target);
+            step.made().map(|_| step.file).map_err(refuse)
+        }
+        UndoBy::Backup(unit) => backup_of(job, unit).map_err(refuse),
+        _ => Err(refuse("this unit has no undo by its driver".to_owned())),
+    }
+}
+
+/// The backup file that a unit of this run reported, if it is unchanged.
+pub(super) fn backup_of(job: &Job, unit: &UnitId) -> Result<PathBuf, String> {
+    let facts =
+        job.cx.facts.get(unit).ok_or_else(|| format!("unit {unit} has made no backup in this run"))?;
+    let fact = |name: &str| {
+        facts
+            .get(name)
+            .and_then(|value| value.as_str())
+            .ok_or_else(|| format!("unit {unit} reported no `{name}`"))
+    };
+    let file = job.cx.base.join(fact("file")?);
+    copy::complaint(&file, fact("sha256")?).map_or(Ok(file), Err)
+}
+
+fn restore(job: &Job, live: &mut Connection, file: &Path) -> Result<Done, Failure> {
+    let sqlite = |error: rusqlite::Error| job.failure(&error, "restoring it");
+    let from = copy::open(file).map_err(sqlite)?;
+    let wanted = Fingerprint::of(&from).map_err(sqlite)?;
+    let bytes = copy::size(&from).map_err(sqlite)?;
+    let mode: String = live.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(sqlite)?;
+    {
+        let backup = Backup::new(&from, live).map_err(sqlite)?;
+        // Copies nothing yet, but locks out all other writers until the backup ends: what is checked now stays true.
+        copy::patiently(job, &backup, 0).map_err(sqlite)?;
+        let look = beside(job, &mode).map_err(sqlite)?;
+        if let Some(conflicts) = conflicts(job, &from, &wanted, &look).map_err(sqlite)? {
+            return Err(conflict_failure(job, file, conflicts));
+        }
+        // One transaction: a crash anywhere in it leaves the database as it was.
+        copy::finish(job, &backup, "restoring the database", bytes).map_err(sqlite)?;
+    }
+    let restored = Fingerprint::of(live);
+    match restored {
+        Ok(found) if found == wanted => Ok(Done {
+            changed: true,
+            effects: vec![format!("restored: {} tables, {} rows", wanted.tables.len(), wanted.rows())],
+            output: String::new(),
+            facts: json!({ "fingerprint": wanted.sha256() }),
+        }),
+        // Writers may go on as soon as the restore is committed.
+        Ok(found) => Ok(Done {
+            changed: true,
+            effects: [vec!["restored, and written to since".to_owned()], wanted.differences(&found)].concat(),
+            output: String::new(),
+            facts: json!({ "fingerprint": wanted.sha256() }),
+        }),
+        Err(error) => Err(Failure::unknown(
+            Fault::Target,
+            format!("{}: restored, but it cannot be read: {}", job.database.display(), text(&error)),
+        )),
+    }
+}
+
+/// A second connection that reads while the first holds the write lock. In a rollback mode that lock shuts out readers,
+/// so the file is read without locks; it cannot change.
+fn beside(job: &Job, mode: &str) -> rusqlite::Result<Connection> {
+    if mode != "wal" {
+        return copy::open(&job.database);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(&job.database, flags)
+}
+
+/// What others have written since the copy, if anything. Between the copy and now the ledger must account for every
+/// change: each statement of this run began with what the one before it left, and the last left what is there now.
+fn conflicts(
+    job: &Job,
+    from: &Connection,
+    copied: &Fingerprint,
+    look: &Connection,
+) -> rusqlite::Result<Option<Vec<String>>> {
+    look.execute_batch("BEGIN")?;
+    let (old, all) = (ledger::entries(from)?, ledger::entries(look)?);
+    if !all.starts_with(&old) {
+        return Ok(Some(vec!["the ledger was changed since the copy".to_owned()]));
+    }
+    let mut lines = vec![];
+    let mut expected = copied.clone();
+    for entry in &all[old.len()..] {
+        if entry.run != job.cx.run {
+            lines.push(format!("run {} has applied {} since", entry.run, entry.unit));
+        }
+        let (Some(before), Some(after)) = (&entry.before, &entry.after) else {
+            lines.push(format!("{} was applied without a fingerprint", entry.unit));
+            break;
+        };
+        let written = expected.differences(before);
+        lines.extend(written.into_iter().map(|line| format!("before {}: {line}", entry.unit)));
+        expected = after.clone();
+    }
+    lines.extend(expected.differences(&Fingerprint::of(look)?));
+    Ok((!lines.is_empty()).then_some(lines))
+}
+
+fn conflict_failure(job: &Job, file: &Path, conflicts: Vec<String>) -> Failure {
+    let count = conflicts.len();
+    let mut failure = Failure::clean(
+        Fault::Target,
+        format!(
+            "{} was written by others since the copy {}; restoring would lose that, so nothing was changed: {}",
+            job.database.display(),
+            file.display(),
+            conflicts[0]
+        ),
+    );
+    let shown = conflicts.into_iter().skip(1).take(20);
+    failure.hints.extend(shown.map(|line| format!("also: {line}")));
+    if count > 21 {
+        failure.hints.push(format!("and {} more differences", count - 21));
+    }
+    failure
+        .hint("undo the statements by hand and mark the unit done, or save what was written, restore the copy, and mark it done")
+        .hint(format!("look at the copy: sqlite3 {}", file.display()))
+}

@@ -1,0 +1,122 @@
+//! A look at a database before statements run on it.
+
+use super::{
+    connect::{Job, text},
+    copy::{StepCopy, room_for, size},
+    fingerprint::quote,
+    ledger,
+    statement::{Touched, place},
+};
+use crate::disk::{human_bytes, one_line};
+use rusqlite::{Connection, OptionalExtension as _};
+use windlass_driver::{Failure, Survey};
+use windlass_plan::{Action, UndoBy};
+
+/// Looks at the database and lets SQLite prepare the statement.
+///
+/// The statement is prepared against an empty copy of the schema in memory, on which the statements of the plan before it have
+/// run: so it is checked also when it needs a table that the release creates.
+pub(super) fn survey(job: &Job) -> Result<Survey, Failure> {
+    let mut survey = Survey::default();
+    let live = match job.read() {
+        Ok(live) => live,
+        Err(failure) => {
+            survey.problems.push(failure.message);
+            return Ok(survey);
+        }
+    };
+    let mut look = || {
+        survey.effects.push(describe(job, &live)?);
+        check(job, &live, &mut survey)
+    };
+    let result: rusqlite::Result<()> = look();
+    result.map_err(|error| job.failure(&error, "looking at it"))?;
+    if job.unit.undo.by == UndoBy::Driver {
+        let bytes = size(&live).map_err(|error| job.failure(&error, "reading its size"))?;
+        let Action::Sql { target, .. } = &job.unit.action else {
+            unreachable!("the driver chose by the action")
+        };
+        let file = StepCopy::of(job, target).file;
+        let folder = file.ancestors().skip(1).find(|folder| folder.exists());
+        if let Some(Err(error)) = folder.map(|folder| room_for(bytes, &folder.join("copy"))) {
+            survey.problems.push(format!("no room for the copy that undoes it: {error}"));
+        }
+    }
+    Ok(survey)
+}
+
+fn describe(job: &Job, live: &Connection) -> rusqlite::Result<String> {
+    let mode: String = live.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    let version: i64 = live.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let bytes = human_bytes(size(live)?);
+    let sqlite = rusqlite::version();
+    Ok(format!(
+        "{}: {bytes}, journal mode {mode}, user_version {version}, SQLite {sqlite}",
+        job.database.display()
+    ))
+}
+
+fn check(job: &Job, live: &Connection, survey: &mut Survey) -> rusqlite::Result<()> {
+    let Action::Sql { target, statement, .. } = &job.unit.action else {
+        unreachable!("the driver chose by the action")
+    };
+    let mut shadow = shadow(live)?;
+    for (_, unit) in job.cx.plan.units().take_while(|(_, unit)| unit.id != job.unit.id) {
+        let Action::Sql { target: of, statement, .. } = &unit.action else { continue };
+        if of == target && applied(job, live, &unit.id.0)?.is_none() && run(&shadow, statement).is_err() {
+            survey
+                .effects
+                .push(format!("not checked: it comes after {}, which cannot be tried without data", unit.id));
+            return Ok(());
+        }
+    }
+    let touched = Touched::watch(&mut shadow)?;
+    match shadow.prepare(statement) {
+        Ok(_) => {}
+        Err(_) if touched.refused().is_some() => survey.problems.extend(touched.refused()),
+        Err(error) => {
+            let place = place(job.unit.line, job.unit.column, statement, &error);
+            survey.problems.push(format!(
+                "{place}: `{}`: SQLite says: {}",
+                one_line(statement, 80),
+                text(&error)
+            ));
+        }
+    }
+    for table in touched.tables() {
+        let exists = live
+            .query_row("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1", [&table], |_| Ok(()))
+            .optional()?;
+        if exists.is_some() {
+            let rows: i64 =
+                live.query_row(&format!("SELECT count(*) FROM {}", quote(&table)), [], |row| row.get(0))?;
+            survey.effects.push(format!("table {table}: {rows} rows now"));
+        }
+    }
+    Ok(())
+}
+
+fn applied(job: &Job, live: &Connection, unit: &str) -> rusqlite::Result<Option<ledger::Entry>> {
+    ledger::find(live, &job.cx.run, unit)
+}
+
+fn run(shadow: &Connection, statement: &str) -> rusqlite::Result<()> {
+    let mut prepared = shadow.prepare(statement)?;
+    let mut rows = prepared.raw_query();
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+/// The schema in memory, without rows. What cannot be created there (an unknown module) is left out.
+fn shadow(live: &Connection) -> rusqlite::Result<Connection> {
+    let shadow = Connection::open_in_memory()?;
+    shadow.execute_batch("PRAGMA foreign_keys = OFF")?;
+    let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+               ORDER BY type <> 'table', rowid";
+    let mut statement = live.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let _ = shadow.execute_batch(&row.get::<_, String>(0)?);
+    }
+    Ok(shadow)
+}

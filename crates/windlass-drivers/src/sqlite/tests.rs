@@ -1,0 +1,653 @@
+use super::*;
+use crate::testing::{argument, context, controller, plan, unit, wait_until};
+use rusqlite::Connection;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use windlass_driver::Effect;
+use windlass_plan::{Plan, Secret, Target, Undo, UnitId, UrlKind, Value};
+
+/// A folder with a database, a plan over it, and a driver.
+struct World {
+    folder: PathBuf,
+    plan: Arc<Plan>,
+    facts: Arc<BTreeMap<UnitId, serde_json::Value>>,
+    driver: SqliteDriver,
+    _keep: Option<tempfile::TempDir>,
+}
+
+fn sql(id: &str, statement: &str) -> Unit {
+    let action = Action::Sql { target: "db".into(), statement: statement.into(), rows: None };
+    let undo = Undo { class: Class::Restore, how: String::new(), by: UndoBy::Driver };
+    Unit { undo, ..unit(id, action) }
+}
+
+fn with_rows(unit: Unit, count: u64) -> Unit {
+    let Action::Sql { target, statement, .. } = unit.action else { panic!() };
+    Unit { action: Action::Sql { target, statement, rows: Some(count) }, ..unit }
+}
+
+fn undone_by(unit: Unit, by: UndoBy) -> Unit {
+    Unit { undo: Undo { by, ..unit.undo }, ..unit }
+}
+
+fn backup(id: &str, file: &str) -> Unit {
+    unit(id, Action::Backup { target: "db".into(), file: file.into(), dir: Some("out".into()) })
+}
+
+impl World {
+    /// `app.db` with three bookings, in the journal mode.
+    fn new(mode: &str, units: &[Unit]) -> Self {
+        let keep = tempfile::tempdir().unwrap();
+        let folder = keep.path().to_owned();
+        fs::create_dir(folder.join("out")).unwrap();
+        let db = Connection::open(folder.join("app.db")).unwrap();
+        db.execute_batch(&format!("PRAGMA journal_mode = {mode}")).unwrap();
+        db.execute_batch(
+            "CREATE TABLE booking (id INTEGER PRIMARY KEY, who TEXT NOT NULL, seats INTEGER);
+             CREATE INDEX booking_who ON booking (who);
+             CREATE TABLE note (k TEXT PRIMARY KEY, v BLOB) WITHOUT ROWID;
+             INSERT INTO booking (who, seats) VALUES ('安娜', 1), ('Bo', 2), ('Çelik', NULL);
+             INSERT INTO note VALUES ('a', x'00ff'), ('b', 1.5);",
+        )
+        .unwrap();
+        Self { _keep: Some(keep), ..Self::at(&folder, units) }
+    }
+
+    /// One that was made before.
+    fn at(folder: &Path, units: &[Unit]) -> Self {
+        let url = Value::Plain("sqlite:app.db".into());
+        let plan = plan(units, &[("db", Target::Url { url, kind: UrlKind::Sqlite })]);
+        Self {
+            folder: folder.to_owned(),
+            plan: Arc::new(plan),
+            facts: Arc::default(),
+            driver: SqliteDriver::new(),
+            _keep: None,
+        }
+    }
+
+    fn cx(&self, unit: &Unit) -> Context {
+        Context { plan: self.plan.clone(), facts: self.facts.clone(), ..context(&self.folder, unit).0 }
+    }
+
+    fn unit(&self, id: &str) -> Unit {
+        self.plan.unit(&UnitId(id.into())).unwrap().1.clone()
+    }
+
+    async fn capture(&self, id: &str) -> Result<Capsule, Failure> {
+        let unit = self.unit(id);
+        self.driver.capture(&self.cx(&unit), &unit).await
+    }
+
+    async fn apply(&self, id: &str) -> Result<Done, Failure> {
+        let unit = self.unit(id);
+        self.driver.apply(&self.cx(&unit), &unit, &Capsule::default()).await
+    }
+
+    /// Capture and apply.
+    async fn go(&self, id: &str) -> Done {
+        self.capture(id).await.unwrap();
+        self.apply(id).await.unwrap()
+    }
+
+    async fn undo(&self, id: &str) -> Result<Done, Failure> {
+        let unit = self.unit(id);
+        self.driver.undo(&self.cx(&unit), &unit, &Capsule::default(), None).await
+    }
+
+    async fn inspect(&self, id: &str, way: Way) -> Found {
+        let unit = self.unit(id);
+        self.driver.inspect(&self.cx(&unit), &unit, &Capsule::default(), way).await
+    }
+
+    async fn survey(&self, id: &str) -> Survey {
+        let unit = self.unit(id);
+        self.driver.survey(&self.cx(&unit), &unit).await.unwrap()
+    }
+
+    fn db(&self) -> Connection {
+        let db = Connection::open(self.folder.join("app.db")).unwrap();
+        db.busy_timeout(Duration::from_secs(10)).unwrap();
+        db
+    }
+
+    fn exec(&self, sql: &str) {
+        self.db().execute_batch(sql).unwrap();
+    }
+
+    fn print(&self) -> Fingerprint {
+        fingerprint(&self.folder.join("app.db")).unwrap()
+    }
+
+    fn int(&self, sql: &str) -> i64 {
+        self.db().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+const MODES: [&str; 3] = ["wal", "delete", "truncate"];
+
+#[tokio::test]
+async fn applies_once_with_its_ledger_row() {
+    let world = World::new("wal", &[sql("s/1", "UPDATE booking SET seats = seats + 1 WHERE seats > 0")]);
+    assert_eq!(world.inspect("s/1", Way::Forward).await, Found::NotApplied);
+    let done = world.go("s/1").await;
+    assert!(done.changed);
+    assert_eq!(done.facts, json!({ "rows": 2 }));
+    let again = world.apply("s/1").await.unwrap();
+    assert!(!again.changed, "never twice");
+    assert_eq!(world.int("SELECT sum(seats) FROM booking"), 5);
+    let row: (String, String, u32, String) = world
+        .db()
+        .query_row("SELECT run, unit, attempt, way FROM windlass_ledger", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .unwrap();
+    assert_eq!(row, ("20260102-030405-abcd".into(), "s/1".into(), 1, "forward".into()));
+    let Found::Applied(found) = world.inspect("s/1", Way::Forward).await else { panic!() };
+    assert_eq!(found, done);
+}
+
+#[tokio::test]
+async fn a_wrong_count_of_rows_is_rolled_back() {
+    let world = World::new("wal", &[with_rows(sql("s/1", "DELETE FROM booking WHERE id < 3"), 115)]);
+    let before = world.print();
+    world.capture("s/1").await.unwrap();
+    let failure = world.apply("s/1").await.unwrap_err();
+    assert_eq!(failure.effect, Effect::None);
+    assert!(failure.message.contains("changed 2 rows where `rows=115` expects 115"), "{}", failure.message);
+    assert_eq!(world.print(), before);
+    assert_eq!(world.inspect("s/1", Way::Forward).await, Found::NotApplied);
+}
+
+#[tokio::test]
+async fn errors_say_where() {
+    let cases = [
+        ("UPDATE booking SET nosuch = 1", "line 10, column 20, character 20", "no such column: nosuch"),
+        ("-- 数据\nUPDATE booking SETT who = 1", "line 11, character 22 of the statement", "syntax error"),
+        ("INSERT INTO booking (id, who) VALUES (1, 'x')", "line 10, column 1", "UNIQUE constraint failed"),
+        ("UPDATE booking SET id=1; DROP TABLE note", "line 10", "Multiple statements"),
+    ];
+    for (statement, place, message) in cases {
+        let world = World::new("wal", &[sql("s/1", statement)]);
+        let before = world.print();
+        let failure = world.apply("s/1").await.unwrap_err();
+        assert_eq!((failure.effect, failure.retry), (Effect::None, false));
+        assert!(failure.message.contains(place) && failure.message.contains(message), "{}", failure.message);
+        assert_eq!(world.print(), before);
+        assert_eq!(world.inspect("s/1", Way::Forward).await, Found::NotApplied);
+    }
+}
+
+#[tokio::test]
+async fn what_would_break_the_transaction_is_refused() {
+    for statement in [
+        "COMMIT",
+        "BEGIN",
+        "SAVEPOINT x",
+        "ATTACH 'other.db' AS o",
+        "PRAGMA journal_mode = DELETE",
+        "PRAGMA foreign_keys = ON",
+        "DELETE FROM windlass_ledger",
+        "DROP TABLE windlass_ledger",
+        "VACUUM",
+    ] {
+        let world = World::new("wal", &[sql("s/1", "PRAGMA user_version = 7"), sql("s/2", statement)]);
+        world.go("s/1").await;
+        assert_eq!(world.int("PRAGMA user_version"), 7);
+        let failure = world.apply("s/2").await.unwrap_err();
+        assert_eq!(failure.effect, Effect::None, "{statement}");
+        assert_eq!(world.inspect("s/2", Way::Forward).await, Found::NotApplied, "{statement}");
+        assert!(matches!(world.inspect("s/1", Way::Forward).await, Found::Applied(_)));
+    }
+    let off = World::new("wal", &[sql("s/1", "PRAGMA foreign_keys = OFF")]);
+    off.go("s/1").await;
+}
+
+#[tokio::test]
+async fn a_locked_database_is_clean_worth_a_retry_and_names_the_holder() {
+    let world = World::new("delete", &[sql("s/1", "DELETE FROM booking")]);
+    let argument = format!("hold\n{}", world.folder.display());
+    let mut other = controller("sqlite::tests::controller_process", &argument);
+    wait_until("the lock", || world.folder.join("held").exists());
+    let unit = world.unit("s/1");
+    let cx = Context { timeout_ms: Some(200), ..world.cx(&unit) };
+    let failure = world.driver.apply(&cx, &unit, &Capsule::default()).await.unwrap_err();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!((failure.effect, failure.retry), (Effect::None, true), "{}", failure.message);
+    assert!(failure.hints[0].contains(&format!("(process {})", other.id())), "{:?}", failure.hints);
+    world.go("s/1").await;
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_rolled_back() {
+    let endless = "INSERT INTO booking (who) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+    let world = World::new("wal", &[sql("s/1", endless)]);
+    let before = world.print();
+    let unit = world.unit("s/1");
+    let cx = Context { timeout_ms: Some(100), ..world.cx(&unit) };
+    let failure = world.driver.apply(&cx, &unit, &Capsule::default()).await.unwrap_err();
+    assert_eq!(failure.effect, Effect::None);
+    assert!(failure.message.contains("did not finish"), "{}", failure.message);
+    assert_eq!(world.print(), before);
+}
+
+#[tokio::test]
+async fn a_query_shows_its_rows() {
+    let units = [
+        with_rows(sql("s/1", "SELECT id, who, seats FROM booking ORDER BY id"), 3),
+        with_rows(sql("s/2", "SELECT 1"), 2),
+        sql(
+            "s/3",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) SELECT i FROM n",
+        ),
+    ];
+    let world = World::new("wal", &units);
+    let done = world.apply("s/1").await.unwrap();
+    assert!(!done.changed);
+    let expected = "id  who    seats\n1   安娜   1\n2   Bo     2\n3   Çelik  NULL\n(3 rows)\n";
+    assert_eq!(done.output, expected);
+    assert!(world.apply("s/2").await.unwrap_err().message.contains("1 rows where `rows=2`"));
+    assert!(world.apply("s/3").await.unwrap().output.ends_with("50\n… 10 more rows\n(60 rows)\n"));
+    assert_eq!(world.int("SELECT count(*) FROM sqlite_schema WHERE name = 'windlass_ledger'"), 0);
+}
+
+fn two_steps() -> Vec<Unit> {
+    vec![
+        sql("one/1", "ALTER TABLE booking ADD COLUMN paid INTEGER NOT NULL DEFAULT 0"),
+        sql("one/2", "UPDATE booking SET paid = 1 WHERE seats IS NOT NULL"),
+        sql("two/1", "CREATE TABLE invoice (id INTEGER PRIMARY KEY, booking INTEGER)"),
+        sql("two/2", "INSERT INTO invoice (booking) SELECT id FROM booking WHERE paid"),
+        sql("two/3", "DROP TABLE note"),
+    ]
+}
+
+#[tokio::test]
+async fn undo_newest_first_restores_exactly_while_the_service_is_connected() {
+    for mode in MODES {
+        let world = World::new(mode, &two_steps());
+        let service = world.db();
+        let count = "SELECT count(*) FROM booking";
+        let _: i64 = service.query_row(count, [], |row| row.get(0)).unwrap();
+        let start = world.print();
+        world.go("one/1").await;
+        world.go("one/2").await;
+        let middle = world.print();
+        for id in ["two/1", "two/2", "two/3"] {
+            world.go(id).await;
+        }
+        assert!(world.undo("two/3").await.unwrap().changed, "{mode}");
+        assert_eq!(world.print(), middle, "{mode}");
+        for id in ["two/2", "two/1"] {
+            assert!(!world.undo(id).await.unwrap().changed, "{mode}: its row is gone with the restore");
+            assert!(matches!(world.inspect(id, Way::Undo).await, Found::Applied(_)));
+        }
+        assert_eq!(world.inspect("one/2", Way::Undo).await, Found::NotApplied);
+        assert!(world.undo("one/2").await.unwrap().changed, "{mode}");
+        assert_eq!(world.print(), start, "{mode}");
+        let seen: i64 = service.query_row(count, [], |row| row.get(0)).unwrap();
+        assert_eq!(seen, 3, "{mode}: the open connection goes on");
+        service.execute_batch("INSERT INTO booking (who) VALUES ('after')").unwrap();
+        let now: String = service.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+        assert_eq!(now, mode, "the journal mode stays");
+        let check: String = service.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+    }
+}
+
+#[tokio::test]
+async fn writes_of_others_are_never_lost() {
+    let writes = [
+        ("INSERT INTO booking (who) VALUES ('new')", "table booking: 1 rows more (3 → 4)"),
+        ("DELETE FROM note", "table note: 2 rows fewer (2 → 0)"),
+        ("UPDATE note SET v = 'x' WHERE k = 'a'", "table note: content of some of its 2 rows changed"),
+        ("CREATE TABLE extra (x)", "the schema was changed"),
+        ("PRAGMA user_version = 5", "the schema was changed"),
+    ];
+    for mode in MODES {
+        for (write, words) in writes {
+            // Before the last statement, and after it.
+            for late in [false, true] {
+                let world = World::new(mode, &two_steps());
+                world.go("one/1").await;
+                if !late {
+                    world.exec(write);
+                }
+                world.go("one/2").await;
+                if late {
+                    world.exec(write);
+                }
+                let before = world.print();
+                let failure = world.undo("one/2").await.unwrap_err();
+                assert_eq!((failure.effect, failure.retry), (Effect::None, false));
+                let all = [vec![failure.message], failure.hints].concat().join("\n");
+                assert!(all.contains(words), "{mode} {write}: {all}");
+                assert_eq!(world.print(), before, "{mode} {write}");
+                assert_eq!(world.inspect("one/2", Way::Undo).await, Found::NotApplied);
+                world.exec("INSERT INTO booking (who) VALUES ('the lock was let go')");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_between_copy_and_statement_is_in_the_copy() {
+    for mode in MODES {
+        let world = World::new(mode, &two_steps());
+        world.capture("one/1").await.unwrap();
+        world.exec("INSERT INTO booking (who, seats) VALUES ('late', 4)");
+        let start = world.print();
+        world.apply("one/1").await.unwrap();
+        world.go("one/2").await;
+        world.undo("one/2").await.unwrap();
+        assert_eq!(world.print(), start, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn a_stale_copy_is_replaced_before_the_first_statement_and_never_after() {
+    let world = World::new("wal", &two_steps());
+    let first = world.capture("one/1").await.unwrap();
+    world.exec("DELETE FROM note");
+    let second = world.capture("one/1").await.unwrap();
+    assert_ne!(first, second, "the controller crashed before the intent: taken anew");
+    let start = world.print();
+    world.apply("one/1").await.unwrap();
+    assert_eq!(world.capture("one/2").await.unwrap(), second);
+    assert_eq!(world.capture("one/1").await.unwrap(), second, "not replaced");
+    world.undo("one/1").await.unwrap();
+    assert_eq!(world.print(), start);
+    // Applied again after the undo, on other data.
+    world.exec("INSERT INTO booking (who) VALUES ('between')");
+    let start = world.print();
+    assert_ne!(world.capture("one/1").await.unwrap(), second);
+    world.apply("one/1").await.unwrap();
+    world.undo("one/1").await.unwrap();
+    assert_eq!(world.print(), start);
+}
+
+#[tokio::test]
+async fn a_lost_or_changed_copy_is_noticed() {
+    let world = World::new("wal", &two_steps());
+    let capsule = world.capture("one/1").await.unwrap();
+    world.apply("one/1").await.unwrap();
+    let copy = PathBuf::from(capsule.0["copy"].as_str().unwrap());
+    let mut bytes = fs::read(&copy).unwrap();
+    bytes[5000] ^= 1;
+    fs::write(&copy, bytes).unwrap();
+    let before = world.print();
+    for failure in [world.undo("one/1").await.unwrap_err(), world.capture("one/2").await.unwrap_err()] {
+        assert_eq!(failure.effect, Effect::None);
+        assert!(failure.message.contains("was changed: SHA-256"), "{}", failure.message);
+    }
+    assert_eq!(world.print(), before);
+}
+
+#[tokio::test]
+async fn restores_from_a_backup_of_the_run() {
+    let by = || UndoBy::Backup(UnitId("b/1".into()));
+    let units = [
+        backup("b/1", "app.bak"),
+        undone_by(sql("s/1", "DELETE FROM booking"), by()),
+        undone_by(sql("t/1", "DROP TABLE note"), by()),
+    ];
+    let mut world = World::new("wal", &units);
+    assert!(world.capture("s/1").await.unwrap_err().message.contains("no way back"));
+    let start = world.print();
+    let done = world.go("b/1").await;
+    assert_eq!(done.facts["fingerprint"], start.sha256());
+    world.facts = Arc::new([(UnitId("b/1".into()), done.facts)].into());
+    world.go("s/1").await;
+    world.go("t/1").await;
+    assert!(world.undo("t/1").await.unwrap().changed);
+    assert_eq!(world.print(), start, "the backup is from before both");
+    assert!(!world.undo("s/1").await.unwrap().changed);
+    // And with a write in between it is refused.
+    world.go("s/1").await;
+    world.exec("INSERT INTO booking (who) VALUES ('since')");
+    assert!(world.undo("s/1").await.unwrap_err().message.contains("1 rows more (0 → 1)"));
+}
+
+#[tokio::test]
+async fn backup_is_whole_and_never_overwrites() {
+    for mode in MODES {
+        let world = World::new(mode, &[backup("b/1", "app.bak")]);
+        let _open = world.db();
+        let file = world.folder.join("out/app.bak");
+        assert!(world.survey("b/1").await.problems.is_empty());
+        assert_eq!(world.inspect("b/1", Way::Forward).await, Found::NotApplied);
+        let done = world.go("b/1").await;
+        assert_eq!(fingerprint(&file).unwrap(), world.print());
+        assert_eq!(fs::read_dir(world.folder.join("out")).unwrap().count(), 1, "{mode}: one file");
+        assert!(!world.apply("b/1").await.unwrap().changed);
+        assert_eq!(world.inspect("b/1", Way::Forward).await, Found::Applied(done));
+        world.undo("b/1").await.unwrap();
+        assert!(!file.exists());
+        assert!(matches!(world.inspect("b/1", Way::Undo).await, Found::Applied(_)));
+
+        fs::write(&file, "mine").unwrap();
+        assert_eq!(world.survey("b/1").await.problems.len(), 1);
+        assert!(world.apply("b/1").await.unwrap_err().message.contains("exists"));
+        assert_eq!(fs::read(&file).unwrap(), b"mine");
+        fs::remove_file(&file).unwrap();
+        world.go("b/1").await;
+        fs::write(&file, "newer").unwrap();
+        assert!(world.undo("b/1").await.unwrap_err().message.contains("not deleted"));
+        assert_eq!(fs::read(&file).unwrap(), b"newer");
+    }
+}
+
+#[tokio::test]
+async fn survey_counts_and_checks() {
+    let units = [
+        sql("s/1", "CREATE TABLE seat (id INTEGER PRIMARY KEY, booking INTEGER)"),
+        sql("s/2", "INSERT INTO seat (booking) SELECT id FROM booking"),
+        sql("s/3", "UPDATE booking SET nosuch = 1"),
+        sql("s/4", "UPDATE seat SET booking = 0"),
+    ];
+    let world = World::new("wal", &units);
+    let before = world.print();
+    assert_eq!(world.survey("s/1").await.problems, [""; 0]);
+    assert_eq!(world.survey("s/2").await.problems, [""; 0], "checked against the table of s/1");
+    let third = world.survey("s/3").await;
+    assert!(third.problems[0].contains("no such column: nosuch"), "{third:?}");
+    assert!(third.effects[0].contains("journal mode wal"), "{third:?}");
+    assert!(world.survey("s/4").await.effects[1].contains("not checked"));
+    let count = World::new("wal", &[sql("s/1", "UPDATE booking SET who = ''")]).survey("s/1").await;
+    assert_eq!(count.effects[1], "table booking: 3 rows now");
+    assert_eq!(world.print(), before);
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said() {
+    let world = World::new("wal", &[sql("s/1", "DELETE FROM booking")]);
+    fs::rename(world.folder.join("app.db"), world.folder.join("away.db")).unwrap();
+    assert!(world.survey("s/1").await.problems[0].contains("does not exist"));
+    let failure = world.apply("s/1").await.unwrap_err();
+    assert_eq!(failure.effect, Effect::None);
+    assert!(!world.folder.join("app.db").exists(), "never created by mistake");
+    assert!(matches!(world.inspect("s/1", Way::Forward).await, Found::Unknown(_)));
+    fs::write(world.folder.join("app.db"), "this is no database at all, but long enough to be read as one")
+        .unwrap();
+    assert!(matches!(world.inspect("s/1", Way::Forward).await, Found::Unknown(_)));
+    assert!(world.apply("s/1").await.unwrap_err().message.contains("not a database"));
+}
+
+#[test]
+fn urls() {
+    let unit = sql("s/1", "SELECT 1");
+    let path = |value: Value| {
+        let mut cx = context(Path::new("/base"), &unit).0;
+        cx.plan = Arc::new(plan(&[], &[("db", Target::Url { url: value, kind: UrlKind::Sqlite })]));
+        Job::new(&cx, &unit, "db")
+            .map(|job| job.database.display().to_string())
+            .map_err(|failure| failure.message)
+    };
+    assert_eq!(path(Value::Plain("sqlite:app.db".into())).unwrap(), "/base/app.db");
+    assert_eq!(path(Value::Plain("sqlite://app.db".into())).unwrap(), "/base/app.db");
+    assert_eq!(path(Value::Plain("sqlite:///srv/app.db".into())).unwrap(), "/srv/app.db");
+    assert_eq!(path(Value::Secret(Secret::Env("sqlite:/s.db".into()))).unwrap(), "/s.db");
+    for bad in ["sqlite:", "sqlite::memory:", "sqlite:a.db?mode=ro", "/a.db"] {
+        assert!(path(Value::Plain(bad.into())).is_err(), "{bad}");
+    }
+    let missing = path(Value::Secret(Secret::File("f".into()))).unwrap_err();
+    assert!(missing.contains("not in this test"), "{missing}");
+}
+
+#[test]
+fn fingerprint_sees_content_and_nothing_else() {
+    let world = World::new("wal", &[]);
+    let before = world.print();
+    world.exec("VACUUM; PRAGMA journal_mode = DELETE; ANALYZE; CREATE TABLE windlass_ledger (x)");
+    assert_eq!(world.print(), before);
+    for change in [
+        "UPDATE booking SET seats = '1' WHERE id = 1",
+        "UPDATE note SET v = 2.5 WHERE k = 'b'",
+        "UPDATE note SET k = 'c' WHERE k = 'b'",
+        "CREATE VIEW v AS SELECT 1",
+        "DROP INDEX booking_who",
+        "CREATE TABLE hidden (rowid TEXT, _rowid_ TEXT, oid TEXT); INSERT INTO hidden VALUES (1, 2, 3)",
+        "CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+        "INSERT INTO counted DEFAULT VALUES; DELETE FROM counted",
+    ] {
+        let last = world.print();
+        world.exec(change);
+        assert_ne!(world.print(), last, "{change}");
+        assert_ne!(world.print().sha256(), last.sha256(), "{change}");
+        assert!(!last.differences(&world.print()).is_empty(), "{change}");
+    }
+    assert!(fingerprint(Path::new("/no/such")).unwrap_err().to_string().contains("/no/such"));
+}
+
+/// A writer that never stops, in another process, while statements run and are taken back: no acknowledged write is lost.
+#[tokio::test]
+async fn no_acknowledged_write_is_lost_beside_a_writing_service() {
+    for mode in ["wal", "delete"] {
+        let world = World::new(mode, &two_steps());
+        let argument = format!("write\n{}", world.folder.display());
+        let mut service = controller("sqlite::tests::controller_process", &argument);
+        let acknowledged = world.folder.join("acknowledged");
+        let count = || fs::read_to_string(&acknowledged).map_or(0, |text| text.lines().count());
+        wait_until("a first write", || count() > 0);
+        for _ in 0..5 {
+            world.go("one/1").await;
+            world.go("one/2").await;
+            let seen = count();
+            wait_until("a write", || count() > seen);
+            assert!(world.undo("one/2").await.is_err(), "{mode}: there was a write since");
+            world.exec("ALTER TABLE booking DROP COLUMN paid; DELETE FROM windlass_ledger");
+        }
+        service.kill().unwrap();
+        service.wait().unwrap();
+        for line in fs::read_to_string(&acknowledged).unwrap().split_inclusive('\n') {
+            if let Some(who) = line.strip_suffix('\n') {
+                let found = world.int(&format!("SELECT count(*) FROM booking WHERE who = '{who}'"));
+                assert_eq!(found, 1, "{mode}: {who}");
+            }
+        }
+    }
+}
+
+/// Run by other tests as a process of its own: `COMMAND`, then the folder.
+#[test]
+fn controller_process() {
+    let Some(argument) = argument() else { return };
+    let (command, folder) = argument.split_once('\n').unwrap();
+    let world = World::at(Path::new(folder), &slow_step());
+    let mark = |name: &str| fs::write(world.folder.join(name), "").unwrap();
+    match command {
+        "hold" => {
+            let db = world.db();
+            db.execute_batch("BEGIN IMMEDIATE").unwrap();
+            mark("held");
+            std::thread::sleep(Duration::from_secs(60));
+        }
+        "write" => {
+            use std::io::Write as _;
+            let db = world.db();
+            let mut log = fs::File::create(world.folder.join("acknowledged")).unwrap();
+            for number in 0.. {
+                db.execute("INSERT INTO booking (who) VALUES (?1)", [format!("w{number}")]).unwrap();
+                writeln!(log, "w{number}").unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        "release" => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                mark("begun");
+                for id in ["s/1", "s/2", "s/3"] {
+                    world.go(id).await;
+                }
+                for id in ["s/3", "s/2", "s/1"] {
+                    world.undo(id).await.unwrap();
+                }
+                mark("ended");
+            });
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Statements that take long enough to be killed in.
+fn slow_step() -> Vec<Unit> {
+    let many = "INSERT INTO booking (who, seats) WITH RECURSIVE n(i) AS \
+                (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT 'n' || i, i FROM n";
+    vec![
+        sql("s/1", many),
+        sql("s/2", "ALTER TABLE booking ADD COLUMN paid INTEGER NOT NULL DEFAULT 0"),
+        sql("s/3", "UPDATE booking SET paid = seats"),
+    ]
+}
+
+/// Kills a controller at points spread over its whole life, and compares what `inspect` says with what is there.
+#[tokio::test]
+async fn a_controller_killed_at_any_point_leaves_the_truth() {
+    let mut seen = BTreeMap::<usize, u32>::new();
+    for mode in ["wal", "delete"] {
+        let mut delay_ms = 0;
+        loop {
+            let world = World::new(mode, &slow_step());
+            let start = world.print();
+            let mut child = controller(
+                "sqlite::tests::controller_process",
+                &format!("release\n{}", world.folder.display()),
+            );
+            wait_until("its begin", || world.folder.join("begun").exists());
+            std::thread::sleep(Duration::from_millis(delay_ms));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let ended = world.folder.join("ended").exists();
+            let mut applied = 0;
+            for id in ["s/1", "s/2", "s/3"] {
+                match (world.inspect(id, Way::Forward).await, world.inspect(id, Way::Undo).await) {
+                    (Found::Applied(_), Found::NotApplied) => applied += 1,
+                    (Found::NotApplied, Found::Applied(_)) => {}
+                    other => panic!("{mode} after {delay_ms} ms: {id}: {other:?}"),
+                }
+            }
+            let rows = world.int("SELECT count(*) FROM booking");
+            let paid =
+                world.int("SELECT count(*) FROM pragma_table_info('booking') WHERE name = 'paid'") == 1;
+            let set = paid && world.int("SELECT count(*) FROM booking WHERE paid > 0") > 0;
+            let truth = usize::from(rows > 3) + usize::from(paid) + usize::from(set);
+            assert_eq!(applied, truth, "{mode} after {delay_ms} ms");
+            *seen.entry(applied).or_default() += 1;
+            // From wherever it stopped, the rest can be taken back.
+            for id in ["s/3", "s/2", "s/1"] {
+                world.undo(id).await.unwrap();
+            }
+            assert_eq!(world.print(), start, "{mode} after {delay_ms} ms");
+            if ended {
+                break;
+            }
+            delay_ms += 9 + delay_ms / 4;
+        }
+    }
+    assert!(seen.len() >= 2, "the kills hit different points: {seen:?}");
+}
