@@ -103,6 +103,12 @@ pub(crate) fn argument() -> Option<String> {
     std::env::var_os("WINDLASS_TEST").map(|text| text.into_string().unwrap())
 }
 
+/// A temporary folder, in memory where there is such a place: durable writes then cost no time, and a test may make
+/// thousands of them.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Waits until `condition` holds.
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();

@@ -28,7 +28,7 @@ async fn look(folder: &Path, script: &str) -> Found {
 
 #[tokio::test]
 async fn runs_where_and_as_it_should() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     fs::create_dir(folder.path().join("it's here")).unwrap();
     let script = "pwd; echo $WINDLASS_RUN $WINDLASS_UNIT $WINDLASS_ATTEMPT; test -n \"$PATH\" && echo hunter2 >&2\n\
                   if read x; then echo has input; fi; tr '\\0' ' ' </proc/$$/cmdline; ps -o sid= -p $$";
@@ -54,14 +54,14 @@ async fn runs_where_and_as_it_should() {
 
 #[tokio::test]
 async fn success_of_a_reading_line_changes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     assert!(!run(folder.path(), "true", true).await.0.unwrap().changed);
     assert!(matches!(look(folder.path(), "true").await, Found::Applied(_)));
 }
 
 #[tokio::test]
 async fn failure_says_status_line_and_output() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let failure = run(folder.path(), "echo one; echo two hunter2 >&2; exit 3", false).await.0.unwrap_err();
     assert_eq!((failure.effect, failure.retry), (Effect::Partial, false));
     assert_eq!(
@@ -75,7 +75,7 @@ async fn failure_says_status_line_and_output() {
 
 #[tokio::test]
 async fn failure_of_a_reading_line_is_clean_and_may_be_repeated() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let failure = run(folder.path(), "kill -9 $$", true).await.0.unwrap_err();
     assert_eq!((failure.effect, failure.retry), (Effect::None, true));
     assert!(failure.message.contains("exit status 137 (SIGKILL)"), "{}", failure.message);
@@ -83,7 +83,7 @@ async fn failure_of_a_reading_line_is_clean_and_may_be_repeated() {
 
 #[tokio::test]
 async fn timeout_stops_the_whole_group() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let unit = line("sleep 1000 & echo $! >child; echo begun; wait", false);
     let (mut cx, _) = context(folder.path(), &unit);
     cx.timeout_ms = Some(300);
@@ -100,7 +100,7 @@ async fn timeout_stops_the_whole_group() {
 
 #[tokio::test]
 async fn timeout_kills_what_ignores_the_first_signal_and_still_has_a_status() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let unit = line("trap '' TERM; while :; do sleep 0.05; done", true);
     let (mut cx, _) = context(folder.path(), &unit);
     cx.timeout_ms = Some(100);
@@ -114,7 +114,7 @@ async fn timeout_kills_what_ignores_the_first_signal_and_still_has_a_status() {
 
 #[tokio::test]
 async fn a_reading_line_stops_when_asked() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let unit = line("echo begun; sleep 1000", true);
     let (mut cx, _) = context(folder.path(), &unit);
     let stopping = cx.stopping.clone();
@@ -126,7 +126,7 @@ async fn a_reading_line_stops_when_asked() {
 
 #[tokio::test]
 async fn output_is_live_whole_lines_and_bounded_in_the_result() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let unit = line("printf 'hun'; sleep 0.2; echo ter2; seq 1 100000", false);
     let (mut cx, _) = context(folder.path(), &unit);
     let pieces = Arc::new(Mutex::new(vec![]));
@@ -145,7 +145,7 @@ async fn output_is_live_whole_lines_and_bounded_in_the_result() {
 
 #[tokio::test]
 async fn a_runaway_line_does_not_fill_the_disk() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let unit = line(
         "head -c 70000000 /dev/zero | tr '\\0' x; while [ $(wc -c <$OUT) -gt 1000 ]; do sleep 0.05; done; echo end",
         false,
@@ -162,7 +162,7 @@ async fn a_runaway_line_does_not_fill_the_disk() {
 
 #[tokio::test]
 async fn what_cannot_start_is_clean() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let missing =
         unit("line/1", Action::Shell { script: "true".into(), dir: Some("none".into()), readonly: false });
     let (cx, _) = context(folder.path(), &missing);
@@ -178,7 +178,7 @@ async fn what_cannot_start_is_clean() {
 
 #[tokio::test]
 async fn survey_checks_folder_and_syntax() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let bad =
         unit("line/1", Action::Shell { script: "if true".into(), dir: Some("none".into()), readonly: false });
     let (cx, _) = context(folder.path(), &bad);
@@ -189,7 +189,7 @@ async fn survey_checks_folder_and_syntax() {
 
 #[tokio::test]
 async fn a_try_is_never_started_twice() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let script = "echo x >>log";
     run(folder.path(), script, false).await.0.unwrap();
     assert!(run(folder.path(), script, false).await.0.unwrap().changed, "the result of the first");
@@ -199,7 +199,7 @@ async fn a_try_is_never_started_twice() {
 
 #[tokio::test]
 async fn a_reading_line_is_repeated_inside_one_try() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let script = "echo x >>log; test $(wc -l <log) -ge 2";
     assert!(run(folder.path(), script, true).await.0.unwrap_err().retry);
     run(folder.path(), script, true).await.0.unwrap();
@@ -208,7 +208,7 @@ async fn a_reading_line_is_repeated_inside_one_try() {
 
 #[tokio::test]
 async fn a_late_wrapper_never_runs_after_inspect_said_not_applied() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let unit = line("echo x >>log", false);
     let (cx, _) = context(folder.path(), &unit);
     assert_eq!(look(folder.path(), "…").await, Found::NotApplied, "nothing was prepared");
@@ -232,7 +232,7 @@ async fn a_late_wrapper_never_runs_after_inspect_said_not_applied() {
 async fn wrapper_and_inspect_race_for_the_claim() {
     let mut ran = 0;
     for delay in 0..24 {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::testing::folder();
         let unit = line("echo x >>log", false);
         let (cx, _) = context(folder.path(), &unit);
         let attempt = Folder::of(&cx);
@@ -259,7 +259,7 @@ async fn wrapper_and_inspect_race_for_the_claim() {
 
 #[tokio::test]
 async fn a_killed_line_without_status_is_unknown_with_commands() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let script = "echo begun; sleep 1000";
     let unit = line(script, false);
     let (cx, _) = context(folder.path(), &unit);
@@ -302,7 +302,7 @@ async fn killed_controller(
     script: &str,
     when: impl Fn(&Folder) -> bool,
 ) -> (tempfile::TempDir, Found, String) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let unit = line(script, false);
     let (cx, seen) = context(folder.path(), &unit);
     let attempt = Folder::of(&cx);
@@ -319,7 +319,7 @@ async fn killed_controller(
 #[tokio::test]
 async fn the_line_survives_the_controller_and_its_result_is_recovered() {
     let script = "echo begun; while [ ! -e go ]; do sleep 0.01; done; echo x >>log; echo end; exit 4";
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::testing::folder();
     let unit = line(script, false);
     let (cx, seen) = context(folder.path(), &unit);
     let argument = format!("{}\n{script}", folder.path().display());
@@ -346,7 +346,8 @@ async fn the_line_survives_the_controller_and_its_result_is_recovered() {
 #[tokio::test]
 async fn a_controller_killed_at_any_point_leaves_the_truth() {
     let script = "echo x >>log; sleep 0.05; echo y >>log";
-    let points: [(&str, fn(&Folder) -> bool); 6] = [
+    type Point = fn(&Folder) -> bool;
+    let points: [(&str, Point); 6] = [
         ("folder", |folder| folder.path().exists()),
         ("script", |folder| folder.file("script").exists()),
         ("run", |folder| folder.file("run").exists()),

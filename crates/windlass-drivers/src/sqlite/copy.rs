@@ -108,6 +108,8 @@ pub(super) fn write(job: &Job, source: &Connection, temporary: &Path) -> Result<
         source.execute_batch("ROLLBACK")?;
     }
     result?;
+    // One file, whatever the journal mode of the source: nothing is written beside it when it is read.
+    copy.execute_batch("PRAGMA journal_mode = DELETE")?;
     let verdict: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
         return Err(CopyError::Damaged(verdict));

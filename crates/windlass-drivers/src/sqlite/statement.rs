@@ -320,7 +320,7 @@ fn query(
 ) -> Result<Done, Failure> {
     let read = || {
         let mut prepared = connection.prepare(statement)?;
-        let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
         let mut table = vec![names];
         let mut rows = prepared.raw_query();
         let mut count = 0_u64;
