@@ -3,6 +3,8 @@
 //! Pure: no I/O, no async. The same document, configuration and tool version give the same plan and the same
 //! digest on any machine.
 
+#![deny(missing_docs)]
+
 mod compile;
 mod config;
 mod digest;

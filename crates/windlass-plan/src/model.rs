@@ -374,11 +374,11 @@ pub enum Action {
         /// Edits in order.
         edits: Vec<LineEdit>,
     },
-    /// `cp FROM TO`: both are the final paths; `to` names the file itself, never the folder it goes into.
+    /// `cp FROM TO`.
     Copy {
         /// Source.
         from: String,
-        /// Destination as written; a folder that exists receives the file inside.
+        /// Destination; a folder that exists receives the file inside, and `/` at its end says that it has to be one.
         to: String,
         /// Working folder.
         dir: Option<String>,
@@ -391,7 +391,7 @@ pub enum Action {
     Move {
         /// Source.
         from: String,
-        /// Destination as written.
+        /// Destination; a folder that exists receives the file inside, and `/` at its end says that it has to be one.
         to: String,
         /// Working folder.
         dir: Option<String>,
@@ -422,7 +422,7 @@ pub enum Action {
         target: String,
         /// The statement without its terminator.
         statement: String,
-        /// Expected number of changed rows.
+        /// Expected number of changed rows; of a query, of returned rows.
         rows: Option<u64>,
     },
     /// `sqlite3 DB ".backup FILE"`.

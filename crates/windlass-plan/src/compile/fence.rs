@@ -5,7 +5,7 @@ use super::{
     place::Place,
     way_back::{self, WayBack},
 };
-use crate::{Action, LineEdit, Step, StepId, UndoScript};
+use crate::{Action, LineEdit, Step, StepId, UndoScript, Unit, UnitId};
 use windlass_document::{self as doc, Finding, Language, Script};
 
 impl Compiler<'_> {
@@ -15,26 +15,25 @@ impl Compiler<'_> {
         let step = &document.steps[index];
         let errors_before = self.findings.len();
         self.refuse_batch(step);
-        let way_back = self.way_back(index);
+        let mut way_back = self.way_back(index);
         let (place, drafts) = match &step.attributes.again {
             Some(again) => self.again(step, again)?,
             None => {
                 let place = self.place(step, None)?;
-                let drafts = self.drafts(step, &place, way_back.as_ref())?;
+                let drafts = self.drafts(step, &place, &way_back)?;
                 (place, drafts)
             }
         };
-        let way_back = way_back?;
+        if let (Some(undo), WayBack::Backup(..)) = (&step.attributes.undo, &way_back) {
+            way_back = self.backup_of(undo, &place.on, &drafts)?;
+        }
         self.contradictions(step, &drafts, &way_back);
         let undo = self.undone_by.get(&index).copied().and_then(|at| self.undo_script(at, &place.on));
         let failed = self.findings[errors_before..].iter().any(|f| f.severity == doc::Severity::Error);
         let id = StepId(step.id.value.clone());
         let units =
             self.units(&id, &place.hosts, &drafts, Some(&step.attributes), |draft| way_back.of(draft));
-        let backup = units.iter().find(|unit| matches!(unit.action, Action::Backup { .. }));
-        if let Some(backup) = backup {
-            self.backups.insert(&step.id.value, backup.id.clone());
-        }
+        self.backups.insert(&step.id.value, units.iter().filter_map(backup).collect());
         let mark = |draft: &Draft| Mark { span: draft.span, sql: draft.sql.clone() };
         let marks = place.hosts.iter().flat_map(|_| drafts.iter().map(mark)).collect();
         let class = way_back.class(&drafts);
@@ -58,7 +57,7 @@ impl Compiler<'_> {
     }
 
     /// What a fence does, by its language.
-    fn drafts(&mut self, step: &doc::Step, place: &Place, way_back: Option<&WayBack>) -> Option<Vec<Draft>> {
+    fn drafts(&mut self, step: &doc::Step, place: &Place, way_back: &WayBack) -> Option<Vec<Draft>> {
         match &step.script {
             Script::Shell(script) => self.shell(step, script, place, way_back),
             Script::Sql => self.sql(step, place),
@@ -100,7 +99,7 @@ impl Compiler<'_> {
         }
         let place = self.place(step, (!on.is_empty()).then_some(on))?;
         // What it changes needs no way back: it is one.
-        let drafts = self.drafts(step, &place, Some(&WayBack::Script(String::new())))?;
+        let drafts = self.drafts(step, &place, &WayBack::Script(String::new()))?;
         let id = StepId(step.id.value.clone());
         let units = self.units(&id, &place.hosts, &drafts, Some(&step.attributes), way_back::of_undo);
         // Shell lines are written to be repeatable; statements are written for the whole step.
@@ -169,6 +168,14 @@ impl Compiler<'_> {
                 "SQLite writes one at a time: take it out, or write the batches as statements of their own",
             ),
         );
+    }
+}
+
+/// The target and the unit of a backup.
+fn backup(unit: &Unit) -> Option<(String, UnitId)> {
+    match &unit.action {
+        Action::Backup { target, .. } => Some((target.clone(), unit.id.clone())),
+        _ => None,
     }
 }
 

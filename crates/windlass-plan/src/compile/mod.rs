@@ -129,8 +129,8 @@ struct Compiler<'a> {
     findings: Vec<Finding>,
     /// Index of the hand-written undo of a step, by the index of that step.
     undone_by: HashMap<usize, usize>,
-    /// The backup that a compiled step makes.
-    backups: HashMap<&'a str, UnitId>,
+    /// The backups that a compiled step makes: of which target, by which unit.
+    backups: HashMap<&'a str, Vec<(String, UnitId)>>,
     /// What a compiled step consists of, and its index in the document, for `again=`.
     drafts: HashMap<&'a str, (usize, Vec<Draft>)>,
     used_targets: BTreeSet<String>,

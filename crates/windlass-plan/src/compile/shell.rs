@@ -17,7 +17,7 @@ impl Compiler<'_> {
         step: &doc::Step,
         script: &ShellScript,
         place: &Place,
-        way_back: Option<&WayBack>,
+        way_back: &WayBack,
     ) -> Option<Vec<Draft>> {
         let readonly = step.attributes.readonly.is_some();
         match lift::lift(script, place.dir.as_deref(), self.config) {
@@ -61,7 +61,7 @@ impl Compiler<'_> {
         step: &doc::Step,
         script: &ShellScript,
         place: &Place,
-        way_back: Option<&WayBack>,
+        way_back: &WayBack,
         (because, at): (&str, Span),
     ) -> Option<Vec<Draft>> {
         let at = step.body.span_to_source(at);
@@ -88,9 +88,8 @@ impl Compiler<'_> {
     }
 
     /// An opaque change has to say how it is undone, or that it is not.
-    fn needs_way_back(&mut self, step: &doc::Step, way_back: Option<&WayBack>, at: Span, label: &str) {
-        // `None`: what it says has an error of its own.
-        if !matches!(way_back, Some(WayBack::Own)) {
+    fn needs_way_back(&mut self, step: &doc::Step, way_back: &WayBack, at: Span, label: &str) {
+        if !matches!(way_back, WayBack::Own) {
             return;
         }
         let id = &step.id.value;
@@ -98,9 +97,8 @@ impl Compiler<'_> {
             .label(label)
             .why("a failed release goes back by itself only if every change in it has a way back")
             .help(format!(
-                "say one of: `readonly` (it changes nothing), `irreversible` (there is no way back, on purpose), \
-                 `undo=ID` (the database backup that step ID makes), or add a fence with `undoes={id}` that takes \
-                 it back"
+                "say `readonly` (it changes nothing) or `irreversible` (there is no way back, on purpose), or add a \
+                 fence with `undoes={id}` that takes it back"
             ));
         if let Some(brace) = self.closing_brace(step) {
             for (word, text) in [

@@ -14,8 +14,8 @@ pub(super) enum WayBack {
     Readonly,
     /// `irreversible`.
     Irreversible,
-    /// `undo=ID`: from the backup that this unit makes.
-    Backup(String, UnitId),
+    /// `undo=ID`: from the backup of that step; of its unit, once that is found.
+    Backup(String, Option<UnitId>),
     /// Another fence has `undoes=` this step; its id.
     Script(String),
 }
@@ -23,34 +23,51 @@ pub(super) enum WayBack {
 impl Compiler<'_> {
     /// What the document says about the way back from the step at `index`; the parser has seen to it that it says one
     /// thing, and that the steps it names stand above.
-    pub(super) fn way_back(&mut self, index: usize) -> Option<WayBack> {
+    pub(super) fn way_back(&self, index: usize) -> WayBack {
         let attributes = &self.document.steps[index].attributes;
         if attributes.readonly.is_some() {
-            return Some(WayBack::Readonly);
+            return WayBack::Readonly;
         }
         if attributes.irreversible.is_some() {
-            return Some(WayBack::Irreversible);
+            return WayBack::Irreversible;
         }
         if let Some(undo) = &attributes.undo {
-            return self.backup(undo);
+            return WayBack::Backup(undo.value.clone(), None);
         }
         let script = self.undone_by.get(&index).map(|at| &self.document.steps[*at]);
-        Some(script.map_or(WayBack::Own, |script| WayBack::Script(script.id.value.clone())))
+        script.map_or(WayBack::Own, |script| WayBack::Script(script.id.value.clone()))
     }
 
-    fn backup(&mut self, undo: &doc::Spanned<String>) -> Option<WayBack> {
+    /// The backup that `undo=` names, for a step with these drafts on the target `on`.
+    pub(super) fn backup_of(
+        &mut self,
+        undo: &doc::Spanned<String>,
+        on: &str,
+        drafts: &[Draft],
+    ) -> Option<WayBack> {
         let id = undo.value.as_str();
-        if let Some(unit) = self.backups.get(id) {
-            return Some(WayBack::Backup(id.to_owned(), unit.clone()));
-        }
+        let statements = drafts.iter().any(|draft| matches!(draft.action, Action::Sql { .. }));
         // A step that could not be compiled may well make a backup: it has errors of its own.
-        if self.drafts.contains_key(id) {
-            let message = format!("step `#{id}` makes no backup that could be put back");
-            self.findings.push(Finding::error("undo-without-backup", undo.span, message).help(
-                "`undo=` names a step with a database backup such as `sqlite3 app.db \".backup app.bak\"`; file edits, \
-                 copies and services are undone without it",
-            ));
-        }
+        let backups = self.backups.get(id)?;
+        let unit = backups.iter().find(|(target, _)| target == on).map(|(_, unit)| unit.clone());
+        let (message, help) = match (statements, backups.first(), unit) {
+            (true, _, Some(unit)) => return Some(WayBack::Backup(id.to_owned(), Some(unit))),
+            (false, ..) => (
+                "`undo=` puts a database back, and only the statements of an SQL step can be undone so"
+                    .to_owned(),
+                "what is understood has a way back of its own; for other lines add a fence with `undoes=ID` that takes \
+                 them back, or say `readonly` or `irreversible`",
+            ),
+            (true, Some((target, _)), None) => (
+                format!("step `#{id}` makes a backup of `{target}`, not of `{on}`"),
+                "name a step that makes a backup of the database that is changed here",
+            ),
+            (true, None, None) => (
+                format!("step `#{id}` makes no backup that could be put back"),
+                "`undo=` names a step with a database backup such as `sqlite3 app.db \".backup app.bak\"`",
+            ),
+        };
+        self.findings.push(Finding::error("undo-without-backup", undo.span, message).help(help));
         None
     }
 }
@@ -71,7 +88,7 @@ impl WayBack {
             Self::Script(id) => {
                 undo(Class::Lossy, &format!("by the hand-written undo #{id}"), UndoBy::Script)
             }
-            Self::Backup(id, unit) if database || matches!(draft.action, Action::Shell { .. }) => undo(
+            Self::Backup(id, Some(unit)) if database => undo(
                 Class::Restore,
                 &format!("by the backup of step #{id}; refused if others have written since"),
                 UndoBy::Backup(unit.clone()),

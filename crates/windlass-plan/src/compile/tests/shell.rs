@@ -37,15 +37,12 @@ fn each_way_back_of_an_opaque_line() {
         "```sh {#backup on=app}\nsqlite3 app.db '.backup app.bak'\n```\n\
          ```sh {#look on=app readonly}\n./look\n```\n\
          ```sh {#gone on=app irreversible}\n./gone\n```\n\
-         ```sh {#import on=app undo=backup}\n./import\n```\n\
          ```sh {#tune on=app}\n./tune up\n```\n\
          ```sh {#untune undoes=tune}\n./tune down\n./check\n```\n",
     );
-    let backup = UndoBy::Backup(UnitId("backup/1".into()));
     assert_eq!(units(&plan, "backup"), [("backup/1".into(), Class::Exact, UndoBy::Driver)]);
     assert_eq!(units(&plan, "look"), [("look/1".into(), Class::Readonly, UndoBy::Nothing)]);
     assert_eq!(units(&plan, "gone"), [("gone/1".into(), Class::None, UndoBy::Nobody)]);
-    assert_eq!(units(&plan, "import"), [("import/1".into(), Class::Restore, backup)]);
     assert_eq!(units(&plan, "tune"), [("tune/1".into(), Class::Lossy, UndoBy::Script)]);
     assert_eq!(plan.class, Class::None);
 

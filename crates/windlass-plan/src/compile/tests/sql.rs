@@ -41,12 +41,38 @@ fn irreversible_sql_takes_no_copy() {
 }
 
 #[test]
-fn undo_names_a_step_that_makes_a_backup() {
-    let copy =
-        "```sh {#copy on=app}\ncp app.env app.env.bak\n```\n```sql {on=db undo=copy}\nDELETE FROM t;\n```\n";
+fn undo_names_a_step_that_makes_a_backup_of_this_database() {
+    let copy = "```sh {#copy on=app}\ncp a b\n```\n```sql {on=db undo=copy}\nDELETE FROM t;\n```\n";
     assert_eq!(errors(copy), [pair("undo-without-backup", "copy")]);
-    let broken = "```sh {#backup on=ap}\nsqlite3 app.db '.backup b'\n```\n```sql {on=db undo=backup}\nDELETE FROM t;\n```\n";
+    let broken = "```sh {#backup on=ap}\nsqlite3 app.db '.backup b'\n```\n```sql {on=db undo=backup}\nDELETE FROM \
+                  t;\n```\n";
     assert_eq!(errors(broken), [pair("unknown-target", "ap")], "no second error for the same cause");
+
+    let two = format!("{EXAMPLE_CONFIG}\n[target.log]\nurl = \"sqlite:log.db\"\n");
+    let backups = |lines: &str| {
+        format!(
+            "```sh {{#backup on=app}}\n{lines}\n```\n```sql {{#s on=log undo=backup}}\nDELETE FROM t;\n```\n"
+        )
+    };
+    let other = backups("sqlite3 app.db '.backup a'");
+    assert_eq!(
+        errors_with(&other, &two),
+        [pair("undo-without-backup", "backup")],
+        "a backup of another database"
+    );
+    let both = document(&backups("sqlite3 app.db '.backup a'\nsqlite3 log.db '.backup b'"));
+    let plan = compiled_with(&both, &config(&two), &NoFiles).0.unwrap();
+    let second = UndoBy::Backup(UnitId("backup/2".into()));
+    assert_eq!(units(&plan, "s"), [("s/1".into(), Class::Restore, second)], "the one of this database");
+}
+
+#[test]
+fn a_backup_undoes_statements_and_nothing_else() {
+    let backup = "```sh {#backup on=app}\nsqlite3 app.db '.backup b'\n```\n";
+    for line in ["./import", "cp a b"] {
+        let body = format!("{backup}```sh {{on=app undo=backup}}\n{line}\n```\n");
+        assert_eq!(errors(&body), [pair("undo-without-backup", "backup")], "{line}");
+    }
 }
 
 #[test]
