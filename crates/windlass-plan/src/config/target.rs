@@ -86,7 +86,7 @@ fn url_target(section: &Section<'_, '_, '_>) -> Option<Target> {
                 section.error(
                     "config-value",
                     "url",
-                    format!("the `url` of {} names no database file", section.name()),
+                    format!("the `url` of {} is not just the file of a database", section.name()),
                     "write `sqlite:data/app.db` (from the folder of windlass.toml) or `sqlite:///srv/app.db`",
                 );
             }
@@ -154,13 +154,13 @@ pub fn url_kind(url: &str) -> Option<UrlKind> {
 }
 
 /// The file of a `sqlite:` URL: `sqlite:app.db` and `sqlite://app.db` are relative to the folder of `windlass.toml`,
-/// `sqlite:/srv/app.db` and `sqlite:///srv/app.db` are absolute. `None` if it is no such URL, or names no file.
+/// `sqlite:/srv/app.db` and `sqlite:///srv/app.db` are absolute. `None` if it is no such URL, names no file, or has
+/// options (`?mode=ro`), which are not supported.
 #[must_use]
 pub fn sqlite_path(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("sqlite:")?;
     let path = rest.strip_prefix("//").unwrap_or(rest);
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    (!path.is_empty() && path != ":memory:").then_some(path)
+    (!path.is_empty() && path != ":memory:" && !path.contains('?')).then_some(path)
 }
 
 /// Whether a URL carries a password, as `user:password@host` or as a parameter.
@@ -220,7 +220,8 @@ mod tests {
             ("sqlite:app.db", Some("app.db")),
             ("sqlite://data/app.db", Some("data/app.db")),
             ("sqlite:///srv/app.db", Some("/srv/app.db")),
-            ("sqlite:/srv/app.db?mode=rw", Some("/srv/app.db")),
+            ("sqlite:/srv/app.db", Some("/srv/app.db")),
+            ("sqlite:/srv/app.db?mode=rw", None),
             ("sqlite:", None),
             ("sqlite::memory:", None),
             ("postgres://host/db", None),
