@@ -32,7 +32,9 @@ fn ratio(make: &dyn Fn(usize) -> String) -> f64 {
         fastest_small = fastest_small.min(time(&small));
         fastest_large = fastest_large.min(time(&large));
         best = fastest_large.as_secs_f64() / fastest_small.as_secs_f64().max(1e-6);
-        if best <= RATIO_MAX {
+        // Linear work on so little text never takes this long: no use in trying again.
+        let hopeless = fastest_large > Duration::from_secs(5);
+        if best <= RATIO_MAX || hopeless {
             break;
         }
     }
@@ -183,11 +185,11 @@ fn references_are_checked_in_linear_time() {
 fn deep_nesting_and_runbooks_are_read_in_linear_time() {
     let nested = [
         case("deep list, then empty lines", |bytes| format!("{}a\n{}", "- ".repeat(60), "\n".repeat(bytes))),
-        // Without a bound on the depth these two are quadratic.
-        case("deeper list, then empty lines", |bytes| {
-            format!("{}a\n{}", "- ".repeat(bytes / 4), "\n".repeat(bytes / 2))
-        }),
         case("list that goes deeper by indent", deeper),
+        // Lazy continuation: quadratic in the Markdown reader, whose depth is bounded for this (0.13.6: 160 kB take a minute).
+        case("deep quote, then lazy lines", |bytes| {
+            format!("{}a\n{}", "> ".repeat(bytes / 4), "b\n".repeat(bytes / 4))
+        }),
     ];
     let runbooks =
         corpus::RUNBOOKS.map(|(name, text)| case(name, |bytes| text.repeat(bytes.div_ceil(text.len()))));
