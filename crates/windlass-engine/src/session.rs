@@ -141,9 +141,7 @@ impl Engine {
     /// [`EngineError::OpenRun`] while an earlier run is not finished; [`EngineError::Held`] while another controller
     /// lives; and whatever the journal says.
     pub async fn start(&self, run: RunId, plan: Plan, on_failure: OnFailure) -> Result<Stop, EngineError> {
-        if let Some((_, unit)) = plan.units().find(|(_, unit)| !self.can(unit)) {
-            return Err(EngineError::NoDriver(unit.id.clone()));
-        }
+        self.can_drive(&plan)?;
         let (lease, from) = self.lease().await?;
         let result = self.start_under(lease.clone(), from, run, plan, on_failure).await;
         self.give_back(&lease, result).await
@@ -237,7 +235,9 @@ impl Engine {
         may: impl Fn(&RunState) -> Result<(), EngineError>,
     ) -> Result<Stop, EngineError> {
         // Looked at before the lease is taken, so that a mistake leaves no trace, and again under it.
-        may(&self.load(run).await?)?;
+        let state = self.load(run).await?;
+        may(&state)?;
+        self.can_drive(&state.plan)?;
         let (lease, from) = self.lease().await?;
         let result = async {
             let state = self.load(run).await?;
@@ -281,8 +281,17 @@ impl Engine {
         Event::Taken { owner: self.owner.to_string(), from: from.map(|o| o.to_string()) }
     }
 
-    fn can(&self, unit: &windlass_plan::Unit) -> bool {
-        self.drivers.get(unit.driver).is_some()
+    /// Whether there is a driver for every unit, those of hand-written undos included: a run that cannot go back must
+    /// not begin.
+    fn can_drive(&self, plan: &Plan) -> Result<(), EngineError> {
+        let units = plan
+            .steps
+            .iter()
+            .flat_map(|step| step.units.iter().chain(step.undo.iter().flat_map(|script| &script.units)));
+        match units.into_iter().find(|unit| self.drivers.get(unit.driver).is_none()) {
+            Some(unit) => Err(EngineError::NoDriver(unit.id.clone())),
+            None => Ok(()),
+        }
     }
 
     /// A run that has not ended.

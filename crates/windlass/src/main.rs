@@ -1,1 +1,21 @@
-fn main() {}
+//! The `windlass` command: arguments, wiring and the terminal. Everything else lives in the crates it wires.
+
+mod args;
+mod commands;
+mod demo;
+mod env;
+mod exit;
+mod journal;
+mod project;
+mod secrets;
+mod terminal;
+mod wiring;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match args::parse() {
+        Ok(cli) => exit::finish(commands::run(cli)),
+        Err(error) => exit::usage(&error),
+    }
+}

@@ -104,7 +104,8 @@ fn crates_depend_only_downwards() {
         if !name.starts_with("windlass") {
             continue;
         }
-        let allowed = may.get(name).unwrap_or_else(|| panic!("{name} is not in this list nor in ARCHITECTURE.md"));
+        let allowed =
+            may.get(name).unwrap_or_else(|| panic!("{name} is not in this list nor in ARCHITECTURE.md"));
         for dependency in package["dependencies"].as_array().unwrap() {
             let on = dependency["name"].as_str().unwrap();
             if dependency["kind"].is_null() && on.starts_with("windlass-") {

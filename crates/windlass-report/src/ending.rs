@@ -1,0 +1,175 @@
+//! The words at the end of a run, above all of one that failed: made to be read at two in the morning.
+
+use crate::{
+    Mark, Stand, Text, run::changes, run::stand_lines, stand::suggestions, text::width, time::duration,
+    words::count,
+};
+use jiff::tz::TimeZone;
+use windlass_journal::{Ending, Forward, RunState, Trouble, UndoPhase, UnitState};
+use windlass_plan::{Unit, UnitId};
+
+const LABELS: usize = 12;
+
+/// What happened: on a failure what failed, where, with its output; what was done, undone and left; what to type.
+#[must_use]
+pub fn ending_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
+    let mut text = Text::new();
+    title(&mut text, run, stand);
+    for unit in failures(run) {
+        failure(&mut text, run, unit);
+    }
+    lists(&mut text, run);
+    held(&mut text, run);
+    match stand {
+        Stand::Ended(_) => next_lines(&mut text, run, stand),
+        _ => stand_lines(&mut text, run, stand, zone),
+    }
+    text
+}
+
+fn title(text: &mut Text, run: &RunState, stand: &Stand) {
+    let took = u64::try_from(run.last_ms.saturating_sub(run.started_ms)).unwrap_or(0);
+    let (mark, word) = match stand {
+        Stand::Ended(Ending::Done) => (Mark::Good, "done"),
+        Stand::Ended(Ending::Undone) if run.turns.iter().any(|turn| turn.unit.is_some()) => {
+            (Mark::Bad, "failed and undone")
+        }
+        Stand::Ended(Ending::Undone) => (Mark::Good, "undone"),
+        Stand::Ended(Ending::Abandoned) => (Mark::Bad, "ended with parts left as they were"),
+        Stand::Person { .. } => (Mark::Bad, "needs a person"),
+        Stand::Gate(_) => (Mark::Warn, "waits for a confirmation"),
+        Stand::NotBefore { .. } => (Mark::Warn, "waits for its time"),
+        Stand::Stopped | Stand::Working(_) => (Mark::Warn, "stopped, to be resumed"),
+    };
+    text.line().plain("Release ").add(Mark::Strong, &run.plan.release.version).plain(": ").add(mark, word);
+    text.add(Mark::Dim, format!(" after {} (run {})", duration(took), run.id));
+}
+
+/// Units that failed, either way, in the order of the plan.
+fn failures(run: &RunState) -> Vec<&Unit> {
+    let all = run
+        .plan
+        .steps
+        .iter()
+        .flat_map(|step| step.units.iter().chain(step.undo.iter().flat_map(|script| &script.units)));
+    all.filter(|unit| run.units.get(&unit.id).is_some_and(|state| trouble(state).is_some())).collect()
+}
+
+/// What went wrong with a unit last; its undo is the newer news.
+pub(crate) fn trouble(state: &UnitState) -> Option<(&'static str, &Trouble)> {
+    match (&state.forward, &state.undo) {
+        (_, UndoPhase::Failed(t)) => Some(("its undo failed", t)),
+        (_, UndoPhase::FailedPartly(t)) => Some(("its undo failed half-way", t)),
+        (_, UndoPhase::Unknown(t)) => Some(("the outcome of its undo is not known", t)),
+        (Forward::Failed(t), _) => Some(("failed, nothing was changed", t)),
+        (Forward::FailedPartly(t), _) => Some(("failed, and may have changed something", t)),
+        (Forward::Unknown(t), _) => Some(("its outcome is not known", t)),
+        _ => None,
+    }
+}
+
+fn failure(text: &mut Text, run: &RunState, unit: &Unit) {
+    let state = run.unit(&unit.id);
+    let Some((how, trouble)) = trouble(&state) else { return };
+    let place = format!("{}:{}:{}", run.plan.document.name, unit.line, unit.column);
+    text.line();
+    text.line().add(Mark::Bad, &unit.id.0).plain(format!(" on {} at {place}: {how}", unit.host));
+    text.wrapped("  ", Mark::Strong, &trouble.message);
+    let tried = state.attempt.max(state.undo_attempt);
+    if tried > 1 {
+        text.wrapped("  ", Mark::Dim, &format!("tried {tried} times"));
+    }
+    let output: Vec<_> = trouble.output.trim_end().lines().collect();
+    // The end of the output says why; the whole of it stands in the record.
+    for line in
+        output.iter().skip(output.len().saturating_sub(12)).filter(|_| !trouble.output.trim().is_empty())
+    {
+        text.line().add(Mark::Dim, "  | ").plain(crate::shorten(line, 76));
+    }
+    for hint in &trouble.hints {
+        text.wrapped("  hint: ", Mark::Plain, hint);
+    }
+}
+
+/// Done, undone, not undone, not begun: every unit that changes something stands in one of these.
+fn lists(text: &mut Text, run: &RunState) {
+    let mut done = Vec::new();
+    let mut undone = Vec::new();
+    let mut left = Vec::new();
+    let mut waiting = 0;
+    for (_, unit) in run.plan.units() {
+        let state = run.unit(&unit.id);
+        match (&state.forward, &state.undo) {
+            (_, UndoPhase::Undone) => undone.push(&unit.id),
+            (Forward::Waiting, _) => waiting += 1,
+            _ if state.has_effect() && changes(unit) => {
+                done.push(&unit.id);
+                left.push(&unit.id);
+            }
+            (Forward::Applied | Forward::Unchanged, _) => done.push(&unit.id),
+            _ => {}
+        }
+    }
+    text.line();
+    let went_back = run.turns.iter().any(|turn| turn.to == windlass_journal::Direction::Unwind);
+    list(text, "Done", Mark::Plain, &done);
+    list(text, "Undone", Mark::Plain, &undone);
+    if went_back {
+        list(text, "Not undone", Mark::Bad, &by_script(run, left));
+    }
+    if waiting > 0 {
+        text.field("Not begun", LABELS, Mark::Plain, &count(waiting, "unit"));
+    }
+}
+
+/// Without the units that a hand-written undo took back as a whole.
+fn by_script<'a>(run: &RunState, left: Vec<&'a UnitId>) -> Vec<&'a UnitId> {
+    left.into_iter()
+        .filter(|id| {
+            let script = run.plan.unit(id).and_then(|(step, _)| step.undo.as_ref());
+            let applied =
+                |unit: &Unit| matches!(run.unit(&unit.id).forward, Forward::Applied | Forward::Unchanged);
+            !script.is_some_and(|script| !script.units.is_empty() && script.units.iter().all(applied))
+        })
+        .collect()
+}
+
+fn list(text: &mut Text, label: &str, mark: Mark, units: &[&UnitId]) {
+    const SHOWN: usize = 12;
+    if units.is_empty() {
+        return;
+    }
+    let mut names: Vec<_> = units.iter().take(SHOWN).map(|unit| unit.0.clone()).collect();
+    if units.len() > SHOWN {
+        names.push(format!("and {} more", units.len() - SHOWN));
+    }
+    text.field(label, LABELS, mark, &names.join(", "));
+}
+
+fn held(text: &mut Text, run: &RunState) {
+    let held = crate::json::held(run);
+    if held.requests > 0 || held.total_ms > 0 {
+        let (requests, total) =
+            (count(usize::try_from(held.requests).unwrap_or(usize::MAX), "request"), held.total_ms);
+        let line = format!("{requests} waited while traffic was held for {}", duration(total));
+        text.field("Held", LABELS, Mark::Plain, &line);
+    }
+}
+
+/// The commands that make sense now.
+pub(crate) fn next_lines(text: &mut Text, run: &RunState, stand: &Stand) {
+    let all = suggestions(run, stand);
+    let column = all.iter().map(|next| width(&next.command)).max().unwrap_or(0);
+    let fits = LABELS + column + 2 + 24 <= crate::text::COLUMNS;
+    for (at, next) in all.iter().enumerate() {
+        text.line().plain(crate::pad(if at == 0 { "Next" } else { "" }, LABELS));
+        // A command is never wrapped: it is there to be copied.
+        if fits {
+            text.add(Mark::Strong, crate::pad(&next.command, column))
+                .add(Mark::Dim, format!("  {}", next.what));
+        } else {
+            text.add(Mark::Strong, &next.command);
+            text.line().plain(" ".repeat(LABELS + 2)).add(Mark::Dim, &next.what);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A plan, before anything runs: what will change, how each step is undone, and the class of the release.
+
+use crate::{
+    Mark, Text,
+    text::{COLUMNS, pad, shorten, width},
+    words::{count, driver_word, drivers_of, target_of},
+};
+use std::collections::BTreeMap;
+use windlass_plan::{Class, Plan, Step, Unit, UnitId};
+
+/// What a look at the world said about a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surveyed {
+    /// What will change, one line each.
+    pub effects: Vec<String>,
+    /// Why it would fail if it ran now, one line each.
+    pub problems: Vec<String>,
+}
+
+/// Surveys by unit; units without one were not looked at.
+pub type Surveys = BTreeMap<UnitId, Surveyed>;
+
+/// Everything: per unit what will change, how it is undone and its class; the class of the release; the digest.
+#[must_use]
+pub fn plan_text(plan: &Plan, surveys: &Surveys) -> Text {
+    let mut text = header(plan);
+    let mut stage = None;
+    for step in &plan.steps {
+        if step.stage != stage {
+            text.line();
+            text.line().add(Mark::Strong, step.stage.as_deref().unwrap_or("(before the first heading)"));
+            stage.clone_from(&step.stage);
+        }
+        step_head(&mut text, step);
+        for unit in &step.units {
+            unit_lines(&mut text, step, unit, surveys.get(&unit.id));
+        }
+        if let Some(script) = &step.undo {
+            let part = if script.partial { "also when only a part of it ran" } else { "the step as a whole" };
+            text.wrapped("      undo  ", Mark::Plain, &format!("by the hand-written #{}, {part}", script.id));
+        }
+    }
+    text.line();
+    footer(&mut text, plan, surveys);
+    text
+}
+
+/// One line per step, for the question before a run.
+#[must_use]
+pub fn plan_short_text(plan: &Plan, surveys: &Surveys) -> Text {
+    let mut text = header(plan);
+    text.line();
+    let column = plan.steps.iter().map(|step| width(&step.id.0)).max().unwrap_or(0).min(24);
+    for step in &plan.steps {
+        let effect = step.units.first().map_or("", |unit| first_effect(unit, surveys));
+        let more = step.units.len().saturating_sub(1);
+        let more = if more == 0 { String::new() } else { format!(" (+{more})") };
+        let room = COLUMNS.saturating_sub(2 + column + 2 + 10 + width(&more));
+        text.line().plain("  ").add(Mark::Strong, pad(&shorten(&step.id.0, column), column)).plain("  ");
+        text.add(class_mark(step.class), format!("{:<10}", step.class.to_string()));
+        text.plain(shorten(effect, room)).add(Mark::Dim, more);
+        for unit in &step.units {
+            problems(&mut text, surveys.get(&unit.id));
+        }
+    }
+    text.line();
+    footer(&mut text, plan, surveys);
+    text
+}
+
+/// The table of steps that `check` prints: id, line, driver, target, undo class.
+#[must_use]
+pub fn steps_text(plan: &Plan) -> Text {
+    let mut text = Text::new();
+    let rows: Vec<[String; 5]> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let class = step.class.to_string();
+            [step.id.0.clone(), step.line.to_string(), drivers_of(step), target_of(step).to_owned(), class]
+        })
+        .collect();
+    let heads = ["step", "line", "driver", "target", "undo"];
+    let limits = [30, 6, 16, 18, 8];
+    let columns: Vec<usize> = (0..heads.len())
+        .map(|at| {
+            let widest = rows.iter().map(|row| width(&row[at])).max().unwrap_or(0);
+            widest.max(width(heads[at])).min(limits[at])
+        })
+        .collect();
+    text.line().plain("  ");
+    for (head, column) in heads.iter().zip(&columns) {
+        text.add(Mark::Dim, pad(head, *column)).plain("  ");
+    }
+    for (row, step) in rows.iter().zip(&plan.steps) {
+        text.line().plain("  ");
+        for (at, (cell, column)) in row.iter().zip(&columns).enumerate() {
+            let mark = [Mark::Strong, Mark::Dim, Mark::Plain, Mark::Plain, class_mark(step.class)][at];
+            text.add(mark, pad(&shorten(cell, *column), *column)).plain("  ");
+        }
+    }
+    text
+}
+
+fn header(plan: &Plan) -> Text {
+    let release = &plan.release;
+    let mut text = Text::new();
+    text.line().plain("Release ").add(Mark::Strong, &release.version);
+    let facts = [
+        release.from.as_ref().map(|from| format!("from {from}")),
+        release.env.as_ref().map(|env| format!("environment {env}")),
+        release.ticket.as_ref().map(|ticket| format!("ticket {ticket}")),
+    ];
+    let facts: Vec<_> = facts.into_iter().flatten().collect();
+    if !facts.is_empty() {
+        text.plain(format!(" ({})", facts.join(", ")));
+    }
+    if let Some(title) = &release.title {
+        text.wrapped("  ", Mark::Plain, title);
+    }
+    text
+}
+
+fn footer(text: &mut Text, plan: &Plan, surveys: &Surveys) {
+    let units = plan.units().count();
+    let worst = worst_steps(plan);
+    text.line().plain("Undo class ").add(class_mark(plan.class), plan.class.to_string());
+    text.plain(format!(": {}", class_meaning(plan.class)));
+    if !worst.is_empty() {
+        text.wrapped("  because of ", Mark::Plain, &worst);
+    }
+    let found: usize = surveys.values().map(|survey| survey.problems.len()).sum();
+    if found > 0 {
+        text.line().add(Mark::Bad, format!("{} found: the run would fail now", count(found, "problem")));
+    }
+    text.line().plain("Plan ").add(Mark::Strong, plan.digest().short());
+    let (steps, units) = (count(plan.steps.len(), "step"), count(units, "unit"));
+    text.plain(format!(": {steps}, {units}, from {}", plan.document.name));
+}
+
+/// Names of the steps that give the release its class, when that is worth saying.
+fn worst_steps(plan: &Plan) -> String {
+    if plan.class <= Class::Exact {
+        return String::new();
+    }
+    let worst = plan.steps.iter().filter(|step| step.class == plan.class);
+    worst.map(|step| format!("{} (line {})", step.id, step.line)).collect::<Vec<_>>().join(", ")
+}
+
+fn step_head(text: &mut Text, step: &Step) {
+    text.line().plain("  ").add(Mark::Strong, &step.id.0);
+    text.add(Mark::Dim, format!("  line {}", step.line));
+    text.plain(format!("  {} on {}  ", drivers_of(step), target_of(step)));
+    text.add(class_mark(step.class), step.class.to_string());
+    if step.online {
+        text.add(Mark::Dim, "  online");
+    }
+    if let Some(again) = &step.again {
+        text.add(Mark::Dim, format!("  repeats {again}"));
+    }
+    if let Some(after) = step.after_ms {
+        text.add(Mark::Warn, format!("  no sooner than {} after the start", crate::duration(after)));
+    }
+    if let Some(gate) = &step.gate {
+        text.wrapped("    ticks ", Mark::Dim, gate);
+    }
+}
+
+fn unit_lines(text: &mut Text, step: &Step, unit: &Unit, survey: Option<&Surveyed>) {
+    let hosts = step.units.iter().any(|other| other.host != unit.host);
+    let lead = if hosts { format!("    {}: ", unit.host) } else { "    - ".to_owned() };
+    let effects: Vec<&str> = match survey {
+        Some(survey) if !survey.effects.is_empty() => survey.effects.iter().map(String::as_str).collect(),
+        _ => vec![unit.effect.as_str()],
+    };
+    let mut lead = lead;
+    for effect in effects {
+        text.wrapped(&lead, Mark::Plain, effect);
+        lead = " ".repeat(width(&lead));
+    }
+    problems(text, survey);
+    if unit.undo.class != Class::Readonly && step.undo.is_none() {
+        let by = if drivers_of(step).contains('+') {
+            format!(" [{}]", driver_word(unit.driver))
+        } else {
+            String::new()
+        };
+        text.wrapped("      undo  ", Mark::Dim, &format!("{}: {}{by}", unit.undo.class, unit.undo.how));
+    }
+}
+
+fn problems(text: &mut Text, survey: Option<&Surveyed>) {
+    for problem in survey.map(|survey| survey.problems.as_slice()).unwrap_or_default() {
+        text.wrapped("      problem  ", Mark::Bad, problem);
+    }
+}
+
+fn first_effect<'a>(unit: &'a Unit, surveys: &'a Surveys) -> &'a str {
+    let surveyed = surveys.get(&unit.id).and_then(|survey| survey.effects.first());
+    surveyed.map_or(unit.effect.as_str(), String::as_str)
+}
+
+pub(crate) fn class_mark(class: Class) -> Mark {
+    match class {
+        Class::Readonly => Mark::Dim,
+        Class::Exact => Mark::Good,
+        Class::Lossy | Class::Restore => Mark::Warn,
+        Class::None => Mark::Bad,
+    }
+}
+
+fn class_meaning(class: Class) -> &'static str {
+    match class {
+        Class::Readonly => "it changes nothing",
+        Class::Exact => "everything comes back",
+        Class::Lossy => "something written since the release is lost or stays on the way back",
+        Class::Restore => "back only from a backup",
+        Class::None => "a part of it has no way back",
+    }
+}

@@ -1,0 +1,244 @@
+//! The record of a run, as Markdown: who, when, what, how it went, what people said, and what users noticed.
+
+use crate::{
+    json::{decisions, held},
+    moment,
+    text::tame,
+    time::duration,
+    words::{count, ending_word, purpose, run_word, unit_word},
+};
+use jiff::tz::TimeZone;
+use std::fmt::Write as _;
+use windlass_journal::{Direction, Entry, Forward, RunState, UndoPhase, UnitState};
+use windlass_plan::{Step, Unit};
+
+/// The record. `entries` are the entries of this run; times are shown in `zone`.
+#[must_use]
+pub fn record_markdown(run: &RunState, entries: &[Entry], zone: &TimeZone) -> String {
+    let mut page = Page(String::new());
+    let release = &run.plan.release;
+    let title = release.title.as_deref().unwrap_or_default();
+    page.line(&format!("# Record of release {} {}", inline(&release.version), inline(title)));
+    summary(&mut page, run, zone);
+    steps(&mut page, run, zone);
+    people(&mut page, run, entries, zone);
+    turns(&mut page, run, entries, zone);
+    details(&mut page, run);
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, text: &str) {
+        self.0.push_str(text.trim_end());
+        self.0.push('\n');
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.line("");
+        self.line(text);
+        self.line("");
+    }
+
+    fn row(&mut self, cells: &[&str]) {
+        let cells: Vec<_> = cells.iter().map(|cell| inline(cell)).collect();
+        self.line(&format!("| {} |", cells.join(" | ")));
+    }
+}
+
+/// Text that stays in its table cell and is not read as markup.
+fn inline(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in tame(text).chars() {
+        match c {
+            '\n' => safe.push(' '),
+            '|' | '<' | '*' | '[' | ']' | '`' | '\\' => {
+                safe.push('\\');
+                safe.push(c);
+            }
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// A fence longer than any run of backticks in `text`.
+fn fenced(text: &str) -> String {
+    let tamed = tame(text.trim_end());
+    let longest = tamed.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{tamed}\n{fence}")
+}
+
+fn summary(page: &mut Page, run: &RunState, zone: &TimeZone) {
+    let took = u64::try_from(run.last_ms.saturating_sub(run.started_ms)).unwrap_or(0);
+    page.line("");
+    page.line("| | |");
+    page.line("|---|---|");
+    page.row(&["Result", &result(run)]);
+    page.row(&["Run", &run.id.0]);
+    let release = &run.plan.release;
+    for (label, value) in
+        [("From version", &release.from), ("Environment", &release.env), ("Ticket", &release.ticket)]
+    {
+        if let Some(value) = value {
+            page.row(&[label, value]);
+        }
+    }
+    page.row(&["Document", &format!("{} (SHA-256 {})", run.plan.document.name, run.plan.document.sha256)]);
+    page.row(&["Plan", &run.digest.0]);
+    page.row(&["Undo class", &run.plan.class.to_string()]);
+    page.row(&["Started", &format!("{} by {}", moment(run.started_ms, zone), run.actor)]);
+    let last = if run.ending.is_some() { "Ended" } else { "Last event" };
+    page.row(&[last, &format!("{}, after {}", moment(run.last_ms, zone), duration(took))]);
+    page.row(&["Downtime seen", &downtime(run)]);
+    for owner in &run.owners {
+        page.row(&["Controller", owner]);
+    }
+}
+
+fn result(run: &RunState) -> String {
+    match run.ending {
+        Some(ending) => ending_word(ending).to_owned(),
+        None => run_word(run).1.to_owned(),
+    }
+}
+
+fn downtime(run: &RunState) -> String {
+    let held = held(run);
+    if held.requests == 0 && held.total_ms == 0 {
+        return "no request was held".to_owned();
+    }
+    let requests = count(usize::try_from(held.requests).unwrap_or(usize::MAX), "request");
+    format!(
+        "{requests} held; traffic was held for {} in all, at most {} at a time",
+        duration(held.total_ms),
+        duration(held.max_ms)
+    )
+}
+
+fn steps(page: &mut Page, run: &RunState, zone: &TimeZone) {
+    page.heading("## Steps");
+    page.line("| step | line | host | state | start | duration | undo class |");
+    page.line("|---|---|---|---|---|---|---|");
+    for (_, unit) in every_unit(run) {
+        let state = run.unit(&unit.id);
+        let start = state.began_ms.map_or(String::new(), |ms| moment(ms, zone));
+        let took = if state.attempt > 0 { duration(state.took_ms) } else { String::new() };
+        let line = unit.line.to_string();
+        let class = unit.undo.class.to_string();
+        page.row(&[&unit.id.0, &line, &unit.host, unit_word(&state).1, &start, &took, &class]);
+    }
+}
+
+fn every_unit(run: &RunState) -> Vec<(&Step, &Unit)> {
+    let steps = run.plan.steps.iter();
+    steps
+        .flat_map(|step| {
+            let undo = step.undo.iter().flat_map(|script| &script.units);
+            let used = undo.filter(|unit| run.units.contains_key(&unit.id));
+            step.units.iter().chain(used).map(move |unit| (step, unit))
+        })
+        .collect()
+}
+
+fn people(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
+    let said = decisions(entries);
+    if said.is_empty() {
+        return;
+    }
+    page.heading("## Confirmations and decisions");
+    page.line("| when | who | what | about | words |");
+    page.line("|---|---|---|---|---|");
+    for decision in said {
+        let about = decision.unit.as_ref().map_or(String::new(), |id| {
+            let unit = run.plan.unit(&windlass_plan::UnitId(id.clone()));
+            unit.map_or(id.clone(), |(_, unit)| format!("{id}: {}", purpose(unit)))
+        });
+        let when = moment(decision.at_ms, zone);
+        page.row(&[&when, &decision.actor, &decision.what, &about, &decision.reason]);
+    }
+}
+
+fn turns(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
+    let turned = entries.iter().filter_map(|entry| match &entry.event {
+        windlass_journal::Event::Turned { to, why, unit } => Some((entry, to, why, unit)),
+        _ => None,
+    });
+    let turned: Vec<_> = turned.collect();
+    if turned.is_empty() {
+        return;
+    }
+    page.heading("## Changes of direction");
+    for (entry, to, why, unit) in turned {
+        let word = match to {
+            Direction::Forward => "forward again",
+            Direction::Unwind => "back",
+            Direction::Person => "waiting for a person",
+        };
+        let unit = unit.as_ref().map_or(String::new(), |unit| format!(" because of {}", inline(&unit.0)));
+        page.line(&format!("- {} {word}{unit}: {}", moment(entry.time_ms, zone), inline(why)));
+    }
+    let back: Vec<_> = run.units.iter().filter(|(_, unit)| unit.undo == UndoPhase::Undone).collect();
+    if !back.is_empty() {
+        page.line("");
+        page.line(&format!("{} taken back.", count(back.len(), "unit")));
+    }
+}
+
+fn details(page: &mut Page, run: &RunState) {
+    page.heading("## Details");
+    let mut last = None;
+    for (step, unit) in every_unit(run) {
+        let state = run.unit(&unit.id);
+        if state == UnitState::default() {
+            continue;
+        }
+        if last != Some(&step.id) {
+            let stage = step.stage.as_ref().map_or(String::new(), |stage| format!(" — {}", inline(stage)));
+            page.line(&format!("### {} (line {}){stage}", inline(&step.id.0), step.line));
+            page.line("");
+            last = Some(&step.id);
+        }
+        unit_details(page, unit, &state);
+    }
+}
+
+fn unit_details(page: &mut Page, unit: &Unit, state: &UnitState) {
+    let mut line = format!("**{}** {}", inline(&unit.id.0), unit_word(state).1);
+    if state.attempt > 1 {
+        let _ = write!(line, ", {} tries", state.attempt);
+    }
+    page.line(&line);
+    page.line("");
+    page.line(&format!("- planned: {}", inline(&unit.effect)));
+    for effect in state.report.iter().flat_map(|report| &report.effects) {
+        page.line(&format!("- changed: {}", inline(effect)));
+    }
+    if let Forward::Failed(t) | Forward::FailedPartly(t) | Forward::Unknown(t) = &state.forward {
+        page.line(&format!("- failed: {}", inline(&t.message)));
+    }
+    if let Some(confirmed) = &state.confirmed {
+        page.line(&format!("- confirmed by {}", inline(confirmed)));
+    }
+    page.line(&format!("- way back ({}): {}", unit.undo.class, inline(&unit.undo.how)));
+    for effect in state.undo_report.iter().flat_map(|report| &report.effects) {
+        page.line(&format!("- taken back: {}", inline(effect)));
+    }
+    if let UndoPhase::Failed(t) | UndoPhase::FailedPartly(t) | UndoPhase::Unknown(t) = &state.undo {
+        page.line(&format!("- undo failed: {}", inline(&t.message)));
+    }
+    page.line("");
+    for output in outputs(state) {
+        page.line(&fenced(output));
+        page.line("");
+    }
+}
+
+/// Output excerpts, forward first.
+fn outputs(state: &UnitState) -> Vec<&str> {
+    let trouble = crate::ending::trouble(state).map(|(_, trouble)| trouble.output.as_str());
+    let reports = state.report.iter().chain(&state.undo_report).map(|report| report.output.as_str());
+    reports.chain(trouble).filter(|output| !output.trim().is_empty()).collect()
+}

@@ -1,0 +1,93 @@
+//! One word for each state, the same in text, Markdown and JSON.
+
+use crate::Mark;
+use windlass_journal::{Ending, Forward, RunState, UndoPhase, UnitState};
+use windlass_plan::{Action, DriverKind, Step, Unit};
+
+/// State of a unit.
+#[must_use]
+pub fn unit_word(unit: &UnitState) -> (Mark, &'static str) {
+    match (&unit.forward, &unit.undo) {
+        (_, UndoPhase::Running) => (Mark::Warn, "undoing"),
+        (_, UndoPhase::Undone) => (Mark::Good, "undone"),
+        (_, UndoPhase::Failed(_)) => (Mark::Bad, "undo failed"),
+        (_, UndoPhase::FailedPartly(_)) => (Mark::Bad, "undo failed partly"),
+        (_, UndoPhase::Unknown(_)) => (Mark::Bad, "undo unknown"),
+        (_, UndoPhase::Left) => (Mark::Warn, "left in place"),
+        (Forward::Waiting, _) => (Mark::Dim, "waiting"),
+        (Forward::Running, _) => (Mark::Warn, "running"),
+        (Forward::Applied, _) if unit.by_hand => (Mark::Good, "done by hand"),
+        (Forward::Applied, _) if unit.attempt == 0 && unit.confirmed.is_some() => (Mark::Good, "confirmed"),
+        (Forward::Applied, _) => (Mark::Good, "applied"),
+        (Forward::Unchanged, _) => (Mark::Good, "no effect"),
+        (Forward::Failed(_), _) => (Mark::Bad, "failed"),
+        (Forward::FailedPartly(_), _) => (Mark::Bad, "failed partly"),
+        (Forward::Unknown(_), _) => (Mark::Bad, "unknown"),
+        (Forward::Skipped, _) => (Mark::Warn, "skipped"),
+    }
+}
+
+/// How a run ended.
+#[must_use]
+pub fn ending_word(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Done => "done",
+        Ending::Undone => "undone",
+        Ending::Abandoned => "abandoned",
+    }
+}
+
+/// Where a run is.
+pub(crate) fn run_word(run: &RunState) -> (Mark, &'static str) {
+    match (run.ending, &run.person) {
+        (Some(Ending::Done), _) => (Mark::Good, "done"),
+        (Some(Ending::Undone), _) => (Mark::Warn, "undone"),
+        (Some(Ending::Abandoned), _) => (Mark::Bad, "abandoned"),
+        (None, Some(_)) => (Mark::Bad, "needs a person"),
+        (None, None) => (Mark::Warn, "not finished"),
+    }
+}
+
+/// Name of a driver, as the plan's JSON has it.
+pub(crate) fn driver_word(kind: DriverKind) -> &'static str {
+    match kind {
+        DriverKind::Shell => "shell",
+        DriverKind::Files => "files",
+        DriverKind::Sqlite => "sqlite",
+        DriverKind::Service => "service",
+        DriverKind::Http => "http",
+        DriverKind::Gate => "gate",
+    }
+}
+
+/// Drivers of a step, each once: `files+shell`.
+pub(crate) fn drivers_of(step: &Step) -> String {
+    let mut names: Vec<_> = step.units.iter().map(|unit| driver_word(unit.driver)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join("+")
+}
+
+/// A step's target, or where it runs when it names none.
+pub(crate) fn target_of(step: &Step) -> &str {
+    if !step.on.is_empty() {
+        return &step.on;
+    }
+    match step.units.first() {
+        Some(unit) if unit.driver == DriverKind::Gate => "a person",
+        _ => "this machine",
+    }
+}
+
+/// What a unit does, for a sentence that already says who asks: of a gate only its text.
+pub(crate) fn purpose(unit: &Unit) -> &str {
+    match &unit.action {
+        Action::Gate { text } => text,
+        _ => &unit.effect,
+    }
+}
+
+/// `1 unit`, `3 units`.
+pub(crate) fn count(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}

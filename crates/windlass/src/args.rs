@@ -1,0 +1,469 @@
+//! The command line. Help texts are the doc comments here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{ffi::OsString, path::PathBuf};
+use windlass_engine::Fault;
+use windlass_journal::{OnFailure, Verb};
+
+/// Runs the release runbook that your team already writes as one transaction.
+///
+/// A release document is Markdown with shell, SQL, diff and HTTP fences. Windlass says what will happen and how each
+/// step is undone before it touches anything, survives a crash at any instant, and goes back when a check fails.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+pub struct Cli {
+    /// Use this windlass.toml instead of the one found beside the document or above it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  windlass demo               see all of it work, in a minute
+  windlass check RELEASE.md   what is wrong with the document
+  windlass plan RELEASE.md    what would change, and how it is undone
+  windlass apply RELEASE.md   do it
+  windlass status             where things stand, and what to type next";
+
+const LONG_EXAMPLES: &str = "Examples:
+  windlass demo               see all of it work, in a minute
+  windlass check RELEASE.md   what is wrong with the document
+  windlass plan RELEASE.md    what would change, and how it is undone
+  windlass apply RELEASE.md   do it
+  windlass status             where things stand, and what to type next
+
+Exit codes:
+  0    done
+  1    it failed, and everything was undone
+  2    the document or the command line is wrong; nothing was done
+  3    a person has to confirm or decide (`windlass status` says what)
+  4    refused: policy, drift, lock, journal
+  130  interrupted; `windlass resume` goes on";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// See a real service released, failed, killed and rolled back, in a temporary folder.
+    ///
+    /// Starts a booking service with a SQLite database, the proxy in front of it and a load that never pauses; then
+    /// releases, lets a release fail, kills the controller in the middle of a migration, resumes and rolls back.
+    Demo(DemoArgs),
+    /// Say what is wrong with release documents, or list their steps.
+    ///
+    /// Works offline and touches nothing. Every problem of a file is reported at once, with its place, the reason and
+    /// a fix. Steps of a file without problems are listed with line, driver, target and undo class.
+    Check(CheckArgs),
+    /// Show what a release would change and how each step is undone.
+    ///
+    /// Looks at the real world, read-only, for numbers of rows and files. With --json it prints the canonical plan,
+    /// byte for byte what is hashed: `windlass plan --json FILE | sha256sum` is the plan's digest.
+    Plan(PlanArgs),
+    /// Run a release.
+    ///
+    /// Shows the plan, asks, and runs it. When a step or a check fails, everything goes back by itself, newest first.
+    /// Ctrl-C finishes the current unit and stops; `windlass resume` goes on.
+    #[command(after_help = APPLY_EXAMPLES)]
+    Apply(ApplyArgs),
+    /// Go on with a run whose controller was stopped, killed or cut off.
+    ///
+    /// What the dead controller had begun is looked at first: nothing is done twice, nothing is guessed.
+    Resume(ResumeArgs),
+    /// Take a run back: one under way, or the newest one that is done.
+    Rollback(RollbackArgs),
+    /// Say where things stand and what can be typed next.
+    Status(RunArgs),
+    /// List all runs, newest first.
+    Runs(OutputArgs),
+    /// Show every unit of a run: state, start, duration, effects.
+    Show(RunArgs),
+    /// Print the record of a run, as Markdown.
+    ///
+    /// Who, when, what; each step with state, start, duration, effects and output; who confirmed and decided what;
+    /// what users noticed; how it was undone. Example: windlass record > records/2.1.0.md
+    Record(RunArgs),
+    /// Confirm a gate that a run waits for, and go on with the run.
+    Confirm(ConfirmArgs),
+    /// Decide about a unit that could not go on by itself, and go on with the run.
+    ///
+    /// Look first (`windlass status` says what was seen), then say what you found. Your name and reason are journaled.
+    #[command(after_help = DECIDE_EXAMPLES)]
+    Decide(DecideArgs),
+    /// Start, stop or restart a service of windlass.toml by hand, or say how it is.
+    Service(ServiceArgs),
+    /// Run the proxy in front of a service, or tell it what to do.
+    Proxy(ProxyArgs),
+    /// Print the JSON Schema of windlass.toml and of the front matter.
+    Schema,
+    /// Print the completions of a shell.
+    ///
+    /// Example: windlass completions bash > ~/.local/share/bash-completion/completions/windlass
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Keep one instance of a service running; started by the service driver.
+    #[command(hide = true)]
+    Supervise {
+        /// The instance's specification.
+        spec: PathBuf,
+    },
+    /// The service of the demo.
+    #[command(hide = true)]
+    DemoService {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// The load of the demo.
+    #[command(hide = true)]
+    DemoLoad {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+const APPLY_EXAMPLES: &str = "Examples:
+  windlass apply RELEASE.md
+  windlass apply RELEASE.md --yes --confirm all        in a pipeline
+  windlass apply RELEASE.md --on-failure=stop          wait for me when a step fails
+  windlass apply RELEASE.md --fault crash-after:migrate/2   try what a crash does";
+
+const DECIDE_EXAMPLES: &str = "Examples:
+  windlass decide retry migrate/2 --reason \"checked the table: nothing there\"
+  windlass decide mark-done migrate/2 --reason \"finished it by hand\"
+  windlass decide unwind --reason \"go back\"";
+
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Print JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Print what was measured as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Keep the folder of the demo here instead of in a temporary one.
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Release documents.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Use windlass.ENV.toml too; by default the document's `env`.
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Release document.
+    pub file: PathBuf,
+    /// Use windlass.ENV.toml too; by default the document's `env`.
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// Do not look at the world: show what the text alone says.
+    #[arg(long)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Release document.
+    pub file: PathBuf,
+    /// Use windlass.ENV.toml too; by default the document's `env`.
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    /// Start without asking. Answers only this question: gates still need --confirm or a person.
+    #[arg(long)]
+    pub yes: bool,
+    /// What to do when a step fails.
+    #[arg(long, value_enum, default_value_t = Policy::Unwind, value_name = "WHAT")]
+    pub on_failure: Policy,
+    #[command(flatten)]
+    pub driving: DrivingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What to do when a step fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Policy {
+    /// Go back by itself.
+    Unwind,
+    /// Stop and wait for `windlass decide`.
+    Stop,
+    /// Ask on the terminal; without one like stop.
+    Ask,
+}
+
+impl From<Policy> for OnFailure {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Unwind => Self::Unwind,
+            Policy::Stop => Self::Stop,
+            Policy::Ask => Self::Ask,
+        }
+    }
+}
+
+/// Options of all commands that drive a run.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DrivingArgs {
+    /// Confirm this gate beforehand (its id, or `all`); may be given more than once.
+    #[arg(long, value_name = "GATE|all")]
+    pub confirm: Vec<String>,
+    /// Let something go wrong: fail, fail-undo, repeat, crash-before or crash-after, and a unit.
+    ///
+    /// For rehearsals. `crash-after:undo:migrate/2` happens on the way back. Each fault happens once.
+    #[arg(long, value_name = "KIND:UNIT")]
+    pub fault: Vec<Fault>,
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The run; by default the newest one that is not finished.
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub driving: DrivingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The run; by default the newest one that is not finished, else the newest.
+    pub run: Option<String>,
+    /// Begin without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// Why, for the record.
+    #[arg(long, value_name = "WHY", default_value = "asked for by a person")]
+    pub reason: String,
+    #[command(flatten)]
+    pub driving: DrivingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The run; by default the newest one that is not finished, else the newest.
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfirmArgs {
+    /// The gate's id, as `windlass status` names it.
+    pub gate: String,
+    /// The run; by default the newest one that is not finished.
+    #[arg(long)]
+    pub run: Option<String>,
+    /// What you saw, for the record.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "WORDS")]
+    pub note: String,
+    #[command(flatten)]
+    pub driving: DrivingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DecideArgs {
+    /// What you decided.
+    #[arg(value_enum)]
+    pub verb: Decision,
+    /// The unit, as `windlass status` names it; by default the one that the run waits for.
+    pub unit: Option<String>,
+    /// Why, for the record.
+    #[arg(long, value_name = "WHY")]
+    pub reason: String,
+    /// The run; by default the newest one that is not finished.
+    #[arg(long)]
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub driving: DrivingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// A decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Decision {
+    /// Try the unit again: it had no effect, or may be repeated.
+    Retry,
+    /// Go on without it (on the way back: leave what it changed).
+    Skip,
+    /// It is done (on the way back: undone), by hand.
+    MarkDone,
+    /// Take everything back.
+    Unwind,
+    /// Leave everything as it is and end the run.
+    Abandon,
+}
+
+impl From<Decision> for Verb {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Retry => Self::Retry,
+            Decision::Skip => Self::Skip,
+            Decision::MarkDone => Self::MarkDone,
+            Decision::Unwind => Self::Unwind,
+            Decision::Abandon => Self::Abandon,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ServiceArgs {
+    #[command(subcommand)]
+    pub command: ServiceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Start it, wait for health, let requests through.
+    Start(ServiceVersion),
+    /// Hold requests, then stop it.
+    Stop(ServiceName),
+    /// Replace it by its strategy.
+    Restart(ServiceVersion),
+    /// Say which instances run and how they are.
+    Status(ServiceName),
+}
+
+#[derive(Debug, Args)]
+pub struct ServiceName {
+    /// Name of a `[service.NAME]` of windlass.toml.
+    pub name: String,
+    /// Use windlass.ENV.toml too.
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ServiceVersion {
+    #[command(flatten)]
+    pub service: ServiceName,
+    /// Version that it serves from now on; by default the one that served last.
+    #[arg(long = "version", value_name = "VERSION")]
+    pub release: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProxyArgs {
+    #[command(subcommand)]
+    pub command: ProxyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ProxyCommand {
+    /// Serve until told to stop. Run it as a unit of its own: it outlives windlass.
+    Run(ProxyRunArgs),
+    /// Show upstreams, health and counters.
+    Status(ServiceName),
+    /// Keep requests waiting until `resume`.
+    Hold(ProxyHoldArgs),
+    /// Let held requests go on.
+    Resume(ServiceName),
+    /// Send requests to these addresses from now on.
+    Switch(ProxySwitchArgs),
+    /// Finish what is in flight, then end the proxy.
+    Stop(ProxyStopArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ProxyRunArgs {
+    #[command(flatten)]
+    pub service: ServiceName,
+    /// Take the socket over from the proxy that runs: an upgrade without a dropped connection.
+    #[arg(long)]
+    pub take_over: bool,
+    /// Serve TLS with this certificate chain (PEM).
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Private key of the certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Worker threads; by default one per core.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProxyHoldArgs {
+    #[command(flatten)]
+    pub service: ServiceName,
+    /// Longest wait of one request, in milliseconds; by default the service's `hold`.
+    #[arg(long, value_name = "MS")]
+    pub hold_ms: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProxySwitchArgs {
+    #[command(flatten)]
+    pub service: ServiceName,
+    /// An upstream: `VERSION=HOST:PORT`, or `VERSION=HOST:PORT@WEIGHT` with weights that add up to 100.
+    #[arg(required = true, value_name = "VERSION=HOST:PORT[@WEIGHT]")]
+    pub upstreams: Vec<String>,
+    /// Also let held requests go on, in the same instant.
+    #[arg(long)]
+    pub resume: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ProxyStopArgs {
+    #[command(flatten)]
+    pub service: ServiceName,
+    /// Longest wait for requests in flight, in milliseconds; by default the service's `drain`.
+    #[arg(long, value_name = "MS")]
+    pub drain_ms: Option<u64>,
+}
+
+/// Reads the command line.
+pub fn parse() -> Result<Cli, clap::Error> {
+    Cli::try_parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_option_has_help() {
+        fn walk(command: &clap::Command) {
+            assert!(command.is_hide_set() || command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments().filter(|_| !command.is_hide_set()) {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&Cli::command());
+    }
+
+    #[test]
+    fn faults_are_checked_as_arguments() {
+        assert!(Cli::try_parse_from(["windlass", "apply", "x.md", "--fault", "crash-after:a/1"]).is_ok());
+        let error = Cli::try_parse_from(["windlass", "apply", "x.md", "--fault", "explode:a/1"]).unwrap_err();
+        assert!(error.to_string().contains("crash-before"), "{error}");
+    }
+}

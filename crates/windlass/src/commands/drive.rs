@@ -1,0 +1,244 @@
+//! Drives a run and says how it went: what `apply`, `resume`, `rollback`, `confirm` and `decide` share.
+
+use crate::{
+    args::{DrivingArgs, OutputArgs},
+    exit::{self, Exit, Failure, Wanted},
+    journal,
+    project::{self, Place},
+    secrets::SecretStore,
+    terminal::{self, Progress},
+    wiring::{self, Controller},
+};
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use windlass_driver::Stopping;
+use windlass_engine::{Engine, EngineError, Stop};
+use windlass_journal::{OnFailure, RunId, RunState, SqliteStore, Store, Verb};
+use windlass_plan::{Plan, UnitId};
+use windlass_report::{Mark, Stand, Text, ending_text, status_json};
+
+/// What to do with a run.
+pub enum Work {
+    /// Start it.
+    Start(Box<Plan>, OnFailure),
+    /// Go on.
+    Resume,
+    /// Take it back, because of this.
+    Rollback(String),
+    /// A gate was confirmed, with these words.
+    Confirm(UnitId, String),
+    /// A person decided, for this reason.
+    Decide(Verb, Option<UnitId>, String),
+}
+
+/// A run to be driven.
+pub struct Drive<'a> {
+    pub place: &'a Place,
+    pub store: Arc<SqliteStore>,
+    pub secrets: Arc<SecretStore>,
+    pub run: RunId,
+    pub work: Work,
+    pub wanted: Wanted,
+    pub driving: &'a DrivingArgs,
+    pub output: &'a OutputArgs,
+}
+
+impl Drive<'_> {
+    /// Drives until the run ends or waits; prints the ending; gives the exit code.
+    pub fn go(self) -> Result<Exit, Failure> {
+        let Self { place, store, secrets, run, work, wanted, driving, output } = self;
+        let runtime = wiring::runtime()?;
+        let Controller { engine, progress } = wiring::controller(place, store.clone(), secrets, driving)?;
+        let result = runtime.block_on(async {
+            let watching = watch_signals(engine.stopping.clone(), progress.clone())?;
+            let stop = act(&engine, &run, work).await;
+            watching.abort();
+            progress.finish();
+            let stop = stop.map_err(Failure::from)?;
+            let loaded = journal::load(store.as_ref() as &dyn Store, &run).await?;
+            Ok((stop, loaded.run))
+        });
+        // Work that a stopped controller left to its threads must not keep the process: the journal knows of it.
+        runtime.shutdown_background();
+        let (stop, state): (Stop, RunState) = result.map_err(|failure: Failure| resumable(failure, &run))?;
+        let stop = interrupted(stop, &engine);
+        report(place, &state, &stop, output)?;
+        Ok(exit::of_stop(&stop, wanted))
+    }
+}
+
+async fn act(engine: &Engine, run: &RunId, work: Work) -> Result<Stop, EngineError> {
+    match work {
+        Work::Start(plan, on_failure) => engine.start(run.clone(), *plan, on_failure).await,
+        Work::Resume => engine.resume(run).await,
+        Work::Rollback(why) => engine.rollback(run, &why).await,
+        Work::Confirm(unit, note) => engine.confirm(run, &unit, &note).await,
+        Work::Decide(verb, unit, reason) => engine.decide(run, verb, unit.as_ref(), &reason).await,
+    }
+}
+
+/// A question that a person answered with Ctrl-C was an interruption, not an answer.
+fn interrupted(stop: Stop, engine: &Engine) -> Stop {
+    match stop {
+        Stop::Gate(_) if engine.stopping.asked() => Stop::Interrupted,
+        other => other,
+    }
+}
+
+/// Errors of the journal in the middle of a run: it can go on when their cause is gone.
+fn resumable(failure: Failure, run: &RunId) -> Failure {
+    match failure.exit {
+        Exit::Person => {
+            failure.hint(format!("then `windlass resume {run}`: it looks at what became of each unit first"))
+        }
+        _ => failure,
+    }
+}
+
+fn report(place: &Place, state: &RunState, stop: &Stop, output: &OutputArgs) -> Result<(), Failure> {
+    let stand = stand_of(stop);
+    let mut text = Text::new();
+    text.line();
+    text.append(ending_text(state, &stand, &zone(place)));
+    terminal::say(&text);
+    if output.json {
+        terminal::json(&status_json(state, &stand))?;
+    }
+    Ok(())
+}
+
+fn stand_of(stop: &Stop) -> Stand {
+    match stop {
+        Stop::Ended(ending) => Stand::Ended(*ending),
+        Stop::Person { unit, why } => Stand::Person { unit: unit.clone(), why: why.clone() },
+        Stop::Gate(unit) => Stand::Gate(unit.clone()),
+        Stop::NotBefore { unit, at_ms } => Stand::NotBefore { unit: unit.clone(), at_ms: *at_ms },
+        Stop::Interrupted => Stand::Stopped,
+    }
+}
+
+/// The team's time zone, else the machine's. A broken configuration must not keep a run from being shown.
+pub fn zone(place: &Place) -> TimeZone {
+    let settings = project::read_settings(Some(place), None, None).ok();
+    let name = settings.and_then(|settings| settings.config.policy.timezone);
+    name.and_then(|name| TimeZone::get(&name).ok()).unwrap_or_else(TimeZone::system)
+}
+
+/// Ctrl-C, SIGTERM and a closed terminal ask to stop; the third request ends the process where it stands.
+fn watch_signals(
+    stopping: Stopping,
+    progress: Arc<Progress>,
+) -> Result<tokio::task::JoinHandle<()>, Failure> {
+    let mut signals = Signals::listen()?;
+    Ok(tokio::spawn(async move {
+        for request in 1_u32.. {
+            signals.any().await;
+            stopping.stop();
+            if request > 2 {
+                exit::at_once();
+            }
+            progress.line(&stop_words(request, &progress.working()));
+        }
+    }))
+}
+
+/// The ways of a person to say stop.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Needs a runtime.
+    pub fn listen() -> Result<Self, Failure> {
+        let listen = |kind: SignalKind| {
+            signal(kind).map_err(|error| Failure::refused(format!("cannot listen to signals: {error}")))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one.
+    pub async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+fn stop_words(request: u32, working: &[UnitId]) -> Text {
+    let names = working.iter().map(|unit| unit.0.as_str()).collect::<Vec<_>>().join(", ");
+    let mut text = Text::new();
+    let words = match (request, working.is_empty()) {
+        (1, true) => "stopping".to_owned(),
+        (1, false) => format!("stopping as soon as {names} is settled"),
+        _ => format!(
+            "still waiting for {names}; once more ends at once, and `windlass resume` finds out what became of it"
+        ),
+    };
+    text.wrapped("  ", Mark::Warn, &words);
+    text
+}
+
+/// A name for a new run: `YYYYMMDD-HHMMSS-xxxx` in UTC.
+pub fn new_run(now_ms: i64) -> RunId {
+    use std::hash::{BuildHasher as _, RandomState};
+    let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    // Two controllers of the same second differ; the lease decides which of them runs.
+    let random = RandomState::new().hash_one((now_ms, std::process::id())) & 0xFFFF;
+    RunId(format!("{}-{random:04x}", time.strftime("%Y%m%d-%H%M%S")))
+}
+
+/// Gates and units that the command line names must exist: a slip of the pen must not start a run.
+pub fn check_names(plan: &Plan, driving: &DrivingArgs) -> Result<(), Failure> {
+    for id in driving.confirm.iter().filter(|id| *id != "all") {
+        let known =
+            |(step, unit): (&windlass_plan::Step, &windlass_plan::Unit)| step.id.0 == *id || unit.id.0 == *id;
+        if !plan.units().any(known) {
+            let gates = plan.units().filter(|(step, unit)| is_gate(unit) || step.after_ms.is_some());
+            let gates: Vec<_> = gates.map(|(step, _)| step.id.0.as_str()).collect();
+            let gates = if gates.is_empty() { "none".to_owned() } else { gates.join(", ") };
+            return Err(Failure::wrong(format!(
+                "--confirm {id}: the plan has no such gate; nothing was started"
+            ))
+            .hint(format!("gates: {gates}")));
+        }
+    }
+    for fault in &driving.fault {
+        if plan.unit(&fault.unit).is_none() {
+            let mut units: Vec<_> = plan.units().map(|(_, unit)| unit.id.0.as_str()).take(20).collect();
+            units.sort_unstable();
+            return Err(Failure::wrong(format!(
+                "--fault {fault}: the plan has no such unit; nothing was started"
+            ))
+            .hint(format!("units: {}", units.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a person opens it.
+pub fn is_gate(unit: &windlass_plan::Unit) -> bool {
+    matches!(unit.action, windlass_plan::Action::Gate { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_runs_sort_by_time_and_differ() {
+        let first = new_run(1_763_692_987_000);
+        assert!(first.0.starts_with("20251121-024307-") && first.0.len() == 20, "{first}");
+        assert!(new_run(1_763_692_988_000) > first);
+        let names: std::collections::BTreeSet<_> = (0..8).map(|_| new_run(0)).collect();
+        assert!(names.len() > 1);
+    }
+}

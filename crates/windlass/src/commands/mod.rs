@@ -1,0 +1,84 @@
+//! One file per command.
+
+mod apply;
+mod check;
+mod drive;
+mod people;
+mod plan;
+mod proxy;
+mod resume;
+mod rollback;
+mod service;
+mod view;
+
+use crate::{
+    args::{Cli, Command},
+    demo,
+    exit::{Exit, Failure},
+    terminal,
+};
+use clap::CommandFactory as _;
+use std::path::Path;
+
+/// Runs the command.
+pub fn run(cli: Cli) -> Result<Exit, Failure> {
+    let config = cli.config.as_deref();
+    match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => check::run(&args, config),
+        Command::Plan(args) => plan::run(&args, config),
+        Command::Apply(args) => apply::run(&args, config),
+        Command::Resume(args) => resume::run(&args, config),
+        Command::Rollback(args) => rollback::run(&args, config),
+        Command::Status(args) => view::status(&args, config),
+        Command::Runs(args) => view::runs(&args, config),
+        Command::Show(args) => view::show(&args, config),
+        Command::Record(args) => view::record(&args, config),
+        Command::Confirm(args) => people::confirm(&args, config),
+        Command::Decide(args) => people::decide(&args, config),
+        Command::Service(args) => service::run(&args, config),
+        Command::Proxy(args) => proxy::run(&args, config),
+        Command::Schema => schema(),
+        Command::Completions { shell } => completions(shell),
+        Command::Supervise { spec } => supervise(&spec),
+        Command::DemoService { args } => demo::service(args),
+        Command::DemoLoad { args } => demo::load(args),
+    }
+}
+
+fn schema() -> Result<Exit, Failure> {
+    terminal::print(&windlass_plan::config_schema())?;
+    Ok(Exit::Done)
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "windlass", &mut script);
+    terminal::print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}
+
+fn supervise(spec: &Path) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::refused(format!("cannot start: {error}")))?;
+    match runtime.block_on(windlass_drivers::service::supervise(spec)) {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => Err(Failure::refused(chain(&error))),
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,75 @@
+//! `windlass service`: services by hand, over the same code as units.
+
+use super::proxy::find;
+use crate::{
+    args::{ServiceArgs, ServiceCommand, ServiceName},
+    exit::{Exit, Failure},
+    terminal, wiring,
+};
+use serde::Serialize;
+use std::{path::Path, sync::Arc};
+use windlass_driver::Done;
+use windlass_drivers::service::Hand;
+use windlass_report::Text;
+
+/// `windlass service start|stop|restart --json`.
+#[derive(Debug, Serialize)]
+struct DoneJson {
+    /// Whether anything was changed.
+    changed: bool,
+    /// What was changed, one line each.
+    effects: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &ServiceArgs, config: Option<&Path>) -> Result<Exit, Failure> {
+    let (name, version) = match &args.command {
+        ServiceCommand::Start(start) => (&start.service, start.release.as_deref()),
+        ServiceCommand::Restart(restart) => (&restart.service, restart.release.as_deref()),
+        ServiceCommand::Stop(name) | ServiceCommand::Status(name) => (name, None),
+    };
+    let hand = hand(name, config)?;
+    let runtime = wiring::runtime()?;
+    let done = match &args.command {
+        ServiceCommand::Start(_) => runtime.block_on(hand.start(version)),
+        ServiceCommand::Restart(_) => runtime.block_on(hand.restart(version)),
+        ServiceCommand::Stop(_) => runtime.block_on(hand.stop()),
+        ServiceCommand::Status(_) => {
+            let status = runtime.block_on(hand.status())?;
+            if name.output.json {
+                terminal::json(&status)?;
+            } else {
+                show(&status.lines())?;
+            }
+            return Ok(Exit::Done);
+        }
+    }?;
+    print(&done, name.output.json)?;
+    Ok(Exit::Done)
+}
+
+fn hand(name: &ServiceName, config: Option<&Path>) -> Result<Hand, Failure> {
+    let found = find(name, config)?;
+    wiring::tls();
+    let target = found.config.targets.get(&found.service.on);
+    let hand = Hand::new(&found.place.base, &name.name, &found.service, target, wiring::supervisor()?)?;
+    Ok(hand.telling(Arc::new(|line| terminal::line(line.trim_end()))))
+}
+
+fn print(done: &Done, json: bool) -> Result<(), Failure> {
+    if json {
+        return terminal::json(&DoneJson { changed: done.changed, effects: done.effects.clone() });
+    }
+    match done.effects.as_slice() {
+        [] => show(&["nothing to do: it is so already".to_owned()]),
+        effects => show(effects),
+    }
+}
+
+fn show(lines: &[String]) -> Result<(), Failure> {
+    let mut text = Text::new();
+    for line in lines {
+        text.line().plain(line);
+    }
+    terminal::show(&text)
+}

@@ -1,0 +1,163 @@
+//! Where `windlass.toml` is: beside the document or above it, up to the root of the repository.
+
+use super::used_targets;
+use crate::{
+    env,
+    exit::{self, Failure},
+};
+use std::path::{Path, PathBuf};
+use windlass_document::{Document, Language};
+use windlass_plan::{Config, Target, UrlKind, Value};
+
+/// Name of the configuration file.
+pub const CONFIG_NAME: &str = "windlass.toml";
+
+/// Where a project is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Its folder: paths in plans are relative to it, and `.windlass` stands in it.
+    pub base: PathBuf,
+}
+
+impl Place {
+    /// The place of a document; `None` when there is no `windlass.toml`.
+    pub fn of_document(document: &Path, config: Option<&Path>) -> Result<Option<Self>, Failure> {
+        match config {
+            Some(config) => Self::named(config).map(Some),
+            None => Ok(Self::above(&folder_of(document))),
+        }
+    }
+
+    /// The place of the current folder, for commands without a document.
+    pub fn here(config: Option<&Path>) -> Result<Self, Failure> {
+        match config {
+            Some(config) => Self::named(config),
+            None => Self::above(&env::here()).ok_or_else(|| no_config(&env::here(), None)),
+        }
+    }
+
+    fn named(config: &Path) -> Result<Self, Failure> {
+        let file = if config.is_dir() { config.join(CONFIG_NAME) } else { config.to_owned() };
+        let file = file.canonicalize().map_err(|error| exit::file("cannot read", &file, &error))?;
+        let base = file.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
+        Ok(Self { config: file, base })
+    }
+
+    fn above(start: &Path) -> Option<Self> {
+        for folder in start.ancestors() {
+            let config = folder.join(CONFIG_NAME);
+            if config.is_file() {
+                return Some(Self { config, base: folder.to_owned() });
+            }
+            // What stands outside of the repository belongs to something else.
+            if folder.join(".git").exists() {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Folder of journal, workspaces and service state.
+    pub fn state(&self) -> PathBuf {
+        self.base.join(".windlass")
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> PathBuf {
+        self.state().join("journal.db")
+    }
+
+    /// Files of runs.
+    pub fn workspaces(&self) -> PathBuf {
+        self.state().join("runs")
+    }
+}
+
+/// The folder of a file, absolute and without links, so that walking upwards means what it says.
+pub fn folder_of(file: &Path) -> PathBuf {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => env::here(),
+    };
+    folder.canonicalize().unwrap_or(folder)
+}
+
+/// The error of commands that need a configuration, with an example made for the document.
+pub fn no_config(folder: &Path, document: Option<&Document>) -> Failure {
+    let failure = Failure::wrong(format!(
+        "there is no {CONFIG_NAME} in {} or above it (up to the root of the repository)",
+        folder.display()
+    ));
+    match document {
+        Some(document) => failure.hint(format!("write one, for example:\n\n{}", example(document))),
+        None => failure.hint("go to the folder of the project, or name the file with `--config`"),
+    }
+}
+
+fn example(document: &Document) -> String {
+    let config = assumed(document);
+    let mut text = String::new();
+    for name in used_targets(document) {
+        let line = match config.targets.get(name) {
+            Some(Target::Url { .. }) => format!("url = \"sqlite:{name}.db\""),
+            _ => "dir = \".\"".to_owned(),
+        };
+        text.push_str(&format!("[target.{name}]\n{line}\n\n"));
+    }
+    if text.is_empty() {
+        text.push_str("[target.app]\ndir = \".\"\n");
+    }
+    text.trim_end().to_owned()
+}
+
+/// What a document without configuration is checked against: each target is this machine, or SQLite where only SQL
+/// runs on it.
+pub fn assumed(document: &Document) -> Config {
+    let mut config = Config::default();
+    for name in used_targets(document) {
+        let on =
+            |step: &&windlass_document::Step| step.attributes.on.as_ref().is_some_and(|on| on.value == name);
+        let database = document.steps.iter().filter(on).any(|step| step.language == Language::Sql);
+        let target = if database {
+            let url = Value::Plain(format!("sqlite:{name}.db"));
+            Target::Url { url, kind: UrlKind::Sqlite }
+        } else {
+            Target::Hosts { hosts: Vec::new(), dir: None }
+        };
+        config.targets.insert(name.to_owned(), target);
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_file_above_counts_and_the_repository_is_the_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let deep = root.join("repo/docs/releases");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::write(root.join(CONFIG_NAME), "").unwrap();
+        let document = deep.join("2.md");
+        assert_eq!(Place::of_document(&document, None).unwrap().unwrap().base, root);
+        std::fs::create_dir(root.join("repo/.git")).unwrap();
+        assert_eq!(Place::of_document(&document, None).unwrap(), None, "outside of the repository");
+        std::fs::write(root.join("repo").join(CONFIG_NAME), "").unwrap();
+        assert_eq!(Place::of_document(&document, None).unwrap().unwrap().base, root.join("repo"));
+    }
+
+    #[test]
+    fn a_named_configuration_wins_and_must_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::write(root.join(CONFIG_NAME), "").unwrap();
+        let place = Place::of_document(Path::new("/elsewhere/x.md"), Some(dir.path())).unwrap().unwrap();
+        assert_eq!(place.base, root);
+        let error = Place::here(Some(&root.join("other.toml"))).unwrap_err();
+        assert!(error.message.contains("other.toml: there is no such file"), "{error}");
+    }
+}

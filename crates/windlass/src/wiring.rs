@@ -1,0 +1,161 @@
+//! Puts the engine together: the only place that names concrete drivers, store, clock, people and secrets.
+
+use crate::{
+    args::DrivingArgs,
+    env,
+    exit::Failure,
+    project::Place,
+    secrets::SecretStore,
+    terminal::{self, Asker, Progress, TerminalPeople},
+};
+use async_trait::async_trait;
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use windlass_driver::{Context, Drivers, Stopping};
+use windlass_drivers::{gate::GateDriver, http::HttpDriver, service::ServiceDriver, shell::ShellDriver};
+use windlass_engine::{Clock, Crash, Engine, Faults, Settings};
+use windlass_journal::{ProcLiveness, Store};
+use windlass_plan::{DriverKind, Plan, Unit};
+
+/// A runtime for drivers and proxy clients.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::refused(format!("cannot start: {error}")))
+}
+
+/// Ready for TLS; only commands that may speak it pay for it.
+pub fn tls() {
+    // Installing twice is no error that matters: the provider is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// The command that keeps an instance of a service running: this program.
+pub fn supervisor() -> Result<Vec<OsString>, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::refused(format!("cannot find the path of this program: {error}")))?;
+    Ok(vec![program.into_os_string(), "supervise".into()])
+}
+
+/// Every driver of this version.
+pub fn drivers() -> Result<Drivers, Failure> {
+    tls();
+    Ok(Drivers::default()
+        .with(DriverKind::Shell, Arc::new(ShellDriver))
+        .with(DriverKind::Service, Arc::new(ServiceDriver::new(supervisor()?)))
+        .with(DriverKind::Http, Arc::new(HttpDriver))
+        .with(DriverKind::Gate, Arc::new(GateDriver)))
+}
+
+/// What a look at the world before a run works with.
+pub fn survey_context(place: &Place, plan: &Arc<Plan>, secrets: &Arc<SecretStore>, unit: &Unit) -> Context {
+    Context {
+        plan: plan.clone(),
+        run: "plan".into(),
+        base: place.base.clone(),
+        workspace: place.workspaces().join("plan").join(&unit.id.0),
+        attempt: 1,
+        timeout_ms: unit.timeout_ms,
+        stopping: Stopping::default(),
+        secrets: secrets.clone(),
+        output: Arc::new(|_| ()),
+        facts: Arc::new(BTreeMap::new()),
+    }
+}
+
+/// A controller of this process.
+pub struct Controller {
+    pub engine: Engine,
+    pub progress: Arc<Progress>,
+}
+
+/// Puts a controller together.
+pub fn controller(
+    place: &Place,
+    store: Arc<dyn Store>,
+    secrets: Arc<SecretStore>,
+    driving: &DrivingArgs,
+) -> Result<Controller, Failure> {
+    let actor = env::actor();
+    let owner = ProcLiveness::current(&actor).map_err(|error| {
+        Failure::refused(format!("/proc cannot be read, so no lease can be taken: {error}"))
+    })?;
+    let progress = Progress::start();
+    let stopping = Stopping::default();
+    let people = TerminalPeople {
+        confirmed: driving.confirm.clone(),
+        asker: terminal::can_ask().then(Asker::new),
+        progress: progress.clone(),
+        stopping: stopping.clone(),
+    };
+    let engine = Engine {
+        store,
+        drivers: drivers()?,
+        clock: Arc::new(SystemClock::new()),
+        owner,
+        liveness: Arc::new(ProcLiveness),
+        secrets,
+        people: Arc::new(people),
+        observer: progress.clone(),
+        faults: Arc::new(Faults::new(driving.fault.clone())),
+        crash: Arc::new(KillSelf),
+        stopping,
+        base: place.base.clone(),
+        workspaces: place.workspaces(),
+        settings: Settings::default(),
+    };
+    Ok(Controller { engine, progress })
+}
+
+/// The clock of the machine.
+pub struct SystemClock(Instant);
+
+impl SystemClock {
+    pub fn new() -> Self {
+        Self(Instant::now())
+    }
+}
+
+/// Milliseconds since 1970; before it, negative.
+pub fn now_ms() -> i64 {
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => millis(since),
+        Err(before) => -millis(before.duration()),
+    }
+}
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn wall_ms(&self) -> i64 {
+        now_ms()
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn sleep(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+/// A crash fault kills this process the hard way, as a power loss would.
+struct KillSelf;
+
+#[async_trait]
+impl Crash for KillSelf {
+    async fn crash(&self) {
+        use rustix::process::{Signal, getpid, kill_process};
+        if kill_process(getpid(), Signal::KILL).is_err() {
+            std::process::abort();
+        }
+        std::future::pending::<()>().await;
+    }
+}
