@@ -77,8 +77,8 @@ pub(crate) fn check_carriage_returns(text: &str, findings: &mut Findings) {
         .at(span, "a carriage return stands without a line feed")
         .label(if more > 0 { format!("the first of {}", more + 1) } else { String::new() })
         .help("end lines with LF or CRLF: `tr -d '\\r' < FILE` removes all carriage returns");
-    // CR CR LF comes from a conversion that was done twice.
-    findings.push(if text[first..].trim_start_matches('\r').starts_with('\n') {
+    // CR CR LF comes from a conversion that was done twice. One edit cannot cure them all.
+    findings.push(if more == 0 && text[first..].trim_start_matches('\r').starts_with('\n') {
         finding.fix(span, "", "remove it", true)
     } else {
         finding

@@ -22,7 +22,23 @@ pub fn check(source: &[u8]) -> Parsed {
         "findings out of order"
     );
     check_tree(text, &parsed);
+    check_safe_fixes(text, &parsed);
     parsed
+}
+
+/// A fix that may be applied unread cures its finding.
+fn check_safe_fixes(text: &str, parsed: &Parsed) {
+    const CHECKED_MAX: usize = 3;
+    let safe = parsed.findings.iter().filter_map(|f| f.fixes.iter().find(|fix| fix.safe).map(|fix| (f, fix)));
+    for (finding, fix) in safe.take(CHECKED_MAX) {
+        let cured = format!("{}{}{}", &text[..fix.span.start], fix.replacement, &text[fix.span.end..]);
+        let of_rule = |findings: &[Finding]| findings.iter().filter(|f| f.rule == finding.rule).count();
+        let left = parse(cured.as_bytes()).findings;
+        assert!(
+            of_rule(&left) < of_rule(&parsed.findings) || left.iter().any(|f| f.rule == "more-findings"),
+            "{finding:?} is still there in {cured:?}"
+        );
+    }
 }
 
 fn check_finding(text: &str, finding: &Finding) {
