@@ -1,6 +1,6 @@
 //! Bodies on their way through, frame by frame, nothing buffered here: a reader that is slow slows the writer.
 
-use crate::{forward::Busy, routing::Ticket, upstream::Sender};
+use crate::{forward::Busy, lane::Ticket, upstream::Sender};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::{Bytes, Incoming};
 use std::{

@@ -208,9 +208,9 @@ impl Proxy {
         let name = handover::former_name(std::process::id());
         let path = self.folder.path().join(&name);
         let listener = socket::listen(self.folder.path(), &name).map_err(failed)?;
-        let status = self.status();
+        let lock = self.lock().map_err(failed)?;
         let Some(clients) = self.listener() else { return Err("the proxy is ending".into()) };
-        if let Err(error) = handover::give(stream, status, clients.as_fd(), &self.lock).await {
+        if let Err(error) = handover::give(stream, self.status(), clients.as_fd(), &lock).await {
             // Ours, and of no use now.
             let _ = std::fs::remove_file(path);
             return Err(failed(error));

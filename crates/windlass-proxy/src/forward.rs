@@ -4,7 +4,8 @@ use crate::{
     body::{Answer, Flight, Outgoing, Progress, Streamed},
     config::Limits,
     headers::{self, Origin},
-    routing::{Gate, Refused, Ticket},
+    lane::Ticket,
+    routing::{Gate, Refused},
     split, tunnel,
     upstream::{self, Sender},
 };
@@ -119,7 +120,8 @@ async fn respond(peer: &Arc<Peer>, mut request: Request<Incoming>, busy: Busy) -
     let mut exchange =
         Exchange::new(peer, ticket, request, client_side.as_ref().map(|(_, name)| name.clone()));
     let result = exchange.run().await;
-    let Exchange { ticket, close, .. } = exchange;
+    let Exchange { mut ticket, close, .. } = exchange;
+    ticket.pace = None;
     let failed = match &result {
         Ok((response, _)) => response.status().is_server_error(),
         Err(Failure::Client) => return text(StatusCode::BAD_REQUEST, "the request body ended early\n"),
@@ -164,7 +166,7 @@ fn answer(
         };
     }
     let (mut parts, body) = response.into_parts();
-    if headers::closes(&parts.headers) {
+    if headers::closes(&parts.headers) || parts.version < Version::HTTP_11 {
         flight.sender = None;
     }
     headers::to_client(&mut parts.headers);

@@ -4,7 +4,7 @@
 //! the state folder.
 //!
 //! - **Claim under lock.** A request chooses its upstream and is counted as in flight under the same lock that a
-//!   switch or a hold takes (`routing`): none reaches an upstream after it was switched out.
+//!   switch or a hold takes (`routing`, `table`): none reaches an upstream after it was switched out.
 //! - **Hold, don't drop.** Requests wait in a bounded queue; beyond its length or the hold time: 503, `Retry-After`.
 //! - **Saved before done.** `state.json` is replaced (temp file, fsync, rename, fsync of the folder) before a change
 //!   takes effect; when that fails, the command is refused and nothing was switched.
@@ -26,12 +26,14 @@ mod handover;
 mod headers;
 mod health;
 mod histogram;
+mod lane;
 mod listen;
 mod routing;
 mod server;
 mod socket;
 mod split;
 mod state;
+mod table;
 mod tunnel;
 mod upstream;
 mod wire;

@@ -6,11 +6,11 @@
 //! any more, keep no idle connection, and are waited for by [`Gate::drain`].
 
 use crate::{
-    control::{Status, Upstream, UpstreamStatus, VersionStatus},
+    control::{Status, Upstream, UpstreamStatus},
     health::Target,
-    histogram::{Counts, Histogram},
-    split,
+    lane::{Counters, Lane, Ticket, sum},
     state::Hold,
+    table::{Route, Table},
     upstream::Pool,
 };
 use http::HeaderMap;
@@ -21,74 +21,21 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Versions whose counters are kept; the oldest that serves no more goes first.
 const VERSIONS_MAX: usize = 32;
 
+/// Held requests that go on at once when a hold ends, each until its response head: a service that just started is
+/// not run over, and its backlog (128 is common) not overrun.
+const RELEASED_MAX: usize = 128;
+
+/// A held request waits no longer than this for the ones before it: the hold is over.
+const RELEASE_WAIT: Duration = Duration::from_secs(1);
+
 /// After a cut, how long a drain waits for the requests to let go.
 const CUT_GRACE: Duration = Duration::from_secs(1);
-
-/// One worker's way to one upstream, between two changes.
-pub(crate) struct Lane {
-    pub target: Arc<Target>,
-    pub pool: Pool,
-    pub stats: Arc<Counters>,
-    /// Ends connections and tunnels of this lane.
-    pub cut: CancellationToken,
-    in_flight: AtomicUsize,
-    retired: AtomicBool,
-    /// Told when a retired lane has nothing in flight any more.
-    empty: Arc<Notify>,
-}
-
-impl Lane {
-    pub(crate) fn retired(&self) -> bool {
-        self.retired.load(SeqCst)
-    }
-}
-
-/// A request in flight; dropping it ends the flight.
-pub(crate) struct Ticket {
-    pub lane: Arc<Lane>,
-    /// Id of a client that has to get our cookie.
-    pub new_client: Option<u64>,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.lane.in_flight.fetch_sub(1, SeqCst) == 1 && self.lane.retired() {
-            self.lane.empty.notify_waiters();
-        }
-    }
-}
-
-/// Counters of one version on one worker.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub requests: AtomicU64,
-    pub errors: AtomicU64,
-    pub latency: Histogram,
-}
-
-struct Route {
-    lane: Arc<Lane>,
-    weight: u32,
-}
-
-#[derive(Default)]
-struct Table {
-    /// Only those with weight, ordered by version.
-    routes: Vec<Route>,
-    /// More than one version has weight.
-    split: bool,
-    /// Longest wait while requests are held.
-    hold: Option<Duration>,
-    stopping: bool,
-    /// Turns, so that upstreams with equal load alternate.
-    turn: usize,
-}
 
 /// What one worker touches; a cache line of its own, so that workers do not slow each other.
 #[repr(align(128))]
@@ -132,6 +79,7 @@ pub(crate) struct Gate {
     empty: Arc<Notify>,
     hold_default: Duration,
     queue_max: usize,
+    released: Arc<Semaphore>,
     waiting: AtomicUsize,
     held: AtomicU64,
     hold_ms_max: AtomicU64,
@@ -156,6 +104,7 @@ impl Gate {
             empty: Arc::new(Notify::new()),
             hold_default,
             queue_max,
+            released: Arc::new(Semaphore::new(RELEASED_MAX)),
             waiting: AtomicUsize::new(0),
             held: AtomicU64::new(0),
             hold_ms_max: AtomicU64::new(0),
@@ -186,17 +135,24 @@ impl Gate {
         self.held.fetch_add(1, Relaxed);
         let since = Instant::now();
         let deadline = tokio::time::Instant::now() + limit;
+        let mut pace = None;
         let result = loop {
             // Before the claim, so that a change between the two is not missed.
             let woken = self.shards[worker].wake.notified();
             match self.claim(worker, headers) {
-                Claim::Go(ticket) => break Ok(ticket),
+                Claim::Go(mut ticket) => {
+                    ticket.pace = pace;
+                    break Ok(ticket);
+                }
                 Claim::Stopping => break Err(self.refuse(Refused::Stopping)),
-                Claim::Wait(_) => {}
+                // Held again before its turn came.
+                Claim::Wait(_) => drop(pace.take()),
             }
             if tokio::time::timeout_at(deadline, woken).await.is_err() {
                 break Err(self.refuse(Refused::HeldTooLong));
             }
+            let turn = Arc::clone(&self.released).acquire_owned();
+            pace = tokio::time::timeout(RELEASE_WAIT, turn).await.ok().and_then(Result::ok);
         };
         let waited_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.hold_ms_max.fetch_max(waited_ms, Relaxed);
@@ -216,7 +172,7 @@ impl Gate {
         let (index, new_client) = table.choose(headers);
         let lane = Arc::clone(&table.routes[index].lane);
         lane.in_flight.fetch_add(1, SeqCst);
-        Claim::Go(Ticket { lane, new_client })
+        Claim::Go(Ticket { lane, new_client, pace: None })
     }
 
     /// Another upstream of the same version, for a request whose own could not be reached.
@@ -226,15 +182,15 @@ impl Gate {
             return None;
         }
         let failed = &ticket.lane.target;
-        let fits = |route: &&Route| {
-            let target = &route.lane.target;
-            !Arc::ptr_eq(target, failed)
-                && target.upstream.version == failed.upstream.version
-                && target.health().0 != Some(false)
+        let others = || {
+            table.routes.iter().map(|route| &route.lane).filter(|lane| {
+                let version = &lane.target.upstream.version;
+                !Arc::ptr_eq(&lane.target, failed) && *version == failed.upstream.version
+            })
         };
-        let lane = &table.routes.iter().find(fits)?.lane;
+        let lane = others().find(|lane| lane.target.health().0 != Some(false)).or_else(|| others().next())?;
         lane.in_flight.fetch_add(1, SeqCst);
-        Some(Ticket { lane: Arc::clone(lane), new_client: ticket.new_client })
+        Some(Ticket { lane: Arc::clone(lane), new_client: ticket.new_client, pace: None })
     }
 
     /// Replaces upstreams and hold, for every request at once. The caller has saved them and drains afterwards.
@@ -446,20 +402,6 @@ impl Gate {
     }
 }
 
-fn sum(parts: &[Arc<Counters>]) -> VersionStatus {
-    let mut counts = Counts::default();
-    for part in parts {
-        part.latency.add_to(&mut counts);
-    }
-    VersionStatus {
-        requests: parts.iter().map(|part| part.requests.load(Relaxed)).sum(),
-        errors: parts.iter().map(|part| part.errors.load(Relaxed)).sum(),
-        p50_ms: counts.quantile_ms(0.5),
-        p95_ms: counts.quantile_ms(0.95),
-        p99_ms: counts.quantile_ms(0.99),
-    }
-}
-
 impl Plan {
     fn forget_done(&mut self) {
         self.retiring.retain(|lane| lane.in_flight.load(SeqCst) > 0);
@@ -472,54 +414,6 @@ impl Plan {
             let Some(index) = self.versions.iter().position(|(version, _)| !serves(version)) else { return };
             self.versions.remove(index);
         }
-    }
-}
-
-impl Table {
-    /// Index of the route for this client, and its new id when it needs a cookie.
-    fn choose(&mut self, headers: &HeaderMap) -> (usize, Option<u64>) {
-        if self.routes.len() == 1 {
-            return (0, None);
-        }
-        self.turn = self.turn.wrapping_add(1);
-        let healthy = |route: &Route| !route.lane.target.unhealthy();
-        // When all are unhealthy the checks are more likely wrong than right: keep trying.
-        let some_healthy = self.routes.iter().any(healthy);
-        let usable = |route: &&Route| !some_healthy || healthy(route);
-        if !self.split {
-            return (self.least_loaded(self.routes.iter().filter(usable)), None);
-        }
-        let mut shares: Vec<(&str, u32)> = Vec::new();
-        for route in self.routes.iter().filter(usable) {
-            let version = route.lane.target.upstream.version.as_str();
-            match shares.last_mut() {
-                // The routes are ordered by version.
-                Some((last, weight)) if *last == version => *weight += route.weight,
-                _ => shares.push((version, route.weight)),
-            }
-        }
-        let known = split::client_id(headers);
-        let id = known.unwrap_or_else(split::new_id);
-        let winner =
-            split::choose(id, shares.iter().copied()).expect("the table holds only routes with weight");
-        let version = shares[winner].0;
-        let of_version =
-            self.routes.iter().filter(usable).filter(|r| r.lane.target.upstream.version == version);
-        (self.least_loaded(of_version), known.is_none().then_some(id))
-    }
-
-    /// The one with the fewest requests in flight for its weight; equals take turns.
-    fn least_loaded<'a>(&self, routes: impl Iterator<Item = &'a Route>) -> usize {
-        let count = self.routes.len();
-        let rank = |index: usize| (index + self.turn) % count;
-        let chosen: Option<(usize, u64)> = routes
-            .map(|route| {
-                let index = self.routes.iter().position(|r| Arc::ptr_eq(&r.lane, &route.lane));
-                let load = (route.lane.in_flight.load(Relaxed) as u64 + 1) * 1000 / u64::from(route.weight);
-                (index.expect("the route is of this table"), load)
-            })
-            .min_by_key(|(index, load)| (*load, rank(*index)));
-        chosen.expect("a table that does not hold has a usable route").0
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::split;
 use std::collections::BTreeMap;
 
 fn target(version: &str, address: &str) -> Arc<Target> {

@@ -2,7 +2,7 @@
 
 use crate::{
     commands,
-    config::{Config, check_upstreams},
+    config::Config,
     control::Status,
     error::ProxyError,
     handover::{self, Inherited},
@@ -49,7 +49,8 @@ pub(crate) struct Proxy {
     pub config: Config,
     pub folder: Folder,
     pub gate: Arc<Gate>,
-    pub lock: File,
+    /// Given up when another process has it too.
+    lock: Mutex<Option<File>>,
     /// Ends control connections.
     pub over: CancellationToken,
     /// Clients come here; `None` once no more are accepted.
@@ -77,8 +78,16 @@ impl Proxy {
         self.replaced.load(SeqCst)
     }
 
+    /// The lock, for a successor.
+    pub(crate) fn lock(&self) -> io::Result<File> {
+        let lock = self.lock.lock().expect("nothing panics while it holds this");
+        lock.as_ref().ok_or(io::ErrorKind::NotFound)?.try_clone()
+    }
+
+    /// Another process serves now; should it be killed, the folder is free at once.
     pub(crate) fn mark_replaced(&self) {
         self.replaced.store(true, SeqCst);
+        *self.lock.lock().expect("nothing panics while it holds this") = None;
     }
 
     pub(crate) fn listener(&self) -> Option<Arc<TcpListener>> {
@@ -161,9 +170,6 @@ fn initial_state(config: &Config, folder: &Folder) -> Result<State, ProxyError> 
     if let Some(saved) = folder.read()? {
         return Ok(saved);
     }
-    if !config.upstreams.is_empty() {
-        check_upstreams(&config.upstreams).map_err(ProxyError::Config)?;
-    }
     let state = State::new(config.upstreams.clone(), None);
     folder.write(&state).map_err(|error| unusable(folder, "save the state", &error))?;
     Ok(state)
@@ -217,7 +223,7 @@ fn assemble(
         listener,
         over: CancellationToken::new(),
         full: CancellationToken::new(),
-        lock,
+        lock: Mutex::new(Some(lock)),
         former: Mutex::new(inherited.map(|inherited| inherited.pid)),
         ends,
         address,
@@ -334,8 +340,10 @@ fn leave(proxy: &Proxy) {
     }
     proxy.folder.remove_pid();
     let _ = std::fs::remove_file(proxy.folder.path().join(socket::NAME));
-    // Only without a successor: the lock is one for all descriptors of the file.
-    let _ = rustix::fs::flock(&proxy.lock, rustix::fs::FlockOperation::Unlock);
+    if let Ok(lock) = proxy.lock() {
+        // Only without a successor: the lock is one for all descriptors of the file.
+        let _ = rustix::fs::flock(lock, rustix::fs::FlockOperation::Unlock);
+    }
 }
 
 /// Resolves when no client is connected.

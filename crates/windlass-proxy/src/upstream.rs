@@ -5,7 +5,7 @@
 //! only one that was in use within [`IDLE_MAX_UNSAFE`], and none at all once this upstream was seen closing idle
 //! ones; and what can be sent twice is, on a fresh connection (see `forward`).
 
-use crate::{body::Outgoing, routing::Lane, wire::Wire};
+use crate::{body::Outgoing, lane::Lane, wire::Wire};
 use hyper::client::conn::http1;
 use std::{
     io,

@@ -215,3 +215,118 @@ async fn the_end_of_the_process_bounds_what_is_in_flight_and_releases_what_is_he
     assert_eq!(held.await.unwrap().status, 503);
     tokio::time::timeout(Duration::from_secs(10), proxy.ended).await.unwrap().unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn held_requests_do_not_run_over_a_service_that_just_started() {
+    let one = Backend::start("1").await;
+    let proxy = Proxy::start(vec![one.upstream(100)]).await;
+    proxy.hold(60_000, 0).await;
+    let held: Vec<_> = (0..5)
+        .map(|_| {
+            let address = proxy.address;
+            tokio::spawn(async move {
+                let Browser::Http2(sender) = Browser::http2(address).await else {
+                    unreachable!("asked for HTTP/2")
+                };
+                let request = async || Browser::Http2(sender.clone()).get("/slow").await.status;
+                futures_util::future::join_all((0..60).map(|_| request())).await
+            })
+        })
+        .collect();
+    proxy.until("all to wait", |s| s.waiting == 300).await;
+    proxy.send(Command::Resume).await;
+    until("the first to arrive", || one.in_flight() == 128).await;
+    assert!(proxy.status().await.waiting > 0);
+    while held.iter().any(|client| !client.is_finished()) {
+        one.release();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for client in held {
+        assert!(client.await.unwrap().iter().all(|status| *status == 200));
+    }
+}
+
+#[tokio::test]
+async fn an_unhealthy_upstream_gets_no_requests_unless_all_are() {
+    let (good, bad) = (Backend::start("1").await, Backend::start("1").await);
+    let checked = |backend: &Backend, weight, path: &str| Upstream {
+        health: Some(path.to_owned()),
+        ..backend.upstream(weight)
+    };
+    let upstreams = vec![checked(&good, 50, "/"), checked(&bad, 50, "/error")];
+    let proxy = Proxy::with(upstreams, |config| config.health.unhealthy_after = 1).await;
+    let status =
+        proxy.until("checks", |s| s.upstreams[0].healthy_ms > 50 && s.upstreams[1].healthy.is_some()).await;
+    assert_eq!((status.upstreams[0].healthy, status.upstreams[1].healthy), (Some(true), Some(false)));
+    assert!(status.upstreams[1].problem.as_ref().unwrap().contains("500"), "{status:#?}");
+    // Both answer requests well; only the checks tell them apart. `/sum` is no check.
+    let mut browser = Browser::http1(proxy.address).await;
+    for _ in 0..20 {
+        assert_eq!(browser.send(post("/sum", "1")).await.unwrap().status, 200);
+    }
+    let counts = async || {
+        let status = proxy.status().await;
+        status.versions["1"].requests
+    };
+    assert_eq!(counts().await, 20);
+    let checks_only = bad.seen.load(SeqCst);
+    good.kill();
+    proxy.until("the good one to fail", |s| s.upstreams[0].healthy == Some(false)).await;
+    // All unhealthy: the one that still answers is reached all the same.
+    for _ in 0..20 {
+        assert_eq!(browser.send(post("/sum", "1")).await.unwrap().status, 200);
+    }
+    assert!(bad.seen.load(SeqCst) >= checks_only + 20);
+    let status = proxy.switch(vec![checked(&bad, 100, "/")], 0, false).await;
+    assert_eq!(status.upstreams[0].healthy, None, "another check: nothing is known yet");
+}
+
+#[tokio::test]
+async fn a_client_keeps_its_version_by_cookie() {
+    let (one, two) = (Backend::start("1").await, Backend::start("2").await);
+    let proxy = Proxy::start(vec![one.upstream(100)]).await;
+    for mut browser in [Browser::http1(proxy.address).await, Browser::http2(proxy.address).await] {
+        proxy.switch(vec![one.upstream(100), two.upstream(0)], 0, false).await;
+        assert!(
+            !browser.get("/").await.headers.contains_key("set-cookie"),
+            "one version with weight: no cookie"
+        );
+        proxy.switch(vec![one.upstream(50), two.upstream(50)], 0, false).await;
+        let mut versions = std::collections::BTreeSet::new();
+        for _ in 0..60 {
+            let first = browser.get("/").await;
+            let cookie = first.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+            let name = format!("{}=", windlass_proxy::COOKIE);
+            assert!(cookie.starts_with(&name), "{cookie}");
+            let again = hyper::Request::get("/").header("cookie", &cookie).body(common::empty()).unwrap();
+            let again = browser.send(again).await.unwrap();
+            assert_eq!((&again.body, again.headers.contains_key("set-cookie")), (&first.body, false));
+            versions.insert(first.body);
+        }
+        assert_eq!(versions.len(), 2, "60 clients, one version");
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_end_and_busy_ones_do_not() {
+    let one = Backend::start("1").await;
+    let proxy = Proxy::with(vec![one.upstream(100)], |config| config.header_ms = 100).await;
+    let mut socket = tunnel(proxy.address).await;
+    let mut slow = Browser::http1(proxy.address).await;
+    let slow = tokio::spawn(async move { slow.get("/slow").await });
+    until("both at the upstream", || one.in_flight() == 2).await;
+    let mut idle = tokio::net::TcpStream::connect(proxy.address).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, idle.read_to_end(&mut answer))
+        .await
+        .expect("an idle connection stays")
+        .unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+    // By now the others were quiet for longer than the idle one.
+    socket.write_all(b"ping").await.unwrap();
+    let mut echo = [0; 4];
+    socket.read_exact(&mut echo).await.unwrap();
+    one.release();
+    assert_eq!(slow.await.unwrap().body, "1");
+}

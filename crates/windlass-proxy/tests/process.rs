@@ -296,6 +296,30 @@ async fn what_is_held_in_the_old_process_follows_the_new_one_s_commands() {
     assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("former")), "{left:?}");
 }
 
+/// The lock is the new process's alone: killed while the old one still finishes, it can be started again.
+#[tokio::test]
+async fn a_new_process_that_is_killed_can_be_started_again_while_the_old_one_finishes() {
+    let one = Backend::start("1").await;
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::new(dir.path());
+    let mut old = spawn("127.0.0.1:0", dir.path(), &initial(&one));
+    let first = client.wait(PATIENCE).await.unwrap();
+    let mut socket = tunnel(address(&first)).await;
+    let mut new = spawn(&first.listen, dir.path(), &["--take-over".to_owned()]);
+    let second = wait_for(&client, "the new process", |s| s.pid != first.pid).await;
+    new.kill().await.unwrap();
+    let _again = spawn(&first.listen, dir.path(), &[]);
+    wait_for(&client, "the newest process", |s| s.pid != second.pid).await;
+    assert_eq!(Browser::http1(address(&first)).await.get("/").await.body, "1");
+    socket.write_all(b"ping").await.unwrap();
+    let mut echo = [0; 4];
+    socket.read_exact(&mut echo).await.unwrap();
+    drop(socket);
+    assert!(
+        tokio::time::timeout(PATIENCE, old.wait()).await.expect("the old process stays").unwrap().success()
+    );
+}
+
 #[tokio::test]
 async fn a_take_over_that_fails_leaves_the_old_one_serving() {
     let one = Backend::start("1").await;

@@ -107,6 +107,11 @@ impl Backend {
         self.go.notify_waiters();
     }
 
+    /// Lets one event of `/sse` go, now or as soon as it is waited for.
+    pub fn next_event(&self) {
+        self.go.notify_one();
+    }
+
     /// As a process that is killed: the listener and all connections are gone at once.
     pub fn kill(&self) {
         self.kill.cancel();
@@ -184,7 +189,7 @@ async fn backend_answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> 
     }
 }
 
-/// Server-sent events: the first at once, each further one when told by [`Backend::release`].
+/// Server-sent events: the first at once, each further one when told by [`Backend::next_event`].
 fn events(shared: Arc<Shared>, guard: InFlight) -> Response<Body> {
     let version = shared.version.clone();
     let (events, stream) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
