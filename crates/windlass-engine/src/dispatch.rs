@@ -4,7 +4,7 @@
 use crate::{
     Answer, Choice, EngineError, Next, Stop, next,
     session::Session,
-    unit::{Job, Piece, mask_json},
+    unit::{Job, Piece},
 };
 use futures_util::{
     FutureExt, StreamExt,
@@ -21,6 +21,8 @@ type Pieces = FuturesUnordered<BoxFuture<'static, Piece>>;
 impl Session<'_> {
     /// Drives the run until it ends or has to wait.
     pub(crate) async fn drive(&mut self) -> Result<Stop, EngineError> {
+        let plan = self.state().plan.clone();
+        self.engine.can_drive(&plan)?;
         let mut work = Work::default();
         self.leave_person_if_known(&mut work).await?;
         loop {
@@ -43,7 +45,7 @@ impl Session<'_> {
             return Ok(());
         };
         if let Some(job) = Job::new(self.engine, self.state(), &unit, way, false) {
-            let piece = job.inspect().await;
+            let piece = self.beating(job.inspect()).await?;
             work.busy.insert(unit.clone());
             let known = !matches!(&piece, Piece::Settled(_, Outcome::Unknown(_), _));
             self.journal(piece, work).await?;
@@ -59,6 +61,10 @@ impl Session<'_> {
     /// Begins what can begin. `Some`: nothing more to do here.
     async fn step(&mut self, work: &mut Work) -> Result<Option<Stop>, EngineError> {
         loop {
+            // What a dead controller began is known before anything else begins: its act may still be under way.
+            if !work.inspecting.is_empty() {
+                return Ok(None);
+            }
             if work.pieces.is_empty() && self.engine.stopping.asked() && self.state().ending.is_none() {
                 return Ok(Some(Stop::Interrupted));
             }
@@ -97,6 +103,9 @@ impl Session<'_> {
         for (unit, way) in list {
             let job = Job::new(self.engine, self.state(), &unit, way, fresh)
                 .expect("units of a started plan have drivers: `start` checked");
+            if !fresh {
+                work.inspecting.insert(unit.clone());
+            }
             work.busy.insert(unit);
             work.pieces.push(if fresh { job.capture() } else { job.inspect() });
         }
@@ -104,13 +113,15 @@ impl Session<'_> {
 
     /// Waits for a piece of work; beats meanwhile. `None`: only a heartbeat passed.
     async fn wait(&mut self, work: &mut Work) -> Result<Option<Piece>, EngineError> {
-        let beat = self.engine.clock.sleep(self.engine.settings.lease_ttl_ms / 4);
-        match select(work.pieces.next(), beat).await {
+        // Due by time, not by idleness: a run of short units beats as often as one long unit.
+        let beat_in = self.beat_in();
+        if beat_in == 0 {
+            self.beat().await?;
+            return Ok(None);
+        }
+        match select(work.pieces.next(), self.engine.clock.sleep(beat_in)).await {
             Either::Left((piece, _)) => Ok(piece),
-            Either::Right(((), _)) => {
-                self.engine.store.beat(self.lease.token).await?;
-                Ok(None)
-            }
+            Either::Right(((), _)) => Ok(None),
         }
     }
 
@@ -118,10 +129,9 @@ impl Session<'_> {
     async fn beating<T>(&self, future: BoxFuture<'_, T>) -> Result<T, EngineError> {
         let mut future = future;
         loop {
-            let beat = self.engine.clock.sleep(self.engine.settings.lease_ttl_ms / 4);
-            match select(&mut future, beat).await {
+            match select(&mut future, self.engine.clock.sleep(self.beat_in())).await {
                 Either::Left((value, _)) => return Ok(value),
-                Either::Right(((), _)) => self.engine.store.beat(self.lease.token).await?,
+                Either::Right(((), _)) => self.beat().await?,
             }
         }
     }
@@ -129,7 +139,6 @@ impl Session<'_> {
     async fn journal(&mut self, piece: Piece, work: &mut Work) -> Result<(), EngineError> {
         match piece {
             Piece::Captured(job, Ok(capsule)) => {
-                let capsule = Capsule(mask_json(&job, capsule.0));
                 let (unit, way, attempt) = (job.unit.id.clone(), job.way, job.attempt);
                 self.append(vec![Event::Intended { unit, way, attempt, capsule: capsule.0.clone() }]).await?;
                 // The undo works from the capsule of the act that it takes back.
@@ -151,6 +160,7 @@ impl Session<'_> {
             Piece::Settled(job, outcome, took_ms) => {
                 let (unit, way, attempt) = (job.unit.id.clone(), job.way, job.attempt);
                 work.busy.remove(&unit);
+                work.inspecting.remove(&unit);
                 self.append(vec![Event::Settled { unit, way, attempt, outcome, took_ms }]).await?;
             }
         }
@@ -196,7 +206,8 @@ impl Session<'_> {
             Answer::Confirmed(note) => self.append(vec![Event::Confirmed { unit: id.clone(), note }]).await?,
             Answer::Refused(why) => {
                 let way = Way::Forward;
-                let trouble = Trouble { message: format!("refused: {why}"), ..Trouble::default() };
+                let message = self.engine.secrets.mask(&format!("refused: {why}"));
+                let trouble = Trouble { message, ..Trouble::default() };
                 let intended =
                     Event::Intended { unit: id.clone(), way, attempt, capsule: serde_json::Value::Null };
                 let outcome = Outcome::Failed(trouble);
@@ -211,7 +222,10 @@ impl Session<'_> {
 /// Work under way.
 #[derive(Default)]
 struct Work {
+    /// Everything at work here.
     busy: BTreeSet<UnitId>,
+    /// Those of them whose lost outcome is being found out.
+    inspecting: BTreeSet<UnitId>,
     pieces: Pieces,
 }
 

@@ -14,12 +14,11 @@ pub(crate) async fn acquire(
 ) -> Result<(Lease, Option<Owner>), EngineError> {
     let seen = store.lease().await?;
     let from = match &seen {
-        Some(lease) if lease.held => {
-            if !is_dead(store, clock, liveness, observer, lease).await? {
-                return Err(EngineError::Held(Box::new(lease.clone())));
-            }
-            Some(lease.owner.clone())
-        }
+        Some(lease) if lease.held => match look(store, clock, liveness, observer, lease).await? {
+            Holder::Lives => return Err(EngineError::Held(Box::new(lease.clone()))),
+            Holder::Dead => Some(lease.owner.clone()),
+            Holder::GaveBack => None,
+        },
         _ => None,
     };
     let token = seen.map_or(0, |lease| lease.token);
@@ -30,23 +29,34 @@ pub(crate) async fn acquire(
     }
 }
 
-/// Whether the holder of `lease` is certainly dead. One that is elsewhere is dead when its heartbeat stands still for
+/// What became of the holder of a lease.
+enum Holder {
+    Lives,
+    Dead,
+    GaveBack,
+}
+
+/// Looks whether the holder of `lease` is certainly dead. One that is elsewhere is dead when its heartbeat stands still for
 /// its whole time to live, measured by our own clock.
-async fn is_dead(
+async fn look(
     store: &dyn Store,
     clock: &dyn Clock,
     liveness: &dyn Liveness,
     observer: &dyn Observer,
     lease: &Lease,
-) -> Result<bool, EngineError> {
+) -> Result<Holder, EngineError> {
     match liveness.look(&lease.owner) {
-        Life::Alive => Ok(false),
-        Life::Dead => Ok(true),
+        Life::Alive => Ok(Holder::Lives),
+        Life::Dead => Ok(Holder::Dead),
         Life::Elsewhere => {
             observer.notice(Notice::WaitingForLease(lease.owner.to_string(), lease.ttl_ms));
             clock.sleep(lease.ttl_ms).await;
             let now = store.lease().await?;
-            Ok(now.is_some_and(|now| now.token == lease.token && now.held && now.beat == lease.beat))
+            Ok(match now.filter(|now| now.token == lease.token) {
+                Some(now) if !now.held => Holder::GaveBack,
+                Some(now) if now.beat == lease.beat => Holder::Dead,
+                _ => Holder::Lives,
+            })
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What comes next: a pure function of the folded state. The only place where that is decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use windlass_document::Serial;
 use windlass_journal::{Direction, Ending, Forward, RunState, Trouble, UndoPhase, UnitState};
 use windlass_plan::{Action, Class, Step, UndoBy, UndoScript, Unit, UnitId, Way};
@@ -151,13 +151,10 @@ fn may_repeat(unit: &Unit, state: &UnitState, trouble: &Trouble, limits: Limits)
     trouble.retry && unit.undo.class != Class::Readonly && state.tries < limits.tries_max
 }
 
-/// The first open unit of each host, in order: units of one host run one after another.
+/// The first open unit of each host, hosts in the order of `units`: units of one host run one after another.
 fn lanes<'a>(units: impl Iterator<Item = &'a Unit>) -> Vec<&'a Unit> {
-    let mut hosts = BTreeMap::new();
-    for unit in units {
-        hosts.entry(unit.host.as_str()).or_insert(unit);
-    }
-    hosts.into_values().collect()
+    let mut hosts = BTreeSet::new();
+    units.filter(|unit| hosts.insert(unit.host.as_str())).collect()
 }
 
 fn hosts_at_a_time(step: &Step, limits: Limits) -> usize {
@@ -180,16 +177,32 @@ fn begin(lanes: Vec<&Unit>, busy: &BTreeSet<UnitId>, at_a_time: usize, way: Way)
 
 fn unwind(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits) -> Next {
     for step in state.plan.steps.iter().rev() {
+        if let Some(unit) = doubtful(state, step) {
+            let why = "a try of it may have changed something, and was not repeated".to_owned();
+            return if busy.is_empty() { Next::Person(unit, why) } else { Next::Wait };
+        }
         let next = match step.undo.as_ref().filter(|script| script_applies(state, step, script)) {
-            Some(script) => unwind_by_script(state, busy, limits, script),
+            Some(script) => unwind_by_script(state, busy, limits, step, script),
             None => unwind_units(state, busy, limits, step),
         };
         if let Some(next) = next {
             return next;
         }
     }
-    let left = state.units.values().any(|u| u.undo == UndoPhase::Left);
+    let skipped = |unit: &Unit| state.unit(&unit.id).forward == Forward::Skipped;
+    let scripts = state.plan.steps.iter().filter_map(|step| step.undo.as_ref());
+    let left = state.units.values().any(|u| u.undo == UndoPhase::Left)
+        || scripts.flat_map(|script| &script.units).any(skipped);
     Next::End(if left { Ending::Abandoned } else { Ending::Undone })
+}
+
+/// A unit that a person wanted tried again and that was not: whether anything of it is there, its driver cannot say, and
+/// a hand-written undo would have to guess.
+fn doubtful(state: &RunState, step: &Step) -> Option<UnitId> {
+    let by_hand = |unit: &&Unit| matches!(unit.undo.by, UndoBy::Script | UndoBy::Nobody);
+    let open = |s: &UnitState| s.forward == Forward::Waiting && s.touched && s.undo == UndoPhase::None;
+    let mut units = step.units.iter().filter(by_hand);
+    units.find(|unit| state.units.get(&unit.id).is_some_and(open)).map(|unit| unit.id.clone())
 }
 
 /// A hand-written undo takes back the whole step; of a step that was applied in part only if it was written for that.
@@ -207,6 +220,7 @@ fn unwind_by_script(
     state: &RunState,
     busy: &BTreeSet<UnitId>,
     limits: Limits,
+    step: &Step,
     script: &UndoScript,
 ) -> Option<Next> {
     if let Some((id, trouble)) = failed_for_good(state, script.units.iter(), limits) {
@@ -215,7 +229,7 @@ fn unwind_by_script(
     }
     let open: Vec<_> = script.units.iter().filter(|u| !state.units.get(&u.id).is_some_and(passed)).collect();
     let lanes = lanes(open.into_iter());
-    (!lanes.is_empty()).then(|| begin(lanes, busy, limits.hosts_max, Way::Forward))
+    (!lanes.is_empty()).then(|| begin(lanes, busy, hosts_at_a_time(step, limits), Way::Forward))
 }
 
 fn unwind_units(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits, step: &Step) -> Option<Next> {
@@ -230,7 +244,7 @@ fn unwind_units(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits, step:
         }
     }
     let lanes = lanes(open.into_iter());
-    (!lanes.is_empty()).then(|| begin(lanes, busy, limits.hosts_max, Way::Undo))
+    (!lanes.is_empty()).then(|| begin(lanes, busy, hosts_at_a_time(step, limits), Way::Undo))
 }
 
 fn to_undo(unit: &Unit) -> impl Fn(&UnitState) -> bool {

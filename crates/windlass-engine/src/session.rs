@@ -1,13 +1,19 @@
 //! Starting, resuming, rolling back and deciding: everything that happens under one lease.
 
 use crate::{Clock, Crash, EngineError, Faults, Observer, People, lease::acquire, next::Limits};
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use windlass_driver::{Drivers, Secrets, Stopping};
 use windlass_journal::{
-    Direction, Ending, Entry, Event, Lease, Liveness, OnFailure, Owner, RunId, RunState, Store, Unlinked,
-    Verb, fold,
+    Direction, Ending, Entry, Event, Lease, Liveness, OnFailure, Owner, RunId, RunState, Store, StoreError,
+    Unlinked, Verb, fold,
 };
-use windlass_plan::{Plan, UnitId};
+use windlass_plan::{Plan, Target, UnitId, Value};
 
 /// Limits and times of an engine.
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +104,40 @@ pub(crate) struct Session<'a> {
     pub(crate) run: RunId,
     pub(crate) head: u64,
     pub(crate) state: Option<RunState>,
+    /// When the last heartbeat arrived and when the next is due, by our monotonic clock, milliseconds.
+    beat_ok_ms: AtomicU64,
+    beat_due_ms: AtomicU64,
 }
 
-impl Session<'_> {
-    /// Makes events durable, folds them in, shows them.
+impl<'a> Session<'a> {
+    fn new(engine: &'a Engine, lease: Lease, run: RunId, head: u64, state: Option<RunState>) -> Self {
+        let now = engine.clock.monotonic_ms();
+        let beat_due_ms = AtomicU64::new(now + engine.settings.lease_ttl_ms / 4);
+        Self { engine, lease, run, head, state, beat_ok_ms: AtomicU64::new(now), beat_due_ms }
+    }
+
+    /// Milliseconds until the next heartbeat is due.
+    pub(crate) fn beat_in(&self) -> u64 {
+        self.beat_due_ms.load(Ordering::Relaxed).saturating_sub(self.engine.clock.monotonic_ms())
+    }
+
+    /// Shows that we live. A failing journal is given the lease's whole time to recover: no run breaks off because
+    /// one heartbeat was lost.
+    pub(crate) async fn beat(&self) -> Result<(), EngineError> {
+        let (clock, ttl_ms) = (&self.engine.clock, self.engine.settings.lease_ttl_ms);
+        let began = clock.monotonic_ms();
+        match self.engine.store.beat(self.lease.token).await {
+            Ok(()) => self.beat_ok_ms.store(began, Ordering::Relaxed),
+            Err(StoreError::Io(_) | StoreError::Full(_))
+                if clock.monotonic_ms().saturating_sub(self.beat_ok_ms.load(Ordering::Relaxed)) < ttl_ms => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.beat_due_ms.store(clock.monotonic_ms() + (ttl_ms / 4).max(1), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Folds events in, makes them durable, shows them. Folding comes first, so that nothing is ever written that
+    /// cannot be read again. After an error the session must not be used any more.
     pub(crate) async fn append(&mut self, events: Vec<Event>) -> Result<(), EngineError> {
         let new: Vec<_> = events
             .into_iter()
@@ -109,23 +145,39 @@ impl Session<'_> {
                 time_ms: self.engine.clock.wall_ms(),
                 run: self.run.clone(),
                 actor: self.engine.owner.actor.clone(),
-                event,
+                event: self.masked(event),
             })
             .collect();
+        for (entry, seq) in new.iter().zip(self.head + 1..) {
+            self.fold(seq, entry.clone())?;
+        }
         let entries = self.engine.store.append(self.head, self.lease.token, new).await?;
         for entry in &entries {
             self.head = entry.seq;
-            self.fold(entry)?;
+            self.engine.observer.entry(entry, self.state());
         }
         Ok(())
     }
 
-    fn fold(&mut self, entry: &Entry) -> Result<(), EngineError> {
-        match &mut self.state {
-            None => self.state = Some(RunState::begin(entry)?),
-            Some(state) => state.apply(entry)?,
+    /// What a person said may hold a secret too.
+    fn masked(&self, event: Event) -> Event {
+        let mask = |text: String| self.engine.secrets.mask(&text);
+        match event {
+            Event::Confirmed { unit, note } => Event::Confirmed { unit, note: mask(note) },
+            Event::Turned { to, why, unit } => Event::Turned { to, why: mask(why), unit },
+            Event::Decided { verb, unit, reason } => Event::Decided { verb, unit, reason: mask(reason) },
+            other => other,
         }
-        self.engine.observer.entry(entry, self.state());
+    }
+
+    fn fold(&mut self, seq: u64, entry: Unlinked) -> Result<(), EngineError> {
+        let Unlinked { time_ms, run, actor, event } = entry;
+        let (previous, hash) = (String::new(), String::new());
+        let entry = Entry { seq, time_ms, run, actor, token: self.lease.token, event, previous, hash };
+        match &mut self.state {
+            None => self.state = Some(RunState::begin(&entry)?),
+            Some(state) => state.apply(&entry)?,
+        }
         Ok(())
     }
 
@@ -158,8 +210,12 @@ impl Engine {
         if let Some(open) = self.open_run().await? {
             return Err(EngineError::OpenRun(open));
         }
+        if let Some(ending) = self.ending_of(&run).await? {
+            return Err(EngineError::Over { run, ending });
+        }
+        self.know_secrets(&plan);
         let head = self.store.head().await?.seq;
-        let mut session = Session { engine: self, lease, run, head, state: None };
+        let mut session = Session::new(self, lease, run, head, None);
         let started = Event::Started { digest: plan.digest(), plan: Box::new(plan), on_failure };
         session.append(vec![started, self.taken(from)]).await?;
         session.drive().await
@@ -170,7 +226,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Over`] when it has ended; see [`Engine::start`].
     pub async fn resume(&self, run: &RunId) -> Result<Stop, EngineError> {
-        self.under_lease(run, Vec::new(), over).await
+        self.under_lease(run, Vec::new(), false, over).await
     }
 
     /// Takes a run back: one that is under way, or one that was done and is the newest in place.
@@ -178,15 +234,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotNewest`] when a later run is still in place; [`EngineError::Over`] when it was undone before.
     pub async fn rollback(&self, run: &RunId, why: &str) -> Result<Stop, EngineError> {
-        if let Some(newer) = self.newer_in_place(run).await? {
-            return Err(EngineError::NotNewest { run: run.clone(), newer });
-        }
         let turn = Event::Turned { to: Direction::Unwind, why: why.to_owned(), unit: None };
         let may = |state: &RunState| match state.ending {
             Some(ending @ Ending::Undone) => Err(EngineError::Over { run: state.id.clone(), ending }),
             _ => Ok(()),
         };
-        self.under_lease(run, vec![turn], may).await
+        self.under_lease(run, vec![turn], true, may).await
     }
 
     /// Records a person's decision and goes on.
@@ -204,7 +257,7 @@ impl Engine {
         if verb == Verb::Abandon {
             events.push(Event::Ended { ending: Ending::Abandoned });
         }
-        self.under_lease(run, events, |state| over(state).and_then(|()| fits(state, verb, unit))).await
+        self.under_lease(run, events, false, |state| over(state).and_then(|()| fits(state, verb, unit))).await
     }
 
     /// Records that a person confirmed a gate (or a step with `after=`), and goes on.
@@ -225,13 +278,14 @@ impl Engine {
                 }),
             }
         };
-        self.under_lease(run, vec![event], may).await
+        self.under_lease(run, vec![event], false, may).await
     }
 
     async fn under_lease(
         &self,
         run: &RunId,
         events: Vec<Event>,
+        newest: bool,
         may: impl Fn(&RunState) -> Result<(), EngineError>,
     ) -> Result<Stop, EngineError> {
         // Looked at before the lease is taken, so that a mistake leaves no trace, and again under it.
@@ -242,9 +296,13 @@ impl Engine {
         let result = async {
             let state = self.load(run).await?;
             may(&state)?;
+            if newest && let Some(newer) = self.newer_in_place(run).await? {
+                return Err(EngineError::NotNewest { run: run.clone(), newer });
+            }
             let head = self.store.head().await?.seq;
             let (lease, run) = (lease.clone(), run.clone());
-            let mut session = Session { engine: self, lease, run, head, state: Some(state) };
+            self.know_secrets(&state.plan);
+            let mut session = Session::new(self, lease, run, head, Some(state));
             let mut all = vec![self.taken(from)];
             all.extend(events);
             session.append(all).await?;
@@ -283,7 +341,7 @@ impl Engine {
 
     /// Whether there is a driver for every unit, those of hand-written undos included: a run that cannot go back must
     /// not begin.
-    fn can_drive(&self, plan: &Plan) -> Result<(), EngineError> {
+    pub(crate) fn can_drive(&self, plan: &Plan) -> Result<(), EngineError> {
         let units = plan
             .steps
             .iter()
@@ -292,6 +350,21 @@ impl Engine {
             Some(unit) => Err(EngineError::NoDriver(unit.id.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Resolves the plan's secrets, so that they are masked from the first entry on: an inspection may print what a
+    /// process before this one resolved. One that cannot be resolved is the trouble of the unit that needs it.
+    fn know_secrets(&self, plan: &Plan) {
+        for target in plan.targets.values() {
+            if let Target::Url { url: Value::Secret(secret), .. } = target {
+                let _ = self.secrets.resolve(secret);
+            }
+        }
+    }
+
+    /// How a run of this name ended, when there is one.
+    async fn ending_of(&self, run: &RunId) -> Result<Option<Ending>, EngineError> {
+        Ok(fold(&self.store.read_run(run).await?)?.and_then(|state| state.ending))
     }
 
     /// A run that has not ended.
@@ -327,7 +400,14 @@ fn over(state: &RunState) -> Result<(), EngineError> {
 
 /// Whether a person may decide `verb` now.
 fn fits(state: &RunState, verb: Verb, unit: Option<&UnitId>) -> Result<(), EngineError> {
-    let (Some(unit), Verb::Retry | Verb::Skip | Verb::MarkDone) = (unit, verb) else { return Ok(()) };
+    if matches!(verb, Verb::Unwind | Verb::Abandon) {
+        return Ok(());
+    }
+    let waiting = state.person.as_ref().and_then(|turn| turn.unit.as_ref());
+    let Some(unit) = unit else {
+        let unit = waiting.cloned().unwrap_or_else(|| UnitId("(no unit)".into()));
+        return Err(EngineError::Decision { unit, why: "say about which unit this is decided".into() });
+    };
     let no = |why: &str| Err(EngineError::Decision { unit: unit.clone(), why: why.to_owned() });
     if state.plan.unit(unit).is_none() {
         return no("the plan has no such unit");

@@ -84,11 +84,20 @@ impl Job {
                 (Way::Forward, Some(capsule)) => Ok(Capsule(capsule)),
                 (Way::Forward, None) => {
                     self.tools.observer.notice(Notice::Capturing(self.unit.id.clone()));
-                    self.driver.capture(&self.cx, &self.unit).await
+                    self.driver.capture(&self.cx, &self.unit).await.and_then(|capsule| self.clear(capsule))
                 }
             };
             Piece::Captured(self, result)
         })
+    }
+
+    /// A capsule goes into the journal as it is: masked it would put back `****`, so one with a secret is refused.
+    fn clear(&self, capsule: Capsule) -> Result<Capsule, Failure> {
+        if mask_json(self, capsule.0.clone()) == capsule.0 {
+            return Ok(capsule);
+        }
+        let message = "what its undo needs holds a secret, and secrets are never written to the journal";
+        Err(Failure::clean(windlass_driver::Fault::Windlass, message))
     }
 
     /// Waits before a repeated try.
@@ -151,10 +160,11 @@ impl Job {
             tries += 1;
             let failure = match self.once(capsule).await {
                 Ok(done) if self.tools.faults.strike(FaultKind::Repeat, self.way, &self.unit.id) => {
-                    return self
-                        .once(capsule)
-                        .await
-                        .map(|again| Done { changed: done.changed || again.changed, ..again });
+                    let again = self.once(capsule).await;
+                    return again
+                        .map(|again| Done { changed: done.changed || again.changed, ..again })
+                        // The first of the two had its effect, whatever became of the second.
+                        .map_err(|f| Failure { effect: f.effect.max(Effect::Partial), ..f });
                 }
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
@@ -258,13 +268,15 @@ fn unknown(job: &Job, seen: &str, cause: &str) -> Outcome {
     Outcome::Unknown(Trouble { message: job.mask(&format!("{cause}; {seen}")), ..Trouble::default() })
 }
 
-/// Masks every text in a value: a fact may repeat what a command printed.
-pub(crate) fn mask_json(job: &Job, value: serde_json::Value) -> serde_json::Value {
+/// Masks every text in a value, keys too: a fact may repeat what a command printed.
+fn mask_json(job: &Job, value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {
         Value::String(text) => Value::String(job.mask(&text)),
         Value::Array(items) => items.into_iter().map(|item| mask_json(job, item)).collect(),
-        Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, mask_json(job, v))).collect()),
+        Value::Object(map) => {
+            Value::Object(map.into_iter().map(|(k, v)| (job.mask(&k), mask_json(job, v))).collect())
+        }
         other => other,
     }
 }

@@ -1,8 +1,11 @@
 //! The state of a run: one pure fold over its entries.
 
 use crate::{Direction, Ending, Entry, Event, OnFailure, Outcome, Report, RunId, Trouble, Verb};
-use std::{collections::BTreeMap, sync::Arc};
-use windlass_plan::{Digest, Plan, UnitId, Way};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+use windlass_plan::{Action, Digest, Plan, Unit, UnitId, Way};
 
 /// Forward life of a unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,6 +126,27 @@ pub struct RunState {
     pub ending: Option<Ending>,
     /// Controllers that worked on it, in order, for people.
     pub owners: Vec<String>,
+    /// Every unit of the plan: looked up with each entry.
+    kinds: Arc<HashMap<UnitId, Kind>>,
+}
+
+/// What the fold has to know of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Gate,
+    /// Part of a hand-written undo: it runs forward while the run goes back.
+    Script,
+}
+
+fn kinds(plan: &Plan) -> HashMap<UnitId, Kind> {
+    let kind = |unit: &Unit| match unit.action {
+        Action::Gate { .. } => Kind::Gate,
+        _ => Kind::Plain,
+    };
+    let scripts = plan.steps.iter().flat_map(|step| step.undo.iter().flat_map(|script| &script.units));
+    let scripts = scripts.map(|unit| (unit.id.clone(), Kind::Script));
+    plan.units().map(|(_, unit)| (unit.id.clone(), kind(unit))).chain(scripts).collect()
 }
 
 /// An entry that cannot follow the ones before. It means that the journal was not written by this fold's rules.
@@ -175,6 +199,7 @@ impl RunState {
             applied: Vec::new(),
             ending: None,
             owners: Vec::new(),
+            kinds: Arc::new(kinds(plan)),
         })
     }
 
@@ -221,12 +246,6 @@ impl RunState {
         Ok(())
     }
 
-    /// Whether the unit belongs to a hand-written undo.
-    fn is_scripted(&self, id: &UnitId) -> bool {
-        let scripts = self.plan.steps.iter().filter_map(|step| step.undo.as_ref());
-        scripts.flat_map(|script| &script.units).any(|unit| unit.id == *id)
-    }
-
     /// Whether a hand-written undo has taken the step back as a whole.
     #[must_use]
     pub fn undone_by_script(&self, step: &windlass_plan::Step) -> bool {
@@ -237,8 +256,8 @@ impl RunState {
         step.undo.as_ref().is_some_and(|script| script.units.iter().all(|unit| done(&unit.id)))
     }
 
-    fn known(&self, id: &UnitId) -> Result<(), String> {
-        self.plan.unit(id).map(|_| ()).ok_or_else(|| format!("the plan has no unit {id}"))
+    fn known(&self, id: &UnitId) -> Result<Kind, String> {
+        self.kinds.get(id).copied().ok_or_else(|| format!("the plan has no unit {id}"))
     }
 
     fn intended(
@@ -302,7 +321,7 @@ impl RunState {
             Way::Forward => unit.settle_forward(outcome),
             Way::Undo => unit.settle_undo(outcome),
         }
-        if way == Way::Forward && matches!(outcome, Outcome::Applied(_) | Outcome::FailedPartly(_)) {
+        if way == Way::Forward && unit.has_effect() {
             self.took_effect(id);
         }
         Ok(())
@@ -316,11 +335,7 @@ impl RunState {
     }
 
     fn confirmed(&mut self, id: &UnitId, note: &str, entry: &Entry) -> Result<(), String> {
-        self.known(id)?;
-        let gate = self
-            .plan
-            .unit(id)
-            .is_some_and(|(_, unit)| matches!(unit.action, windlass_plan::Action::Gate { .. }));
+        let gate = self.known(id)? == Kind::Gate;
         let unit = self.units.entry(id.clone()).or_default();
         unit.confirmed =
             Some(if note.is_empty() { entry.actor.clone() } else { format!("{}: {note}", entry.actor) });
@@ -353,11 +368,12 @@ impl RunState {
             (Verb::Abandon, _) => self.person = None,
             (_, None) => return Err(format!("{verb:?} needs a unit")),
             (_, Some(id)) => {
-                self.known(id)?;
                 // A unit of a hand-written undo runs forward while the run unwinds.
-                let forward = self.direction == Direction::Forward || self.is_scripted(id);
-                let took_effect = self.units.entry(id.clone()).or_default().decide(verb, forward);
-                if took_effect {
+                let script = self.known(id)? == Kind::Script;
+                let forward = self.direction == Direction::Forward || script;
+                let unit = self.units.entry(id.clone()).or_default();
+                unit.decide(verb, forward);
+                if unit.has_effect() {
                     self.took_effect(id);
                 }
                 self.person = None;
@@ -373,7 +389,7 @@ impl UnitState {
     pub fn has_effect(&self) -> bool {
         match self.forward {
             Forward::Applied | Forward::FailedPartly(_) => true,
-            Forward::Skipped => self.touched,
+            Forward::Skipped | Forward::Waiting => self.touched,
             _ => false,
         }
     }
@@ -390,11 +406,15 @@ impl UnitState {
             }
             Outcome::Failed(trouble) if trouble.interrupted => {
                 self.tries = self.tries.saturating_sub(1);
+                self.forget_capsule();
                 Forward::Waiting
             }
             // A clean failure after a try that was not clean: what that one left is still there.
             Outcome::Failed(trouble) if self.touched => Forward::FailedPartly(trouble.clone()),
-            Outcome::Failed(trouble) => Forward::Failed(trouble.clone()),
+            Outcome::Failed(trouble) => {
+                self.forget_capsule();
+                Forward::Failed(trouble.clone())
+            }
             Outcome::FailedPartly(trouble) => {
                 self.touched = true;
                 Forward::FailedPartly(trouble.clone())
@@ -404,6 +424,13 @@ impl UnitState {
                 Forward::Unknown(trouble.clone())
             }
         };
+    }
+
+    /// A try without effect needs no undo; the next one takes its own capsule.
+    fn forget_capsule(&mut self) {
+        if !self.touched {
+            self.capsule = None;
+        }
     }
 
     fn settle_undo(&mut self, outcome: &Outcome) {
@@ -422,25 +449,36 @@ impl UnitState {
         };
     }
 
-    /// Applies a person's word; true when the unit thereby counts as applied.
-    fn decide(&mut self, verb: Verb, forward: bool) -> bool {
+    /// Applies a person's word; `forward`: the unit is on its way forward.
+    fn decide(&mut self, verb: Verb, forward: bool) {
         self.tries = 0;
-        let open = matches!(self.forward, Forward::Unknown(_) | Forward::Running);
-        if forward || open {
-            self.forward = match verb {
-                Verb::Retry => Forward::Waiting,
-                Verb::Skip => Forward::Skipped,
-                _ => Forward::Applied,
-            };
-            self.by_hand = verb == Verb::MarkDone;
-            return verb == Verb::MarkDone;
-        }
-        self.undo = match verb {
-            Verb::Retry => UndoPhase::None,
-            Verb::Skip => UndoPhase::Left,
-            _ => UndoPhase::Undone,
-        };
         self.by_hand = verb == Verb::MarkDone;
-        false
+        let open = match self.forward {
+            Forward::Unknown(_) | Forward::Running => true,
+            Forward::Waiting => self.touched && self.undo == UndoPhase::None,
+            _ => false,
+        };
+        if !forward && !open {
+            self.undo = match verb {
+                Verb::Retry => UndoPhase::None,
+                Verb::Skip => UndoPhase::Left,
+                _ => UndoPhase::Undone,
+            };
+            return;
+        }
+        self.forward = match verb {
+            Verb::Retry => Forward::Waiting,
+            Verb::Skip => Forward::Skipped,
+            _ => Forward::Applied,
+        };
+        match verb {
+            // On the way back it is not tried again: the person has looked, and nothing of it is there.
+            Verb::Retry if !forward => {
+                self.touched = false;
+                self.capsule = None;
+            }
+            Verb::Skip if !forward => self.undo = UndoPhase::Left,
+            _ => {}
+        }
     }
 }

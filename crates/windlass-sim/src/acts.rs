@@ -1,0 +1,254 @@
+//! Who may act when: every act is checked at the moment it begins, against what is durable and against the world.
+
+use crate::{
+    hub::{Proc, State},
+    world::{ActKey, Effect, Op, Phase, Reply, Role, Spec, Told},
+};
+use windlass_driver::{Capsule, Failure, Fault};
+use windlass_journal::{Direction, Forward, UndoPhase};
+use windlass_plan::{UndoBy, UnitId, Way};
+
+impl State {
+    /// Lands what is due.
+    pub fn advance_world(&mut self) {
+        if let Err(what) = self.world.advance(self.now) {
+            self.fail("no unit is applied or undone twice, or in the wrong order", || what);
+        }
+    }
+
+    /// A controller begins to act. Checks everything, then decides by seed how it will go.
+    ///
+    /// # Errors
+    /// The world refuses: the try was given up, or newer changes stand on the unit's.
+    pub fn begin_act(&mut self, proc: &Proc, key: &ActKey, capsule: &Capsule) -> Result<usize, Failure> {
+        self.advance_world();
+        self.count("act");
+        if self.world.closed.contains(key) {
+            self.count("late act of a fenced controller, barred");
+            return Err(Failure::clean(Fault::Target, "this try was given up"));
+        }
+        let Some(spec) = self.world.specs.get(&key.0).cloned() else {
+            self.fail("acts name units", || format!("{}", key.0));
+            return Err(Failure::clean(Fault::Windlass, "no such unit"));
+        };
+        if let Err((property, what)) = self.may_act(proc, key, &spec, capsule) {
+            self.fail(property, || format!("{} {:?} try {} by {}: {what}", key.0, key.1, key.2, proc.name));
+        }
+        if self.conflict(key, &spec) {
+            self.count("undo refused: newer changes");
+            return Err(Failure::clean(Fault::Target, "newer changes stand on it"));
+        }
+        let op = self.fate(proc, key, &spec, capsule);
+        self.note(|| {
+            format!(
+                "{} acts: {} {:?} try {}: {:?} {:?}, lands {}, replies {}",
+                proc.name, key.0, key.1, key.2, op.effect, op.reply, op.lands_at, op.replies_at
+            )
+        });
+        self.world.ops.push(op);
+        Ok(self.world.ops.len() - 1)
+    }
+
+    fn may_act(
+        &self,
+        proc: &Proc,
+        key: &ActKey,
+        spec: &Spec,
+        capsule: &Capsule,
+    ) -> Result<(), (&'static str, String)> {
+        let durable = "an intent is durable before its act";
+        let intent = self.mirror.intents.get(key).ok_or((durable, "no intent".to_owned()))?;
+        if intent.proc != proc.id {
+            return Err(("two controllers never both act", "the intent is another controller's".into()));
+        }
+        if proc.with(|p| p.fenced) {
+            return Err(("two controllers never both act", "it knows that its lease is gone".into()));
+        }
+        if let Some(op) = self.world.ops.iter().find(|op| op.phase == Phase::Flying && op.proc != proc.id) {
+            return Err(("two controllers never both act", format!("{} is under way", op.key.0)));
+        }
+        let late = intent.token != self.mirror.token;
+        if intent.settled && !late {
+            return Err((durable, "its try is settled already".into()));
+        }
+        if key.1 == Way::Forward && intent.capsule != capsule.0 {
+            return Err((durable, "the act has another capsule than the intent".into()));
+        }
+        if late { Ok(()) } else { self.in_order(key, spec) }
+    }
+
+    fn in_order(&self, key: &ActKey, spec: &Spec) -> Result<(), (&'static str, String)> {
+        let state = self.mirror.state_of(&key.0).ok_or(("acts belong to a run", String::new()))?;
+        let script = matches!(spec.role, Role::Script { .. });
+        let back = key.1 == Way::Undo || script;
+        if back != (state.direction == Direction::Unwind) {
+            return Err(("acts go where the run goes", format!("the run goes {:?}", state.direction)));
+        }
+        for (id, other) in &self.world.specs {
+            if id == &key.0 || state.plan.unit(id).is_none() {
+                continue;
+            }
+            let unit = state.unit(id);
+            let same = other.step == spec.step && other.host == spec.host;
+            let other_script = matches!(other.role, Role::Script { .. });
+            if !back {
+                let before = other.step < spec.step || (same && other.position < spec.position);
+                let passed = matches!(unit.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped);
+                if before && !other_script && !passed {
+                    return Err(("steps run in order", format!("{id} is {:?}", unit.forward)));
+                }
+            } else if other.role == Role::Plain && other.undo != UndoBy::Nothing {
+                let after = other.step > spec.step || (same && !script && other.position > spec.position);
+                if after && self.world.effect(id) != Effect::None && !self.is_left(id) {
+                    return Err(("undo order is the reverse of apply order", format!("{id} is in place")));
+                }
+            }
+        }
+        let flying = self.world.ops.iter().filter(|op| op.phase == Phase::Flying);
+        let mut hosts: Vec<_> =
+            flying.filter_map(|op| Some(&self.world.specs.get(&op.key.0)?.host)).collect();
+        hosts.push(&spec.host);
+        hosts.sort();
+        hosts.dedup();
+        if hosts.len() > spec.hosts_max {
+            return Err(("serial is kept", format!("hosts {hosts:?}, {} may", spec.hosts_max)));
+        }
+        Ok(())
+    }
+
+    /// Whether a person left a unit in place, or a part of the script that would have taken it back.
+    fn is_left(&self, unit: &UnitId) -> bool {
+        let Some(run) = self.mirror.state_of(unit) else { return false };
+        let step = run.plan.steps.iter().find(|step| step.units.iter().any(|u| u.id == *unit));
+        let mut script = step.iter().flat_map(|step| step.undo.iter().flat_map(|script| &script.units));
+        run.unit(unit).undo == UndoPhase::Left || script.any(|u| run.unit(&u.id).forward == Forward::Skipped)
+    }
+
+    /// A driver's undo never overwrites newer changes. There are only such that a person left.
+    fn conflict(&mut self, key: &ActKey, spec: &Spec) -> bool {
+        let units = match (&spec.role, key.1) {
+            (Role::Plain, Way::Undo) => vec![key.0.clone()],
+            (Role::Script { reverts, .. }, _) => reverts.clone(),
+            _ => return false,
+        };
+        let mut found = false;
+        for unit in &units {
+            for above in self.world.above(unit) {
+                let covered = units.contains(&above) || self.world.specs[&above].undo == spec.undo;
+                let left = self.is_left(&above);
+                found |= left;
+                if !left && !covered {
+                    self.fail("undo order is the reverse of apply order", || {
+                        format!("{unit} is undone under {above}")
+                    });
+                }
+            }
+        }
+        if let (Role::Script { whole, .. }, Some(state)) = (&spec.role, self.mirror.state_of(&key.0)) {
+            let part = whole.iter().find(|id| {
+                let unit = state.unit(id);
+                !(unit.has_effect() || unit.forward == Forward::Unchanged)
+            });
+            if let Some(part) = part.cloned() {
+                self.fail("a script for the whole step runs on the whole step only", || part.to_string());
+            }
+        }
+        found
+    }
+
+    /// How an act will go.
+    fn fate(&mut self, proc: &Proc, key: &ActKey, spec: &Spec, capsule: &Capsule) -> Op {
+        let time = if self.rng.chance(50) { 3_000 } else { 40 };
+        let lands_at = self.now + self.rng.between(1, time);
+        let before = capsule.0.get("before").and_then(serde_json::Value::as_u64);
+        let gone = key.1 == Way::Undo && self.world.effect(&key.0) == Effect::None;
+        if gone && self.world.units.get(&key.0).is_some_and(|u| u.undone) {
+            self.fail("no unit is undone twice", || key.0.to_string());
+        }
+        let mut op = Op {
+            key: key.clone(),
+            proc: proc.id,
+            lands_at,
+            replies_at: lands_at,
+            effect: Effect::Full,
+            reply: Reply::Done,
+            detached: spec.detached,
+            before,
+            idle: false,
+            phase: Phase::Flying,
+        };
+        if (spec.already && key.1 == Way::Forward) || gone {
+            (op.effect, op.reply, op.idle) = (Effect::None, Reply::NoChange, true);
+        }
+        if self.setup.driver_faults > 0 && self.rng.chance(self.setup.driver_rate) {
+            self.setup.driver_faults -= 1;
+            self.spoil(&mut op, spec);
+        }
+        op
+    }
+
+    fn spoil(&mut self, op: &mut Op, spec: &Spec) {
+        let kind = if spec.role == Role::ReadOnly { self.rng.below(3) } else { self.rng.below(9) };
+        let known = op.effect;
+        match kind {
+            0 | 1 => {
+                self.count("act failed cleanly, retryable");
+                (op.effect, op.reply) = (Effect::None, Reply::Clean(true));
+            }
+            2 => {
+                self.count("act failed cleanly");
+                (op.effect, op.reply) = (Effect::None, Reply::Clean(false));
+            }
+            3 | 4 => {
+                self.count("act failed half-way");
+                op.reply = Reply::Partial;
+                op.effect = if known == Effect::Full { Effect::Partial } else { known };
+            }
+            5 => {
+                self.count("line lost, effect done");
+                op.reply = Reply::Unknown;
+            }
+            6 => {
+                self.count("line lost, no effect");
+                (op.effect, op.reply) = (Effect::None, Reply::Unknown);
+            }
+            7 => {
+                self.count("line lost, part done");
+                op.reply = Reply::Unknown;
+                op.effect = if known == Effect::Full { Effect::Partial } else { known };
+            }
+            _ => {
+                self.count("line lost, still running");
+                op.reply = Reply::Unknown;
+                op.detached = true;
+                op.lands_at = op.replies_at + self.rng.between(1, 30_000);
+            }
+        }
+    }
+
+    /// The controller of an act died, or gave it up.
+    pub fn abandon_act(&mut self, at: usize) {
+        self.advance_world();
+        let torn = self.rng.chance(200);
+        let op = &mut self.world.ops[at];
+        if op.phase != Phase::Flying || op.detached {
+            return;
+        }
+        let key = op.key.clone();
+        if torn && op.effect == Effect::Full {
+            (op.effect, op.reply, op.lands_at) = (Effect::Partial, Reply::Partial, self.now);
+            self.count("act torn by the death of its controller");
+            self.advance_world();
+        } else {
+            op.phase = Phase::Killed;
+            self.count("act died with its controller");
+        }
+        self.note(|| format!("act {} {:?} try {} lost its controller", key.0, key.1, key.2));
+    }
+
+    /// Remembers what a driver told a controller.
+    pub fn tell(&mut self, proc: &Proc, key: &ActKey, told: Told) {
+        self.note(|| format!("{} is told: {} {:?} try {}: {told:?}", proc.name, key.0, key.1, key.2));
+        self.world.told.entry((key.clone(), proc.id)).or_default().push(told);
+    }
+}
