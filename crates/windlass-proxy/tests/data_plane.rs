@@ -124,9 +124,11 @@ async fn large_bodies_arrive_whole() {
 
 #[tokio::test]
 async fn events_are_not_buffered() {
-    let one = Backend::start("1").await;
-    let proxy = Proxy::start(vec![one.upstream(100)]).await;
+    let proxy = Proxy::start(Vec::new()).await;
     for mut browser in both(&proxy).await {
+        // One of its own for each, so that no stream of before takes an event.
+        let one = Backend::start("1").await;
+        proxy.switch(vec![one.upstream(100)], 0, false).await;
         let mut events = browser.open(get("/sse")).await.unwrap().into_body();
         for n in 0..5 {
             let frame = tokio::time::timeout(PATIENCE, events.frame()).await.unwrap().unwrap().unwrap();
