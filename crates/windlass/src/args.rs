@@ -1,7 +1,7 @@
 //! The command line. Help texts are the doc comments here.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::{ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 use windlass_engine::Fault;
 use windlass_journal::{OnFailure, Verb};
 
@@ -110,16 +110,7 @@ pub enum Command {
     },
     /// The service of the demo.
     #[command(hide = true)]
-    DemoService {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<OsString>,
-    },
-    /// The load of the demo.
-    #[command(hide = true)]
-    DemoLoad {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<OsString>,
-    },
+    DemoService(DemoServiceArgs),
 }
 
 const APPLY_EXAMPLES: &str = "Examples:
@@ -148,6 +139,19 @@ pub struct DemoArgs {
     /// Keep the folder of the demo here instead of in a temporary one.
     #[arg(long, value_name = "FOLDER")]
     pub folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoServiceArgs {
+    /// Its SQLite database.
+    #[arg(long, value_name = "FILE")]
+    pub database: PathBuf,
+    /// The file that names its version.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Where it listens, on 127.0.0.1.
+    #[arg(long)]
+    pub port: u16,
 }
 
 #[derive(Debug, Args)]

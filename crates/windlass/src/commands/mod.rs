@@ -24,7 +24,7 @@ use std::path::Path;
 pub fn run(cli: Cli) -> Result<Exit, Failure> {
     let config = cli.config.as_deref();
     match cli.command {
-        Command::Demo(args) => demo::run(args),
+        Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args, config),
         Command::Plan(args) => plan::run(&args, config),
         Command::Apply(args) => apply::run(&args, config),
@@ -41,8 +41,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),
         Command::Supervise { spec } => supervise(&spec),
-        Command::DemoService { args } => demo::service(args),
-        Command::DemoLoad { args } => demo::load(args),
+        Command::DemoService(args) => demo::service(&args),
     }
 }
 

@@ -1,0 +1,79 @@
+//! The demo's figures.
+
+use super::scene::Scene;
+use serde::Serialize;
+
+/// What was measured. The names are the JSON's.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// Requests sent by the load.
+    pub requests: u64,
+    /// Requests that got no answer or a wrong one.
+    pub failed: u64,
+    /// Acknowledged writes that are not in the database at the end.
+    pub lost_writes: u64,
+    /// 99th percentile of the latency from the appointed time, milliseconds; held requests included.
+    pub latency_p99_ms: f64,
+    /// Longest time that a request was held, milliseconds.
+    pub hold_max_ms: u64,
+    /// Time in which requests failed, milliseconds.
+    pub downtime_ms: u64,
+    /// Release 2 from command to prompt, milliseconds.
+    pub release_ms: u64,
+    /// Rollback of release 4 from command to prompt, milliseconds.
+    pub rollback_ms: u64,
+    /// Schema, and rows written before the failed release, are the same after it was unwound.
+    pub fingerprint_restored: bool,
+    /// Release 4 was finished by another controller after the first was killed.
+    pub resumed: bool,
+    /// The whole demo.
+    pub seconds: f64,
+}
+
+impl Summary {
+    /// Whether every scene showed what it is for.
+    pub fn complete(&self) -> bool {
+        self.fingerprint_restored && self.resumed
+    }
+
+    /// For people.
+    pub fn text(&self, scene: &Scene) -> String {
+        let folder = scene.folder().display();
+        let answer = |yes: bool| if yes { "yes" } else { "NO" };
+        format!(
+            "
+Requests         {} sent, {} failed, {} acknowledged writes lost
+Latency          p99 {:.0} ms from the appointed time, holds included
+Longest hold     {} ms; downtime {} ms
+Release 2        {} ms; rollback of release 4 {} ms
+Failed release 3 database restored exactly: {}
+Release 4        finished by a second controller after SIGKILL: {}
+Whole demo       {:.1} s
+
+Look around:
+  cd {folder}
+  releases/2.md  3.md  4.md         the release documents
+  records/                          what each run did
+  {exe} runs                        the journal: .windlass/journal.db
+  {exe} show
+  {exe} plan releases/4.md
+Play on:
+  {exe} proxy run booking &
+  {exe} service start booking
+  {exe} apply releases/4.md
+",
+            self.requests,
+            self.failed,
+            self.lost_writes,
+            self.latency_p99_ms,
+            self.hold_max_ms,
+            self.downtime_ms,
+            self.release_ms,
+            self.rollback_ms,
+            answer(self.fingerprint_restored),
+            answer(self.resumed),
+            self.seconds,
+            exe = scene.exe().display(),
+        )
+    }
+}
