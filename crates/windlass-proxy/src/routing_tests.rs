@@ -31,25 +31,31 @@ fn no_request_lands_on_what_was_switched_out() {
     let generations: Vec<Arc<Target>> = (0..300).map(|n| target(&n.to_string(), "h:1")).collect();
     let current = Arc::new(AtomicUsize::new(0));
     let over = Arc::new(AtomicBool::new(false));
+    let claims = Arc::new(AtomicU64::new(0));
     gate.change(vec![(Arc::clone(&generations[0]), 100)], None);
     let clients: Vec<_> = (0..WORKERS)
         .map(|worker| {
             let (gate, current, over) = (Arc::clone(&gate), Arc::clone(&current), Arc::clone(&over));
+            let claims = Arc::clone(&claims);
             std::thread::spawn(move || {
-                let (headers, mut claims) = (HeaderMap::new(), 0_u64);
+                let headers = HeaderMap::new();
                 while !over.load(SeqCst) {
                     // What a change that has returned put in force; a later one may come meanwhile.
                     let at_least = current.load(SeqCst);
                     let ticket = go(&gate, worker, &headers);
                     let got: usize = version(&ticket).parse().unwrap();
                     assert!(got >= at_least, "version {got} after the switch to {at_least}");
-                    claims += 1;
+                    claims.fetch_add(1, SeqCst);
                 }
-                claims
             })
         })
         .collect();
     for (n, next) in generations.iter().enumerate().skip(1) {
+        // Some traffic between two switches; a client that found a fault is gone, and its fault is told below.
+        let before = claims.load(SeqCst);
+        while claims.load(SeqCst) < before + 10 && !clients.iter().any(std::thread::JoinHandle::is_finished) {
+            std::thread::yield_now();
+        }
         gate.change(vec![(Arc::clone(next), 100)], None);
         current.store(n, SeqCst);
         // Those that were there before leave, and none joins them: the count never rises again.
@@ -63,8 +69,7 @@ fn no_request_lands_on_what_was_switched_out() {
         }
     }
     over.store(true, SeqCst);
-    let claims: u64 = clients.into_iter().map(|client| client.join().unwrap()).sum();
-    assert!(claims > 1000, "only {claims} claims: nothing was tested");
+    clients.into_iter().for_each(|client| client.join().unwrap());
     let status = gate.status();
     assert_eq!(status.upstreams[0].in_flight, 0);
     assert!(status.versions.len() <= VERSIONS_MAX, "counters of {} versions", status.versions.len());
