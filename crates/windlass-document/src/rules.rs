@@ -77,21 +77,21 @@ impl Findings {
     }
 }
 
-/// The reference page of all rules, as it stands in docs/rules.md.
+/// The reference page of these rules, as it stands in docs/rules.md (with those of later layers).
 #[must_use]
-pub fn rules_markdown() -> String {
+pub fn rules_markdown(rules: &[Rule]) -> String {
     let mut page = String::from(
-        "<!-- Generated from the rules themselves: cargo run -p windlass-document --example rules > docs/rules.md -->\n\
+        "<!-- Generated from the rules themselves: cargo run -p windlass-plan --example rules > docs/rules.md -->\n\
          # Rules for release documents\n\n\
-         What `windlass check` looks for in the text of a release document. Every finding names its rule. An *error* means \
+         What `windlass check` looks for in a release document. Every finding names its rule. An *error* means \
          that the document cannot be used as it is; warnings and notes refuse nothing.\n\n\
          | rule | severity | what is found |\n|---|---|---|\n",
     );
-    for rule in crate::RULES {
+    for rule in rules {
         let (name, severity, summary) = (rule.name, severity_word(rule.severity), rule.summary);
         let _ = writeln!(page, "| [`{name}`](#{name}) | {severity} | {summary} |");
     }
-    for rule in crate::RULES {
+    for rule in rules {
         let (name, severity) = (rule.name, severity_word(rule.severity));
         let why = sentence(rule.why);
         let _ = write!(page, "\n## {name}\n\n*{severity}* · {}\n\n{why}\n\n", rule.summary);

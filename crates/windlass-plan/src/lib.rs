@@ -20,5 +20,5 @@ pub use config::{
     Weekday, Window, config_schema, parse_config, sqlite_path, url_kind,
 };
 pub use digest::{Digest, canonical_json};
-pub use lint::{EXAMPLE_CONFIG, RULES, Rule};
+pub use lint::{EXAMPLE_CONFIG, RULES, Rule, rules_markdown};
 pub use model::*;

@@ -23,7 +23,7 @@ mod words;
 mod tests;
 
 use crate::{Action, Config, Unit, compile::Compiled, compile::Mark};
-use windlass_document::{Document, Finding, Severity, Span};
+use windlass_document::{Document, Example, Finding, Severity, Span};
 
 /// A rule about releases as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,22 @@ pub struct Rule {
     /// The same, written well.
     pub good: &'static str,
     check: fn(&Rule, &Facts<'_>) -> Vec<Finding>,
+}
+
+impl Rule {
+    /// The rule as the documentation shows it.
+    fn shown(&self) -> windlass_document::Rule {
+        let Self { name, severity, summary, why, bad, good, .. } = *self;
+        windlass_document::Rule { name, severity, summary, why, bad: Example::Document(bad), good }
+    }
+}
+
+/// docs/rules.md: the rules of the text, then those of the release as a whole.
+#[must_use]
+pub fn rules_markdown() -> String {
+    let text = windlass_document::RULES.iter().copied();
+    let rules: Vec<_> = text.chain(RULES.iter().map(Rule::shown)).collect();
+    windlass_document::rules_markdown(&rules)
 }
 
 /// All rules, by name.
