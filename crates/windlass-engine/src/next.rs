@@ -176,6 +176,11 @@ fn begin(lanes: Vec<&Unit>, busy: &BTreeSet<UnitId>, at_a_time: usize, way: Way)
 }
 
 fn unwind(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits) -> Next {
+    // What is still being looked at may turn out to be applied: then it has to go back before what came before it.
+    let looked_at = |u: &Unit| state.units.get(&u.id).is_some_and(|unit| unit.forward == Forward::Running);
+    if state.plan.units().any(|(_, unit)| looked_at(unit)) {
+        return Next::Wait;
+    }
     for step in state.plan.steps.iter().rev() {
         if let Some(unit) = doubtful(state, step) {
             let why = "a try of it may have changed something, and was not repeated".to_owned();

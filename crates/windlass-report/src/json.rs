@@ -182,7 +182,7 @@ pub struct DecisionJson {
     pub reason: String,
 }
 
-/// One step of a plan, as `windlass check --json` lists it.
+/// One step, as `windlass check --json` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StepJson {
     /// Its id.
@@ -195,10 +195,10 @@ pub struct StepJson {
     pub driver: String,
     /// Target; empty when it names none.
     pub target: String,
-    /// Undo class.
-    pub class: Class,
-    /// Number of units.
-    pub units: usize,
+    /// Undo class; null where there is no configuration to compile it with.
+    pub class: Option<Class>,
+    /// Number of units; null likewise.
+    pub units: Option<usize>,
 }
 
 /// One step.
@@ -210,8 +210,8 @@ pub fn step_json(step: &Step) -> StepJson {
         stage: step.stage.clone(),
         driver: words::drivers_of(step),
         target: step.on.clone(),
-        class: step.class,
-        units: step.units.len(),
+        class: Some(step.class),
+        units: Some(step.units.len()),
     }
 }
 
@@ -358,7 +358,7 @@ fn unit_json(step: &Step, unit: &Unit, state: &UnitState) -> UnitJson {
         planned: unit.effect.clone(),
         class: unit.undo.class,
         undo: unit.undo.how.clone(),
-        state: words::unit_word(state).1.to_owned(),
+        state: words::unit_word(unit, state).1.to_owned(),
         in_place: in_place(state),
         attempts: state.attempt,
         undo_attempts: state.undo_attempt,

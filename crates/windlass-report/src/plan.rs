@@ -1,7 +1,7 @@
 //! A plan, before anything runs: what will change, how each step is undone, and the class of the release.
 
 use crate::{
-    Mark, Text,
+    Mark, StepJson, Text,
     text::{COLUMNS, pad, shorten, width},
     words::{count, driver_word, drivers_of, target_of},
 };
@@ -52,7 +52,7 @@ pub fn plan_short_text(plan: &Plan, surveys: &Surveys) -> Text {
     text.line();
     let column = plan.steps.iter().map(|step| width(&step.id.0)).max().unwrap_or(0).min(24);
     for step in &plan.steps {
-        let effect = step.units.first().map_or("", |unit| first_effect(unit, surveys));
+        let effect = step.units.first().map_or("", |unit| unit.effect.as_str());
         let more = step.units.len().saturating_sub(1);
         let more = if more == 0 { String::new() } else { format!(" (+{more})") };
         let room = COLUMNS.saturating_sub(2 + column + 2 + 10 + width(&more));
@@ -70,16 +70,8 @@ pub fn plan_short_text(plan: &Plan, surveys: &Surveys) -> Text {
 
 /// The table of steps that `check` prints: id, line, driver, target, undo class.
 #[must_use]
-pub fn steps_text(plan: &Plan) -> Text {
-    let mut text = Text::new();
-    let rows: Vec<[String; 5]> = plan
-        .steps
-        .iter()
-        .map(|step| {
-            let class = step.class.to_string();
-            [step.id.0.clone(), step.line.to_string(), drivers_of(step), target_of(step).to_owned(), class]
-        })
-        .collect();
+pub fn steps_text(steps: &[StepJson]) -> Text {
+    let rows: Vec<[String; 5]> = steps.iter().map(row).collect();
     let heads = ["step", "line", "driver", "target", "undo"];
     let limits = [30, 6, 16, 18, 8];
     let columns: Vec<usize> = (0..heads.len())
@@ -88,18 +80,30 @@ pub fn steps_text(plan: &Plan) -> Text {
             widest.max(width(heads[at])).min(limits[at])
         })
         .collect();
+    let mut text = Text::new();
     text.line().plain("  ");
     for (head, column) in heads.iter().zip(&columns) {
         text.add(Mark::Dim, pad(head, *column)).plain("  ");
     }
-    for (row, step) in rows.iter().zip(&plan.steps) {
+    for (row, step) in rows.iter().zip(steps) {
+        let class = step.class.map_or(Mark::Dim, class_mark);
         text.line().plain("  ");
         for (at, (cell, column)) in row.iter().zip(&columns).enumerate() {
-            let mark = [Mark::Strong, Mark::Dim, Mark::Plain, Mark::Plain, class_mark(step.class)][at];
+            let mark = [Mark::Strong, Mark::Dim, Mark::Plain, Mark::Plain, class][at];
             text.add(mark, pad(&shorten(cell, *column), *column)).plain("  ");
         }
     }
     text
+}
+
+fn row(step: &StepJson) -> [String; 5] {
+    let target = match step.target.as_str() {
+        "" if step.driver == "gate" => "a person",
+        "" => "this machine",
+        target => target,
+    };
+    let class = step.class.map_or("?".to_owned(), |class| class.to_string());
+    [step.id.clone(), step.line.to_string(), step.driver.clone(), target.to_owned(), class]
 }
 
 fn header(plan: &Plan) -> Text {
@@ -169,14 +173,10 @@ fn step_head(text: &mut Text, step: &Step) {
 fn unit_lines(text: &mut Text, step: &Step, unit: &Unit, survey: Option<&Surveyed>) {
     let hosts = step.units.iter().any(|other| other.host != unit.host);
     let lead = if hosts { format!("    {}: ", unit.host) } else { "    - ".to_owned() };
-    let effects: Vec<&str> = match survey {
-        Some(survey) if !survey.effects.is_empty() => survey.effects.iter().map(String::as_str).collect(),
-        _ => vec![unit.effect.as_str()],
-    };
-    let mut lead = lead;
-    for effect in effects {
-        text.wrapped(&lead, Mark::Plain, effect);
-        lead = " ".repeat(width(&lead));
+    text.wrapped(&lead, Mark::Plain, &unit.effect);
+    let seen = survey.map(|survey| survey.effects.as_slice()).unwrap_or_default();
+    for effect in seen.iter().filter(|effect| **effect != unit.effect) {
+        text.wrapped("      now   ", Mark::Plain, effect);
     }
     problems(text, survey);
     if unit.undo.class != Class::Readonly && step.undo.is_none() {
@@ -193,11 +193,6 @@ fn problems(text: &mut Text, survey: Option<&Surveyed>) {
     for problem in survey.map(|survey| survey.problems.as_slice()).unwrap_or_default() {
         text.wrapped("      problem  ", Mark::Bad, problem);
     }
-}
-
-fn first_effect<'a>(unit: &'a Unit, surveys: &'a Surveys) -> &'a str {
-    let surveyed = surveys.get(&unit.id).and_then(|survey| survey.effects.first());
-    surveyed.map_or(unit.effect.as_str(), String::as_str)
 }
 
 pub(crate) fn class_mark(class: Class) -> Mark {

@@ -128,7 +128,7 @@ fn steps(page: &mut Page, run: &RunState, zone: &TimeZone) {
         let took = if state.attempt > 0 { duration(state.took_ms) } else { String::new() };
         let line = unit.line.to_string();
         let class = unit.undo.class.to_string();
-        page.row(&[&unit.id.0, &line, &unit.host, unit_word(&state).1, &start, &took, &class]);
+        page.row(&[&unit.id.0, &line, &unit.host, unit_word(unit, &state).1, &start, &took, &class]);
     }
 }
 
@@ -206,7 +206,7 @@ fn details(page: &mut Page, run: &RunState) {
 }
 
 fn unit_details(page: &mut Page, unit: &Unit, state: &UnitState) {
-    let mut line = format!("**{}** {}", inline(&unit.id.0), unit_word(state).1);
+    let mut line = format!("**{}** {}", inline(&unit.id.0), unit_word(unit, state).1);
     if state.attempt > 1 {
         let _ = write!(line, ", {} tries", state.attempt);
     }

@@ -21,7 +21,7 @@ pub fn run_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
     let column = units.iter().map(|unit| width(&unit.id.0)).max().unwrap_or(4).min(32);
     for unit in units {
         let state = run.unit(&unit.id);
-        let (mark, word) = unit_word(&state);
+        let (mark, word) = unit_word(unit, &state);
         text.line().plain("  ").add(Mark::Strong, pad(&shorten(&unit.id.0, column), column)).plain("  ");
         text.add(mark, pad(word, 18));
         if let Some(began) = state.began_ms {

@@ -2,12 +2,12 @@
 
 use crate::Mark;
 use windlass_journal::{Ending, Forward, RunState, UndoPhase, UnitState};
-use windlass_plan::{Action, DriverKind, Step, Unit};
+use windlass_plan::{Action, Class, DriverKind, Step, Unit};
 
 /// State of a unit.
 #[must_use]
-pub fn unit_word(unit: &UnitState) -> (Mark, &'static str) {
-    match (&unit.forward, &unit.undo) {
+pub fn unit_word(unit: &Unit, state: &UnitState) -> (Mark, &'static str) {
+    match (&state.forward, &state.undo) {
         (_, UndoPhase::Running) => (Mark::Warn, "undoing"),
         (_, UndoPhase::Undone) => (Mark::Good, "undone"),
         (_, UndoPhase::Failed(_)) => (Mark::Bad, "undo failed"),
@@ -16,8 +16,11 @@ pub fn unit_word(unit: &UnitState) -> (Mark, &'static str) {
         (_, UndoPhase::Left) => (Mark::Warn, "left in place"),
         (Forward::Waiting, _) => (Mark::Dim, "waiting"),
         (Forward::Running, _) => (Mark::Warn, "running"),
-        (Forward::Applied, _) if unit.by_hand => (Mark::Good, "done by hand"),
-        (Forward::Applied, _) if unit.attempt == 0 && unit.confirmed.is_some() => (Mark::Good, "confirmed"),
+        (Forward::Applied, _) if state.by_hand => (Mark::Good, "done by hand"),
+        (Forward::Applied, _) if state.attempt == 0 && state.confirmed.is_some() => (Mark::Good, "confirmed"),
+        (Forward::Applied | Forward::Unchanged, _) if unit.undo.class == Class::Readonly => {
+            (Mark::Good, "passed")
+        }
         (Forward::Applied, _) => (Mark::Good, "applied"),
         (Forward::Unchanged, _) => (Mark::Good, "no effect"),
         (Forward::Failed(_), _) => (Mark::Bad, "failed"),

@@ -12,7 +12,7 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
 };
-use windlass_document::{DOCUMENT_BYTES_MAX, Document, Finding, Parsed, Severity};
+use windlass_document::{DOCUMENT_BYTES_MAX, Finding, Parsed, Severity};
 use windlass_plan::{Config, ConfigFinding, ConfigSource, DocumentMeta, Plan, compile, parse_config};
 
 /// Version of the tool, a part of each plan's digest.
@@ -59,7 +59,7 @@ pub struct Compiled {
 impl Compiled {
     /// Whether anything is an error.
     pub fn failed(&self) -> bool {
-        self.plan.is_none()
+        self.errors() > 0
     }
 
     /// Number of errors in document and configuration.
@@ -173,19 +173,16 @@ pub fn compile_file(path: &Path, config: Option<&Path>, env: Option<&str>) -> Re
     let source = read_source(path)?;
     let place = Place::of_document(path, config)?;
     let written = source.parsed.document.front.env.as_ref().map(|env| env.value.clone());
-    let mut settings = read_settings(place.as_ref(), env, written.as_deref())?;
-    if place.is_none() {
-        settings.config = find::assumed(&source.parsed.document);
-    }
+    let settings = read_settings(place.as_ref(), env, written.as_deref())?;
     let mut findings = source.parsed.findings.clone();
     let broken =
         findings.iter().any(is_error) || settings.findings.iter().any(|found| is_error(&found.finding));
     let mut plan = None;
-    if !broken && let Ok(text) = std::str::from_utf8(&source.bytes) {
+    // Without a configuration nothing is known about the targets, and a guess would give findings that are none.
+    if let (false, Some(place), Ok(text)) = (broken, &place, std::str::from_utf8(&source.bytes)) {
         let meta = DocumentMeta { name: &source.name, text };
-        let base = place.as_ref().map_or_else(|| find::folder_of(path), |place| place.base.clone());
-        let (compiled, more) =
-            compile(&source.parsed.document, meta, &settings.config, &SqlFiles::new(base), TOOL);
+        let files = SqlFiles::new(place.base.clone());
+        let (compiled, more) = compile(&source.parsed.document, meta, &settings.config, &files, TOOL);
         plan = compiled;
         findings.extend(more);
     }
@@ -212,15 +209,4 @@ pub fn compile_to_run(
         (Some(plan), Some(place)) => Ok((compiled, plan, place)),
         _ => Err(Failure::shown(Exit::Wrong)),
     }
-}
-
-/// Names of the targets that a document uses, in order, each once.
-fn used_targets(document: &Document) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for on in document.steps.iter().filter_map(|step| step.attributes.on.as_ref()) {
-        if !names.contains(&on.value.as_str()) {
-            names.push(&on.value);
-        }
-    }
-    names
 }

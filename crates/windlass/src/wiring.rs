@@ -16,7 +16,9 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use windlass_driver::{Context, Drivers, Stopping};
-use windlass_drivers::{gate::GateDriver, http::HttpDriver, service::ServiceDriver, shell::ShellDriver};
+use windlass_drivers::{
+    gate::GateDriver, http::HttpDriver, service::ServiceDriver, shell::ShellDriver, sqlite::SqliteDriver,
+};
 use windlass_engine::{Clock, Crash, Engine, Faults, Settings};
 use windlass_journal::{ProcLiveness, Store};
 use windlass_plan::{DriverKind, Plan, Unit};
@@ -48,6 +50,7 @@ pub fn drivers() -> Result<Drivers, Failure> {
     tls();
     Ok(Drivers::default()
         .with(DriverKind::Shell, Arc::new(ShellDriver))
+        .with(DriverKind::Sqlite, Arc::new(SqliteDriver::new()))
         .with(DriverKind::Service, Arc::new(ServiceDriver::new(supervisor()?)))
         .with(DriverKind::Http, Arc::new(HttpDriver))
         .with(DriverKind::Gate, Arc::new(GateDriver)))

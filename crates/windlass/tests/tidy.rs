@@ -1,5 +1,7 @@
 //! Rules of the tree that no compiler checks: licences, sizes of files, layering, suppressions.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the tree has to fail")]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

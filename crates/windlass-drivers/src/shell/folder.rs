@@ -128,6 +128,20 @@ impl Folder {
         Some(fs::read_link(self.file(name)).ok()?.to_str()?.to_owned())
     }
 
+    /// Takes secrets out of the output files, once the line has ended. What cannot be rewritten is removed: output can
+    /// be had again, a secret on disk cannot be taken back.
+    pub(super) fn mask_files(&self, mask: &dyn Fn(&str) -> String) {
+        for path in [self.file("output"), self.file("output.cut")] {
+            let Ok(bytes) = fs::read(&path) else { continue };
+            let text = String::from_utf8_lossy(&bytes);
+            let masked = mask(&text);
+            if masked != text && fs::write(&path, masked).is_err() {
+                // Nothing more can be done about a file that can be neither written nor removed.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
     /// Beginning and end of the output, masked, at most [`OUTPUT_BYTES_MAX`] bytes. Masked before it is cut, so that a
     /// cut never leaves a part of a secret.
     pub(super) fn excerpt(&self, mask: &dyn Fn(&str) -> String) -> String {

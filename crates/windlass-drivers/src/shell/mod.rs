@@ -224,7 +224,11 @@ async fn syntax_error(script: &str) -> Option<String> {
 
 /// The end of a line as an outcome.
 fn report(cx: &Context, folder: &Folder, line: &Line<'_>, ended: Ended) -> Result<Done, Failure> {
-    let output = folder.excerpt(&|text| cx.secrets.mask(text));
+    let mask = |text: &str| cx.secrets.mask(text);
+    if !matches!(ended, Ended::Unreadable(_)) {
+        folder.mask_files(&mask);
+    }
+    let output = folder.excerpt(&mask);
     let short = cx.secrets.mask(&line.short());
     let look = format!("its whole output: {}", folder.file("output").display());
     let changed = |message: String| {

@@ -8,7 +8,7 @@ use crate::{
 };
 use serde::Serialize;
 use std::path::Path;
-use windlass_document::LineIndex;
+use windlass_document::{Language, LineIndex};
 use windlass_plan::Class;
 use windlass_report::{Mark, StepJson, Text, step_json, steps_text};
 
@@ -34,13 +34,13 @@ struct FileJson {
     config: bool,
     /// Why the file could not be read at all.
     error: Option<String>,
-    /// Digest of its plan, if it has one and a configuration.
+    /// Digest of its plan, if it has one.
     digest: Option<String>,
     /// Undo class of the release, if it has a plan.
     class: Option<Class>,
     /// Findings of the configuration, then of the document.
     findings: Vec<FindingJson>,
-    /// Steps, if it has a plan.
+    /// Steps, if nothing is an error; those of the document alone where there is no configuration.
     steps: Vec<StepJson>,
 }
 
@@ -83,8 +83,8 @@ pub fn run(args: &CheckArgs, config: Option<&Path>) -> Result<Exit, Failure> {
 fn note() {
     let mut text = Text::new();
     let words = format!(
-        "no {CONFIG_NAME} beside the document or above it, so targets and services are not checked: each target is \
-         taken for this machine, or for SQLite where SQL runs on it"
+        "no {CONFIG_NAME} beside the document or above it: only the document itself is checked, not its targets, \
+         services and ways back"
     );
     text.line().add(Mark::Dim, "note").plain(": ").plain(words);
     terminal::say(&text);
@@ -94,22 +94,51 @@ fn print(compiled: &Compiled) -> Result<(), Failure> {
     terminal::findings(compiled);
     let shown = &compiled.source.shown;
     let mut text = Text::new();
-    match &compiled.plan {
-        Some(plan) => {
-            let (steps, class) = (plan.steps.len(), plan.class);
-            text.line().add(Mark::Strong, shown).plain(format!(": {steps} steps, undo class {class}"));
-            text.append(steps_text(plan));
-            terminal::show(&text)
-        }
-        None => {
-            let errors = compiled.errors();
-            let plural = if errors == 1 { "" } else { "s" };
-            text.line()
-                .add(Mark::Bad, shown)
-                .plain(format!(": {errors} error{plural}; nothing can be run from it"));
-            terminal::say(&text);
-            Ok(())
-        }
+    let errors = compiled.errors();
+    if errors > 0 {
+        let plural = if errors == 1 { "" } else { "s" };
+        text.line()
+            .add(Mark::Bad, shown)
+            .plain(format!(": {errors} error{plural}; nothing can be run from it"));
+        terminal::say(&text);
+        return Ok(());
+    }
+    let steps = steps(compiled);
+    let plural = if steps.len() == 1 { "" } else { "s" };
+    text.line().add(Mark::Strong, shown).plain(format!(": {} step{plural}", steps.len()));
+    if let Some(plan) = &compiled.plan {
+        text.plain(format!(", undo class {}", plan.class));
+    }
+    text.append(steps_text(&steps));
+    terminal::show(&text)
+}
+
+/// Steps of the plan, or of the document where there is no configuration to make a plan with.
+fn steps(compiled: &Compiled) -> Vec<StepJson> {
+    if let Some(plan) = &compiled.plan {
+        return plan.steps.iter().map(step_json).collect();
+    }
+    let text = String::from_utf8_lossy(&compiled.source.bytes);
+    let lines = LineIndex::new(&text);
+    let document = &compiled.source.parsed.document;
+    let outline = document.steps.iter().map(|step| StepJson {
+        id: step.id.value.clone(),
+        line: lines.line(step.span.start),
+        stage: step.stage.and_then(|at| document.stages.get(at)).map(|stage| stage.text.clone()),
+        driver: language(step.language).to_owned(),
+        target: step.attributes.on.as_ref().map(|on| on.value.clone()).unwrap_or_default(),
+        class: None,
+        units: None,
+    });
+    outline.collect()
+}
+
+fn language(language: Language) -> &'static str {
+    match language {
+        Language::Shell => "shell",
+        Language::Sql => "sql",
+        Language::Diff => "diff",
+        Language::Http => "http",
     }
 }
 
@@ -130,10 +159,10 @@ fn file_json(compiled: &Compiled) -> FileJson {
         ok: !compiled.failed(),
         config: compiled.place.is_some(),
         error: None,
-        digest: plan.filter(|_| compiled.place.is_some()).map(|plan| plan.digest().0),
+        digest: plan.map(|plan| plan.digest().0),
         class: plan.map(|plan| plan.class),
         findings,
-        steps: plan.map(|plan| plan.steps.iter().map(step_json).collect()).unwrap_or_default(),
+        steps: if compiled.failed() { Vec::new() } else { steps(compiled) },
     }
 }
 

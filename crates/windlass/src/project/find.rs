@@ -1,13 +1,11 @@
 //! Where `windlass.toml` is: beside the document or above it, up to the root of the repository.
 
-use super::used_targets;
 use crate::{
     env,
     exit::{self, Failure},
 };
 use std::path::{Path, PathBuf};
 use windlass_document::{Document, Language};
-use windlass_plan::{Config, Target, UrlKind, Value};
 
 /// Name of the configuration file.
 pub const CONFIG_NAME: &str = "windlass.toml";
@@ -96,39 +94,25 @@ pub fn no_config(folder: &Path, document: Option<&Document>) -> Failure {
     }
 }
 
+/// The least that the document needs: each target is this machine, or SQLite where SQL runs on it.
 fn example(document: &Document) -> String {
-    let config = assumed(document);
-    let mut text = String::new();
-    for name in used_targets(document) {
-        let line = match config.targets.get(name) {
-            Some(Target::Url { .. }) => format!("url = \"sqlite:{name}.db\""),
-            _ => "dir = \".\"".to_owned(),
-        };
-        text.push_str(&format!("[target.{name}]\n{line}\n\n"));
+    let mut targets: Vec<(&str, bool)> = Vec::new();
+    for step in &document.steps {
+        let Some(on) = &step.attributes.on else { continue };
+        let sql = step.language == Language::Sql;
+        match targets.iter_mut().find(|(name, _)| *name == on.value) {
+            Some((_, database)) => *database |= sql,
+            None => targets.push((&on.value, sql)),
+        }
     }
-    if text.is_empty() {
-        text.push_str("[target.app]\ndir = \".\"\n");
+    if targets.is_empty() {
+        targets.push(("app", false));
     }
-    text.trim_end().to_owned()
-}
-
-/// What a document without configuration is checked against: each target is this machine, or SQLite where only SQL
-/// runs on it.
-pub fn assumed(document: &Document) -> Config {
-    let mut config = Config::default();
-    for name in used_targets(document) {
-        let on =
-            |step: &&windlass_document::Step| step.attributes.on.as_ref().is_some_and(|on| on.value == name);
-        let database = document.steps.iter().filter(on).any(|step| step.language == Language::Sql);
-        let target = if database {
-            let url = Value::Plain(format!("sqlite:{name}.db"));
-            Target::Url { url, kind: UrlKind::Sqlite }
-        } else {
-            Target::Hosts { hosts: Vec::new(), dir: None }
-        };
-        config.targets.insert(name.to_owned(), target);
-    }
-    config
+    let table = |(name, database): &(&str, bool)| {
+        let line = if *database { format!("url = \"sqlite:{name}.db\"") } else { "dir = \".\"".to_owned() };
+        format!("[target.{name}]\n{line}")
+    };
+    targets.iter().map(table).collect::<Vec<_>>().join("\n\n")
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 use windlass_engine::{Notice, Observer};
-use windlass_journal::{Direction, Entry, Event, Forward, Outcome, RunState};
-use windlass_plan::{UnitId, Way};
+use windlass_journal::{Direction, Entry, Event, Forward, Outcome, RunState, UndoPhase};
+use windlass_plan::{Class, UnitId, Way};
 use windlass_report::{Mark, Text, duration, shorten, unit_word, width};
 
 /// The live lines are drawn this often.
@@ -232,6 +232,18 @@ impl Screen {
 
     /// How many units of the plan are settled, for the counter in front of each line.
     fn count(&mut self, state: &RunState) {
+        if state.direction == Direction::Unwind {
+            // On the way back the counter runs over what has to be taken back.
+            let changing = |(_, unit): &(&windlass_plan::Step, &windlass_plan::Unit)| {
+                unit.undo.class != Class::Readonly && state.unit(&unit.id).has_effect()
+            };
+            let undone = |unit: &windlass_plan::Unit| {
+                matches!(state.unit(&unit.id).undo, UndoPhase::Undone | UndoPhase::Left)
+            };
+            self.units = state.plan.units().filter(changing).count();
+            self.settled = state.plan.units().filter(changing).filter(|(_, unit)| undone(unit)).count();
+            return;
+        }
         let passed = |unit: &windlass_plan::Unit| {
             let forward = &state.unit(&unit.id).forward;
             !matches!(forward, Forward::Waiting | Forward::Running | Forward::Unknown(_))
@@ -257,7 +269,10 @@ impl Screen {
     ) {
         let (mark, word) = match (way, outcome) {
             (Way::Forward, Outcome::Failed(trouble)) if trouble.interrupted => (Mark::Warn, "not begun"),
-            _ => unit_word(&state.unit(unit)),
+            _ => state
+                .plan
+                .unit(unit)
+                .map_or((Mark::Plain, ""), |(_, known)| unit_word(known, &state.unit(unit))),
         };
         self.head(text, mark, word, unit);
         if let Some(took) = took_ms {

@@ -1,0 +1,76 @@
+//! Journals that cannot be used.
+
+use crate::sealed::{Project, RELEASE};
+
+fn edit(project: &Project, sql: &str) {
+    let db = rusqlite::Connection::open(project.path(".windlass/journal.db")).unwrap();
+    db.execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_broken_chain_needs_a_person_and_nothing_is_written() {
+    let project = Project::new(RELEASE);
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    edit(&project, "UPDATE entry SET actor = 'mallory@host' WHERE seq = 3");
+    let world = project.world();
+    project.run(&["rollback", "--yes"]).code(3).says(&["damaged at entry 3", "copy the folder"]);
+    project.run(&["apply", "release.md", "--yes"]).code(3).says(&["damaged at entry 3"]);
+    project.run(&["status"]).code(3).says(&["damaged at entry 3"]);
+    assert_eq!(project.world(), world);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let project = Project::new(RELEASE);
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    edit(&project, "PRAGMA user_version = 99");
+    for args in [&["apply", "release.md", "--yes"][..], &["resume"], &["runs"]] {
+        project.run(args).code(4).says(&["format 99", "newer windlass"]);
+    }
+}
+
+#[test]
+fn another_file_is_not_taken_for_a_journal() {
+    let project = Project::new(RELEASE);
+    project.write(".windlass/journal.db", "this is not a database, it only has its name");
+    project.run(&["apply", "release.md", "--yes"]).code(4).says(&["is not a windlass journal"]);
+    assert!(project.read(".windlass/journal.db").starts_with("this is not"), "nothing was overwritten");
+}
+
+#[test]
+fn where_nothing_can_be_written_nothing_starts() {
+    let project = Project::new(RELEASE);
+    let world = project.world();
+    // A file in the place of the folder: root may write into a read-only folder.
+    project.write(".windlass", "");
+    project
+        .run(&["apply", "release.md", "--yes"])
+        .code(4)
+        .says(&["cannot be written", "nothing was started"]);
+    assert_eq!(project.world(), world);
+}
+
+#[test]
+fn before_the_first_run_there_is_nothing_to_show() {
+    let project = Project::new(RELEASE);
+    assert!(project.run(&["status"]).code(0).stdout.contains("Nothing has been run here yet"));
+    assert_eq!(project.run(&["runs", "--json"]).code(0).json(), serde_json::json!([]));
+    project.run(&["resume"]).code(2).says(&["nothing has been run"]);
+    project.run(&["show"]).code(2).says(&["nothing has been run"]);
+    project.run(&["rollback", "--yes"]).code(2).says(&["nothing has been run"]);
+    assert!(!project.path(".windlass").exists());
+}
+
+#[test]
+fn commands_work_from_a_folder_below_and_unknown_runs_are_named() {
+    let project = Project::new(RELEASE);
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    std::fs::create_dir(project.path("docs")).unwrap();
+    let mut below = project.command(&["runs"]);
+    let said = below.current_dir(project.path("docs")).output().unwrap();
+    assert!(String::from_utf8_lossy(&said.stdout).contains("done"));
+    project
+        .run(&["show", "20200101-000000-0000"])
+        .code(2)
+        .says(&["no run 20200101-000000-0000", "windlass runs"]);
+}

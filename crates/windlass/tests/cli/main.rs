@@ -1,0 +1,13 @@
+//! The command as a person or a script meets it: sealed environment, own folder, nothing of the machine in what is
+//! compared.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has to fail")]
+
+mod check;
+mod crash;
+mod journal;
+mod people;
+mod plan;
+mod release;
+mod sealed;
+mod secrets;

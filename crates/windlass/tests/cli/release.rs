@@ -1,0 +1,91 @@
+//! Releases for real: done, failed and undone, rolled back.
+
+use crate::sealed::{Project, RELEASE, failing, gated};
+
+#[test]
+fn a_release_is_done_recorded_and_rolled_back() {
+    let project = Project::new(RELEASE);
+    let before = project.world();
+    let said = project.run(&["apply", "release.md", "--yes", "--json"]).code(0);
+    let json = said.json();
+    assert_eq!((&json["state"], &json["stand"]), (&"done".into(), &"ended".into()));
+    assert!(project.world().contains("spec-v1/2.txt"));
+    assert_eq!(project.read("marker.txt"), "切换完成\n");
+    assert!(!said.stderr.contains('\u{1b}'), "no control characters without a terminal: {}", said.stderr);
+
+    let run = json["run"].as_str().unwrap();
+    let record = project.run(&["record"]).code(0).stdout;
+    for words in [
+        "# Record of release 2.1.0 2.1.0 后端发布文档",
+        "| Result | done |",
+        run,
+        "alice@",
+        "+08:00",
+        "migrate/2",
+    ] {
+        assert!(record.contains(words), "no {words:?} in:\n{record}");
+    }
+    let shown = project.run(&["show", run]).code(0).stdout;
+    assert!(shown.contains("migrate/2") && shown.contains("2 rows changed"), "{shown}");
+    let runs = project.run(&["runs", "--json"]).code(0).json();
+    assert_eq!((&runs[0]["run"], &runs[0]["ended"]), (&json["run"], &true.into()));
+
+    project.run(&["rollback", "--yes", "--reason", "客户要求"]).code(0).says(&["Undone", "migrate/2"]);
+    assert_eq!(project.world(), before);
+    assert_eq!(project.read("marker.txt"), "已回退\n");
+    assert!(project.run(&["record"]).code(0).stdout.contains("客户要求"));
+    project.run(&["rollback", "--yes"]).code(4).says(&["has ended: undone"]);
+}
+
+#[test]
+fn a_failing_release_goes_back_by_itself() {
+    let project = Project::new(&failing());
+    let before = project.world();
+    let said = project.run(&["apply", "release.md", "--yes"]).code(1);
+    assert_eq!(project.world(), before);
+    assert_eq!(project.read("marker.txt"), "已回退\n");
+    let said =
+        said.says(&["failed and undone", "verify/1 on local at release.md:26:1", "Undone", "windlass show"]);
+    assert!(!said.stderr.contains("Not undone"), "{}", said.stderr);
+    let record = project.run(&["record"]).code(0).stdout;
+    assert!(record.contains("| Result | undone |") && record.contains("Changes of direction"), "{record}");
+}
+
+#[test]
+fn a_fault_by_name_fails_a_unit_and_unknown_names_start_nothing() {
+    let project = Project::new(RELEASE);
+    let before = project.world();
+    project
+        .run(&["apply", "release.md", "--yes", "--fault", "fail:migrate/2"])
+        .code(1)
+        .says(&["failed on demand"]);
+    assert_eq!(project.world(), before);
+    project
+        .run(&["apply", "release.md", "--yes", "--fault", "fail:nowhere/1"])
+        .code(2)
+        .says(&["no such unit", "migrate/1"]);
+    project.run(&["apply", "release.md", "--yes", "--confirm", "gate-9"]).code(2).says(&["no such gate"]);
+    assert_eq!(project.run(&["runs", "--json"]).json().as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn nothing_starts_without_a_terminal_and_without_yes() {
+    let project = Project::new(RELEASE);
+    let before = project.world();
+    project.run(&["apply", "release.md"]).code(2).says(&["nobody can be asked", "--yes"]);
+    assert_eq!(project.world(), before);
+    assert_eq!(project.run(&["runs", "--json"]).json(), serde_json::json!([]));
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    project.run(&["rollback"]).code(2).says(&["nobody can be asked"]);
+    assert!(project.world().contains("spec-v1"), "nothing was taken back");
+}
+
+#[test]
+fn the_newest_release_has_to_go_first() {
+    let project = Project::new(&gated());
+    let first = project.run(&["apply", "release.md", "--yes", "--confirm", "all", "--json"]).code(0).json();
+    project.write("next.md", "---\nrelease: 2.2.0\n---\n# 2.2\n```sql {#add on=db irreversible}\nINSERT INTO record (id) VALUES (3);\n```\n");
+    project.run(&["apply", "next.md", "--yes"]).code(0);
+    let run = first["run"].as_str().unwrap();
+    project.run(&["rollback", run, "--yes"]).code(4).says(&["came after", "windlass rollback"]);
+}
