@@ -138,15 +138,17 @@ fn failed_for_good<'a>(
     limits: Limits,
 ) -> Option<(UnitId, Trouble)> {
     units.filter_map(|u| Some((u, state.units.get(&u.id)?))).find_map(|(u, unit)| match &unit.forward {
-        Forward::Failed(trouble) if !may_repeat(u, unit, trouble, limits) => {
+        Forward::Failed(trouble) | Forward::FailedPartly(trouble)
+            if !may_repeat(u, unit, trouble, limits) =>
+        {
             Some((u.id.clone(), trouble.clone()))
         }
-        Forward::FailedPartly(trouble) => Some((u.id.clone(), trouble.clone())),
         _ => None,
     })
 }
 
 fn may_repeat(unit: &Unit, state: &UnitState, trouble: &Trouble, limits: Limits) -> bool {
+    // A partial failure may say so too: its driver goes on where the try stopped, with the capsule of the first try.
     // Read-only units repeat within one try (`within=`), so that waiting does not fill the journal.
     trouble.retry && unit.undo.class != Class::Readonly && state.tries < limits.tries_max
 }
@@ -264,7 +266,11 @@ fn stuck(unit: &Unit, state: &UnitState, limits: Limits) -> Option<Why> {
         (UndoBy::Script, _) => {
             Some("it was applied in part, and its hand-written undo is for the whole step".to_owned())
         }
-        (_, UndoPhase::Failed(t)) if t.retry && state.tries < limits.tries_max => None,
+        (_, UndoPhase::Failed(t) | UndoPhase::FailedPartly(t))
+            if t.retry && state.tries < limits.tries_max =>
+        {
+            None
+        }
         (_, UndoPhase::Failed(t) | UndoPhase::FailedPartly(t)) => {
             Some(format!("its undo failed: {}", t.message))
         }

@@ -275,12 +275,15 @@ impl RunState {
         let unit = self.units.entry(id.clone()).or_default();
         let (ready, last) = match way {
             Way::Forward => {
-                (matches!(unit.forward, Forward::Waiting | Forward::Failed(_)), &mut unit.attempt)
+                let ready = matches!(unit.forward, Forward::Waiting | Forward::Failed(_))
+                    || matches!(&unit.forward, Forward::FailedPartly(trouble) if trouble.retry);
+                (ready, &mut unit.attempt)
             }
-            Way::Undo => (
-                unit.has_effect() && matches!(unit.undo, UndoPhase::None | UndoPhase::Failed(_)),
-                &mut unit.undo_attempt,
-            ),
+            Way::Undo => {
+                let ready = matches!(unit.undo, UndoPhase::None | UndoPhase::Failed(_))
+                    || matches!(&unit.undo, UndoPhase::FailedPartly(trouble) if trouble.retry);
+                (unit.has_effect() && ready, &mut unit.undo_attempt)
+            }
         };
         if !ready || attempt != *last + 1 {
             return Err(format!("{id} cannot be tried ({way:?}, attempt {attempt}) in its state"));
