@@ -1,8 +1,13 @@
 //! The words at the end of a run, above all of one that failed: made to be read at two in the morning.
 
 use crate::{
-    Mark, Stand, Text, run::changes, run::stand_lines, stand::suggestions, text::width, time::duration,
-    words::count,
+    Mark, Stand, Text,
+    run::changes,
+    run::stand_lines,
+    stand::suggestions,
+    text::width,
+    time::duration,
+    words::{count, undone_by_script},
 };
 use jiff::tz::TimeZone;
 use windlass_journal::{Ending, Forward, RunState, Trouble, UndoPhase, UnitState};
@@ -97,10 +102,11 @@ fn lists(text: &mut Text, run: &RunState) {
     let mut undone = Vec::new();
     let mut left = Vec::new();
     let mut waiting = 0;
-    for (_, unit) in run.plan.units() {
+    for (step, unit) in run.plan.units() {
         let state = run.unit(&unit.id);
         match (&state.forward, &state.undo) {
             (_, UndoPhase::Undone) => undone.push(&unit.id),
+            _ if state.has_effect() && undone_by_script(run, step) => undone.push(&unit.id),
             (Forward::Waiting, _) => waiting += 1,
             _ if state.has_effect() && changes(unit) => {
                 done.push(&unit.id);
@@ -115,23 +121,11 @@ fn lists(text: &mut Text, run: &RunState) {
     list(text, "Done", Mark::Plain, &done);
     list(text, "Undone", Mark::Plain, &undone);
     if went_back {
-        list(text, "Not undone", Mark::Bad, &by_script(run, left));
+        list(text, "Not undone", Mark::Bad, &left);
     }
     if waiting > 0 {
         text.field("Not begun", LABELS, Mark::Plain, &count(waiting, "unit"));
     }
-}
-
-/// Without the units that a hand-written undo took back as a whole.
-fn by_script<'a>(run: &RunState, left: Vec<&'a UnitId>) -> Vec<&'a UnitId> {
-    left.into_iter()
-        .filter(|id| {
-            let script = run.plan.unit(id).and_then(|(step, _)| step.undo.as_ref());
-            let applied =
-                |unit: &Unit| matches!(run.unit(&unit.id).forward, Forward::Applied | Forward::Unchanged);
-            !script.is_some_and(|script| !script.units.is_empty() && script.units.iter().all(applied))
-        })
-        .collect()
 }
 
 fn list(text: &mut Text, label: &str, mark: Mark, units: &[&UnitId]) {

@@ -3,7 +3,7 @@
 //! Field names are stable; new fields may be added, so readers ignore what they do not know. Times are milliseconds
 //! since 1970 (`*_at_ms`) or durations in milliseconds (`*_ms`). `format` rises when a field changes its meaning.
 
-use crate::{Stand, suggestions, words};
+use crate::{Stand, run::shown_units, suggestions, words};
 use serde::Serialize;
 use windlass_journal::{Direction, Entry, Event, Forward, RunState, UndoPhase, UnitState};
 use windlass_plan::{Class, Step, Unit};
@@ -241,12 +241,7 @@ pub fn summary_json(run: &RunState) -> SummaryJson {
 /// A run in full.
 #[must_use]
 pub fn run_json(run: &RunState) -> RunJson {
-    let mut units = Vec::new();
-    for step in &run.plan.steps {
-        let undo = step.undo.iter().flat_map(|script| &script.units);
-        let used = undo.filter(|unit| run.units.contains_key(&unit.id));
-        units.extend(step.units.iter().chain(used).map(|unit| unit_json(step, unit, &run.unit(&unit.id))));
-    }
+    let units = shown_units(run).into_iter().map(|(step, unit)| unit_json(run, step, unit)).collect();
     let turns = run.turns.iter().map(|turn| TurnJson {
         to: turn.to,
         why: turn.why.clone(),
@@ -342,7 +337,9 @@ pub(crate) fn held(run: &RunState) -> HeldJson {
     })
 }
 
-fn unit_json(step: &Step, unit: &Unit, state: &UnitState) -> UnitJson {
+fn unit_json(run: &RunState, step: &Step, unit: &Unit) -> UnitJson {
+    let state = &run.unit(&unit.id);
+    let word = words::state_word(run, step, unit).1;
     let trouble = crate::ending::trouble(state).map(|(_, trouble)| trouble);
     let report = state.report.clone().unwrap_or_default();
     let output =
@@ -358,8 +355,8 @@ fn unit_json(step: &Step, unit: &Unit, state: &UnitState) -> UnitJson {
         planned: unit.effect.clone(),
         class: unit.undo.class,
         undo: unit.undo.how.clone(),
-        state: words::unit_word(unit, state).1.to_owned(),
-        in_place: in_place(state),
+        state: word.to_owned(),
+        in_place: in_place(state) && word != "undone",
         attempts: state.attempt,
         undo_attempts: state.undo_attempt,
         began_at_ms: state.began_ms,

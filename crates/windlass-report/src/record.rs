@@ -3,14 +3,15 @@
 use crate::{
     json::{decisions, held},
     moment,
+    run::shown_units,
     text::tame,
     time::duration,
-    words::{count, ending_word, purpose, run_word, unit_word},
+    words::{count, ending_word, purpose, run_word, state_word},
 };
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
 use windlass_journal::{Direction, Entry, Forward, RunState, UndoPhase, UnitState};
-use windlass_plan::{Step, Unit};
+use windlass_plan::Unit;
 
 /// The record. `entries` are the entries of this run; times are shown in `zone`.
 #[must_use]
@@ -122,25 +123,14 @@ fn steps(page: &mut Page, run: &RunState, zone: &TimeZone) {
     page.heading("## Steps");
     page.line("| step | line | host | state | start | duration | undo class |");
     page.line("|---|---|---|---|---|---|---|");
-    for (_, unit) in every_unit(run) {
+    for (step, unit) in shown_units(run) {
         let state = run.unit(&unit.id);
         let start = state.began_ms.map_or(String::new(), |ms| moment(ms, zone));
         let took = if state.attempt > 0 { duration(state.took_ms) } else { String::new() };
         let line = unit.line.to_string();
         let class = unit.undo.class.to_string();
-        page.row(&[&unit.id.0, &line, &unit.host, unit_word(unit, &state).1, &start, &took, &class]);
+        page.row(&[&unit.id.0, &line, &unit.host, state_word(run, step, unit).1, &start, &took, &class]);
     }
-}
-
-fn every_unit(run: &RunState) -> Vec<(&Step, &Unit)> {
-    let steps = run.plan.steps.iter();
-    steps
-        .flat_map(|step| {
-            let undo = step.undo.iter().flat_map(|script| &script.units);
-            let used = undo.filter(|unit| run.units.contains_key(&unit.id));
-            step.units.iter().chain(used).map(move |unit| (step, unit))
-        })
-        .collect()
 }
 
 fn people(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
@@ -190,7 +180,7 @@ fn turns(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
 fn details(page: &mut Page, run: &RunState) {
     page.heading("## Details");
     let mut last = None;
-    for (step, unit) in every_unit(run) {
+    for (step, unit) in shown_units(run) {
         let state = run.unit(&unit.id);
         if state == UnitState::default() {
             continue;
@@ -201,12 +191,12 @@ fn details(page: &mut Page, run: &RunState) {
             page.line("");
             last = Some(&step.id);
         }
-        unit_details(page, unit, &state);
+        unit_details(page, unit, &state, state_word(run, step, unit).1);
     }
 }
 
-fn unit_details(page: &mut Page, unit: &Unit, state: &UnitState) {
-    let mut line = format!("**{}** {}", inline(&unit.id.0), unit_word(unit, state).1);
+fn unit_details(page: &mut Page, unit: &Unit, state: &UnitState, word: &str) {
+    let mut line = format!("**{}** {word}", inline(&unit.id.0));
     if state.attempt > 1 {
         let _ = write!(line, ", {} tries", state.attempt);
     }
@@ -222,7 +212,9 @@ fn unit_details(page: &mut Page, unit: &Unit, state: &UnitState) {
     if let Some(confirmed) = &state.confirmed {
         page.line(&format!("- confirmed by {}", inline(confirmed)));
     }
-    page.line(&format!("- way back ({}): {}", unit.undo.class, inline(&unit.undo.how)));
+    if !unit.undo.how.is_empty() {
+        page.line(&format!("- way back ({}): {}", unit.undo.class, inline(&unit.undo.how)));
+    }
     for effect in state.undo_report.iter().flat_map(|report| &report.effects) {
         page.line(&format!("- taken back: {}", inline(effect)));
     }

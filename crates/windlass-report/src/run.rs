@@ -6,11 +6,11 @@ use crate::{
     moment,
     text::{pad, shorten, width},
     time::duration,
-    words::{count, purpose, run_word, unit_word},
+    words::{count, purpose, run_word, state_word},
 };
 use jiff::tz::TimeZone;
 use windlass_journal::{Direction, Forward, RunState, UndoPhase, UnitState};
-use windlass_plan::{Class, Unit};
+use windlass_plan::{Class, Step, Unit};
 
 /// One run with every unit: state, start, duration, effects.
 #[must_use]
@@ -18,10 +18,10 @@ pub fn run_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
     let mut text = head(run, zone);
     text.line();
     let units: Vec<_> = shown_units(run);
-    let column = units.iter().map(|unit| width(&unit.id.0)).max().unwrap_or(4).min(32);
-    for unit in units {
+    let column = units.iter().map(|(_, unit)| width(&unit.id.0)).max().unwrap_or(4).min(32);
+    for (step, unit) in units {
         let state = run.unit(&unit.id);
-        let (mark, word) = unit_word(unit, &state);
+        let (mark, word) = state_word(run, step, unit);
         text.line().plain("  ").add(Mark::Strong, pad(&shorten(&unit.id.0, column), column)).plain("  ");
         text.add(mark, pad(word, 18));
         if let Some(began) = state.began_ms {
@@ -116,13 +116,14 @@ fn head(run: &RunState, zone: &TimeZone) -> Text {
 }
 
 /// Units worth a line: all of the plan, and those of a hand-written undo once it was used.
-fn shown_units(run: &RunState) -> Vec<&Unit> {
+pub(crate) fn shown_units(run: &RunState) -> Vec<(&Step, &Unit)> {
     run.plan
         .steps
         .iter()
         .flat_map(|step| {
             let undo = step.undo.iter().flat_map(|script| &script.units);
-            step.units.iter().chain(undo.filter(|unit| run.units.contains_key(&unit.id)))
+            let used = undo.filter(|unit| run.units.contains_key(&unit.id));
+            step.units.iter().chain(used).map(move |unit| (step, unit))
         })
         .collect()
 }

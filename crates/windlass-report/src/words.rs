@@ -1,7 +1,7 @@
 //! One word for each state, the same in text, Markdown and JSON.
 
 use crate::Mark;
-use windlass_journal::{Ending, Forward, RunState, UndoPhase, UnitState};
+use windlass_journal::{Direction, Ending, Forward, RunState, UndoPhase, UnitState};
 use windlass_plan::{Action, Class, DriverKind, Step, Unit};
 
 /// State of a unit.
@@ -28,6 +28,23 @@ pub fn unit_word(unit: &Unit, state: &UnitState) -> (Mark, &'static str) {
         (Forward::Unknown(_), _) => (Mark::Bad, "unknown"),
         (Forward::Skipped, _) => (Mark::Warn, "skipped"),
     }
+}
+
+/// State of a unit in its run: what a hand-written undo took back as a whole is undone.
+pub(crate) fn state_word(run: &RunState, step: &Step, unit: &Unit) -> (Mark, &'static str) {
+    let state = run.unit(&unit.id);
+    let of_script = step.undo.iter().flat_map(|script| &script.units).any(|other| other.id == unit.id);
+    if state.has_effect() && !of_script && undone_by_script(run, step) {
+        return (Mark::Good, "undone");
+    }
+    unit_word(unit, &state)
+}
+
+/// Whether the step's hand-written undo ran to its end on the way back.
+pub(crate) fn undone_by_script(run: &RunState, step: &Step) -> bool {
+    let ran = |unit: &Unit| matches!(run.unit(&unit.id).forward, Forward::Applied | Forward::Unchanged);
+    let script = step.undo.as_ref().filter(|script| !script.units.is_empty());
+    run.direction == Direction::Unwind && script.is_some_and(|script| script.units.iter().all(ran))
 }
 
 /// How a run ended.
