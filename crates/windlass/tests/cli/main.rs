@@ -8,6 +8,8 @@ mod crash;
 mod journal;
 mod people;
 mod plan;
+mod proxy;
 mod release;
 mod sealed;
 mod secrets;
+mod terminal;

@@ -1,0 +1,135 @@
+//! `windlass proxy` and `windlass service` as commands; what they do is tested where it is done.
+
+use crate::sealed::{Project, Running, wait_for};
+use rustix::process::Signal;
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+};
+
+// Perl is part of every Debian; the service only has to accept connections.
+const CONFIG: &str = r#"
+[target.app]
+dir = "."
+
+[service.booking]
+on = "app"
+run = ["./server", "--port", "{port}"]
+health = "http://127.0.0.1:{port}/health"
+proxy = { listen = "127.0.0.1:0", hold = "20s", drain = "1s" }
+
+[service.plain]
+on = "app"
+run = ["perl", "-MIO::Socket::INET", "-e", """
+  my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1", LocalPort => $ARGV[0]) or die;
+  while (my $c = $s->accept) { close $c }
+""", "{port}"]
+stable = "100ms"
+"#;
+
+/// Answers every request with `body`.
+fn upstream(body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            // A health check may only connect.
+            if stream.read(&mut request).is_ok_and(|n| n > 0) {
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        }
+    });
+    address
+}
+
+fn get(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn serve(project: &Project) -> (Running, String) {
+    let running = project.start(&["proxy", "run", "booking"]);
+    let mut listen = String::new();
+    wait_for("the proxy answers", || {
+        let said = project.run(&["proxy", "status", "booking", "--json"]);
+        if said.code == Some(0) {
+            listen = said.json()["listen"].as_str().unwrap().to_owned();
+        }
+        said.code == Some(0)
+    });
+    (running, listen)
+}
+
+#[test]
+fn the_proxy_is_run_told_and_ended_by_commands() {
+    let project = Project::empty();
+    project.write("windlass.toml", CONFIG);
+    let (running, listen) = serve(&project);
+    let switch = format!("1.0={}", upstream("one"));
+    project.run(&["proxy", "switch", "booking", &switch, "--resume"]).code(0);
+    assert!(get(&listen).ends_with("one"));
+
+    project.run(&["proxy", "hold", "booking"]).code(0);
+    let held = std::thread::spawn({
+        let listen = listen.clone();
+        move || get(&listen)
+    });
+    wait_for("a request waits", || {
+        project.run(&["proxy", "status", "booking", "--json"]).json()["waiting"] == 1
+    });
+    assert!(project.run(&["proxy", "status", "booking"]).code(0).stdout.contains("1 waiting"));
+    project.run(&["proxy", "resume", "booking"]).code(0);
+    assert!(held.join().unwrap().ends_with("one"));
+
+    project.run(&["proxy", "switch", "booking", "no-address"]).code(2).says(&["VERSION=HOST:PORT"]);
+    project.run(&["proxy", "stop", "booking"]).code(0);
+    running.end().code(0);
+    project.run(&["proxy", "status", "booking"]).code(4).says(&["no proxy runs", "windlass proxy run"]);
+}
+
+#[test]
+fn a_second_proxy_is_refused_and_take_over_replaces_the_first() {
+    let project = Project::empty();
+    project.write("windlass.toml", CONFIG);
+    let (first, listen) = serve(&project);
+    project.run(&["proxy", "run", "booking"]).code(4).says(&["already runs", "take-over"]);
+    let second = project.start(&["proxy", "run", "booking", "--take-over"]);
+    first.end().code(0);
+    let status = project.run(&["proxy", "status", "booking", "--json"]).code(0).json();
+    assert_eq!(status["listen"], listen.as_str());
+    second.signal(Signal::TERM);
+    second.end().code(0);
+}
+
+#[test]
+fn services_that_are_not_there_are_named() {
+    let project = Project::empty();
+    project.write("windlass.toml", CONFIG);
+    project.run(&["service", "status", "bookin"]).code(2).says(&["no service `bookin`", "booking"]);
+    project.run(&["proxy", "run", "plain"]).code(2).says(&["has no proxy", "listen"]);
+}
+
+#[test]
+fn a_plain_service_is_started_shown_and_stopped() {
+    let project = Project::empty();
+    project.write("windlass.toml", CONFIG);
+    project.run(&["service", "start", "plain"]).code(2).says(&["--version"]);
+    project.run(&["service", "start", "plain", "--version", "1.0"]).code(0);
+    let status = project.run(&["service", "status", "plain", "--json"]).code(0).json();
+    assert_eq!(
+        (&status["instances"][0]["version"], &status["instances"][0]["phase"]),
+        (&"1.0".into(), &"running".into())
+    );
+    let stopped = project.run(&["service", "stop", "plain", "--json"]).code(0).json();
+    assert_eq!(stopped["changed"], true);
+    assert!(project.run(&["service", "stop", "plain"]).code(0).stdout.contains("nothing to do"));
+}
