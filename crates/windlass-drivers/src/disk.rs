@@ -61,7 +61,8 @@ pub(crate) fn write_durable(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// The path that `name` means: relative to `dir`, which is relative to `base`. `~` is not expanded.
 pub(crate) fn resolve(base: &Path, dir: Option<&str>, name: &str) -> PathBuf {
-    dir.map_or_else(|| base.to_owned(), |dir| base.join(dir)).join(name)
+    // Collected anew from its parts: `dir = "."` leaves no `/./` in what people read.
+    dir.map_or_else(|| base.to_owned(), |dir| base.join(dir)).join(name).components().collect()
 }
 
 /// A number of bytes for people.

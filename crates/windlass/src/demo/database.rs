@@ -1,7 +1,7 @@
 //! A look into the demo's database with SQLite itself, not through the parts that are being shown.
 
 use super::problem;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, types::Value};
 use std::{collections::HashMap, path::Path};
 
 /// The tables as they are before the first release.
@@ -34,8 +34,9 @@ fn read(database: &Path) -> rusqlite::Result<Picture> {
     let mut query = connection.prepare("SELECT * FROM bookings")?;
     let columns = query.column_count();
     let rows = query.query_map([], |row| {
-        let values: Vec<String> =
-            (0..columns).map(|i| row.get_ref(i).map(|v| format!("{v:?}"))).collect::<Result<_, _>>()?;
+        let values: Vec<String> = (0..columns)
+            .map(|i| row.get::<_, Value>(i).map(|v| format!("{v:?}")))
+            .collect::<Result<_, _>>()?;
         Ok((row.get(0)?, values.join("|")))
     })?;
     Ok(Picture { schema, rows: rows.collect::<Result<_, _>>()? })

@@ -52,15 +52,15 @@ Whole demo       {:.1} s
 
 Look around:
   cd {folder}
-  releases/2.md  3.md  4.md         the release documents
-  records/                          what each run did
-  {exe} runs                        the journal: .windlass/journal.db
-  {exe} show
-  {exe} plan releases/4.md
+  alias windlass={exe}
+  ls releases records               the documents, and what each run did
+  windlass runs                     the journal (.windlass/journal.db)
+  windlass show                     the newest run, unit by unit
+  windlass plan releases/4.md       what it would do now
 Play on:
-  {exe} proxy run booking &
-  {exe} service start booking
-  {exe} apply releases/4.md
+  windlass proxy run booking &
+  windlass service start booking
+  windlass apply releases/4.md
 ",
             self.requests,
             self.failed,
