@@ -65,6 +65,18 @@ pub(crate) fn resolve(base: &Path, dir: Option<&str>, name: &str) -> PathBuf {
     dir.map_or_else(|| base.to_owned(), |dir| base.join(dir)).join(name).components().collect()
 }
 
+/// Fails if `bytes` more would not fit on the disk of `folder`, with a little to spare.
+pub(crate) fn room_for(bytes: u64, folder: &Path) -> io::Result<()> {
+    const SPARE: u64 = 16 * 1024 * 1024;
+    let disk = rustix::fs::statvfs(folder)?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < bytes.saturating_add(SPARE.min(bytes)) {
+        let text = format!("{} are needed and {} free", human_bytes(bytes), human_bytes(free));
+        return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+    }
+    Ok(())
+}
+
 /// A number of bytes for people.
 pub(crate) fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

@@ -48,7 +48,7 @@ pub(super) fn survey(job: &Job) -> Survey {
     {
         Ok(bytes) => {
             survey.effects.push(format!("writes {} ({})", file.display(), disk::human_bytes(bytes)));
-            if let Err(error) = copy::room_for(bytes, &file) {
+            if let Err(error) = disk::room_for(bytes, file.parent().unwrap_or(Path::new("/"))) {
                 survey.problems.push(format!("{}: {error}", file.display()));
             }
         }

@@ -21,8 +21,6 @@ use windlass_driver::{Failure, Fault};
 const PAGES: i32 = 4096;
 /// Copies larger than this say how far they are.
 const PROGRESS_BYTES: u64 = 64 * 1024 * 1024;
-/// Left free on the disk beside a copy.
-const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A finished copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +91,7 @@ pub(super) fn write(job: &Job, source: &Connection, temporary: &Path) -> Result<
         remove_if_there(&with_suffix(temporary, suffix))?;
     }
     let bytes = size(source)?;
-    room_for(bytes, temporary)?;
+    disk::room_for(bytes, temporary.parent().unwrap_or(Path::new("/")))?;
     let mut copy = Connection::open(temporary)?;
     copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
     // An open read transaction pins one moment: writers of other processes cannot make the copy start again.
@@ -164,20 +162,6 @@ pub(super) fn size(connection: &Connection) -> rusqlite::Result<u64> {
     let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
     let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     Ok(pages.unsigned_abs() * page.unsigned_abs())
-}
-
-/// Fails before anything is written if the copy would not fit.
-pub(super) fn room_for(bytes: u64, file: &Path) -> io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let disk = rustix::fs::statvfs(folder)?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if free < bytes.saturating_add(SPARE_BYTES.min(bytes)) {
-        return Err(io::Error::new(
-            io::ErrorKind::StorageFull,
-            format!("{} are needed and {} free", disk::human_bytes(bytes), disk::human_bytes(free)),
-        ));
-    }
-    Ok(())
 }
 
 /// Opens a finished copy: nothing is written beside it, and nobody is waited for.

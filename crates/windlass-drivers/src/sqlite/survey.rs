@@ -2,12 +2,12 @@
 
 use super::{
     connect::{Job, text},
-    copy::{StepCopy, room_for, size},
+    copy::{StepCopy, size},
     fingerprint::quote,
     ledger,
     statement::{Touched, place},
 };
-use crate::disk::{human_bytes, one_line};
+use crate::disk::{human_bytes, one_line, room_for};
 use rusqlite::{Connection, OptionalExtension as _};
 use windlass_driver::{Failure, Survey};
 use windlass_plan::{Action, UndoBy};
@@ -38,7 +38,7 @@ pub(super) fn survey(job: &Job) -> Result<Survey, Failure> {
         };
         let file = StepCopy::of(job, target).file;
         let folder = file.ancestors().skip(1).find(|folder| folder.exists());
-        if let Some(Err(error)) = folder.map(|folder| room_for(bytes, &folder.join("copy"))) {
+        if let Some(Err(error)) = folder.map(|folder| room_for(bytes, folder)) {
             survey.problems.push(format!("no room for the copy that undoes it: {error}"));
         }
     }

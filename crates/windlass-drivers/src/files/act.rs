@@ -1,0 +1,242 @@
+//! Makes planned changes and takes them back, entry by entry, looking before each.
+
+use super::{
+    hand::{Dress, Hand, beside, link_times},
+    patch,
+    plan::{Entry, How},
+    state::{State, children},
+};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+use windlass_plan::LineEdit;
+
+/// Works on the entries of one unit.
+pub(super) struct Worker<'a> {
+    pub(super) hand: &'a Hand,
+    pub(super) say: &'a (dyn Fn(&str) + Send + Sync),
+    /// Edits of a `diff` step; empty for others.
+    pub(super) edits: &'a [LineEdit],
+}
+
+/// Where the entries of a unit stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    /// How many are as before.
+    pub(super) before: usize,
+    /// How many are as after.
+    pub(super) after: usize,
+}
+
+/// Compares the world with the entries; an error lists every path that is neither as before nor as after.
+pub(super) fn position(entries: &[Entry]) -> Result<Position, Vec<String>> {
+    let mut position = Position { before: 0, after: 0 };
+    let mut strange = vec![];
+    for entry in entries {
+        match entry.look() {
+            Ok(state) if state == entry.before => position.before += 1,
+            Ok(state) if state == entry.after => position.after += 1,
+            Ok(state) => strange.push(format!(
+                "{}: {state} stands there; before the unit: {}; after it: {}",
+                entry.path.display(),
+                entry.before,
+                entry.after
+            )),
+            Err(error) => strange.push(format!("{}: {error}", entry.path.display())),
+        }
+    }
+    if strange.is_empty() { Ok(position) } else { Err(strange) }
+}
+
+/// Entries that others have put into folders which an undo would remove.
+pub(super) fn strangers(entries: &[Entry]) -> io::Result<Vec<String>> {
+    let ours: BTreeSet<&Path> = entries
+        .iter()
+        .filter(|entry| entry.before == State::Absent)
+        .map(|entry| entry.path.as_path())
+        .collect();
+    let mut found = vec![];
+    for entry in entries.iter().filter(|entry| matches!(entry.how, How::MakeFolder { .. })) {
+        if entry.look()? == entry.after {
+            let all = children(&entry.path)?;
+            let new = all.iter().filter(|path| !ours.contains(path.as_path()) && !is_leftover(path));
+            found.extend(new.map(|path| format!("{} was put there by others", path.display())));
+        }
+    }
+    Ok(found)
+}
+
+fn is_leftover(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".windlass-"))
+}
+
+impl Worker<'_> {
+    /// Keeps what will be overwritten. Writes into the workspace only.
+    pub(super) fn save(&self, entries: &[Entry]) -> io::Result<()> {
+        for entry in entries {
+            let saved = match &entry.how {
+                How::Edit { saved } | How::SetAside { saved, copied: true } => Some(saved),
+                How::CopyFile { saved, .. } | How::CopyLink { saved, .. } | How::Arrive { saved, .. } => {
+                    saved.as_ref()
+                }
+                _ => None,
+            };
+            if let Some(saved) = saved {
+                self.hand.clear(saved)?;
+                self.hand.copy_whole(&entry.path, saved, &self.say)?;
+                if State::of(saved, entry.whole())? != entry.before {
+                    let text = format!("{} changed while it was saved", entry.path.display());
+                    return Err(io::Error::other(text));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what a dead controller left beside the entries: unfinished new files, and what was renamed out of
+    /// sight to be deleted, which happens only when a verified copy stands elsewhere.
+    pub(super) fn tidy(&self, entries: &[Entry]) -> io::Result<()> {
+        for entry in entries {
+            self.hand.clear(&beside(&entry.path, "new"))?;
+            self.hand.clear(&beside(&entry.path, "old"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes one change. What stands there is as before.
+    pub(super) fn make(&self, entry: &Entry) -> io::Result<()> {
+        let path = &entry.path;
+        match &entry.how {
+            How::Edit { .. } => {
+                let content = fs::read(path)?;
+                let patched = patch::patch(&content, self.edits)
+                    .map_err(|problems| io::Error::other(problems.join("; ")))?;
+                let wanted = State::of(path, false)?;
+                if wanted != entry.before {
+                    return Err(io::Error::other("it was changed just now"));
+                }
+                self.hand.replace(path, &mut &patched.content[..], Dress::Like { file: path, times: false })
+            }
+            How::MakeFolder { .. } => {
+                let State::Folder { mode } = entry.after else { unreachable!("a folder is made") };
+                self.hand.make_folder(path, mode)
+            }
+            How::SetMode => self.set_mode(path, &entry.after),
+            How::CopyFile { from, preserve, .. } => {
+                let State::File { sha256, mode, .. } = &entry.after else { unreachable!("a file is copied") };
+                let dress = match (preserve, &entry.before) {
+                    (true, _) => Dress::Like { file: from, times: true },
+                    (false, State::Absent) => Dress::Mode(*mode),
+                    (false, _) => Dress::Like { file: path, times: false },
+                };
+                self.hand.copy(from, path, dress, sha256, &self.say)
+            }
+            How::CopyLink { from, preserve, .. } => {
+                let State::Link { to } = &entry.after else { unreachable!("a link is copied") };
+                self.hand.link(to, path)?;
+                if *preserve { link_times(path, from) } else { Ok(()) }
+            }
+            How::Arrive { from, .. } => self.bring(from, path, entry.before != State::Absent),
+            How::Leave { .. } => self.discard(path),
+            How::SetAside { copied: true, .. } => self.discard(path),
+            How::SetAside { saved, copied: false } => match self.hand.rename(path, saved, false) {
+                // The same disk, but mounted twice.
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                    self.bring(path, saved, false)?;
+                    self.discard(path)
+                }
+                result => result,
+            },
+        }
+    }
+
+    /// Owner and times of folders that were made like others, when all that is in them is there.
+    pub(super) fn finish(&self, entries: &[Entry]) -> io::Result<()> {
+        for entry in entries.iter().rev() {
+            if let How::MakeFolder { like: Some(like) } = &entry.how {
+                self.hand.clothe_folder(&entry.path, like)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one change back. What stands there is as after, or was half taken back by an earlier try.
+    pub(super) fn take_back(&self, entry: &Entry) -> io::Result<()> {
+        let path = &entry.path;
+        match &entry.how {
+            How::Edit { saved } => self.restore(saved, path, &entry.before),
+            How::MakeFolder { .. } => self.hand.remove_folder(path),
+            How::SetMode => self.set_mode(path, &entry.before),
+            How::CopyFile { saved, .. } | How::CopyLink { saved, .. } => match saved {
+                None => self.hand.remove(path),
+                Some(saved) => self.restore(saved, path, &entry.before),
+            },
+            // `Leave` has brought it back to where it came from; a second name or copy may be left here.
+            How::Arrive { saved: None, .. } => self.discard(path),
+            How::Arrive { saved: Some(saved), .. } => self.restore(saved, path, &entry.before),
+            How::Leave { to } => self.return_to(path, to, entry),
+            How::SetAside { saved, copied } => {
+                if State::of(saved, true)? != entry.before {
+                    return Err(io::Error::other(format!("{} is not what was set aside", saved.display())));
+                }
+                if *copied { self.bring(saved, path, false) } else { self.hand.rename(saved, path, false) }
+            }
+        }
+    }
+
+    /// Moves back what went to `to`. If it replaced something there, it keeps its name there until that is restored.
+    fn return_to(&self, path: &Path, to: &Path, entry: &Entry) -> io::Result<()> {
+        if State::of(to, true)? != entry.before {
+            return Err(io::Error::other(format!("{} is not what was moved there", to.display())));
+        }
+        if matches!(entry.before, State::Tree { .. }) {
+            return self.bring(to, path, false);
+        }
+        // Without a second name (another disk, no right to one) there is a moment without either.
+        self.hand.hard_link(to, path).or_else(|_| self.bring(to, path, false))
+    }
+
+    /// Moves by rename, or on another disk by a verified copy beside the destination.
+    fn bring(&self, from: &Path, to: &Path, over: bool) -> io::Result<()> {
+        match self.hand.rename(from, to, over) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+            result => return result,
+        }
+        let temporary: PathBuf = beside(to, "new");
+        self.hand.clear(&temporary)?;
+        self.hand.copy_whole(from, &temporary, &self.say)?;
+        if State::of(&temporary, true)? != State::of(from, true)? {
+            return Err(io::Error::other(format!("{} changed while it was copied", from.display())));
+        }
+        self.hand.rename(&temporary, to, over)
+    }
+
+    /// Deletes what is kept elsewhere: out of sight at once, then for good.
+    fn discard(&self, path: &Path) -> io::Result<()> {
+        let hidden = beside(path, "old");
+        self.hand.clear(&hidden)?;
+        self.hand.rename(path, &hidden, false)?;
+        self.hand.clear(&hidden)
+    }
+
+    fn restore(&self, saved: &Path, path: &Path, before: &State) -> io::Result<()> {
+        let found = State::of(saved, false)?;
+        if found != *before {
+            return Err(io::Error::other(format!("{} is not what was saved: {found}", saved.display())));
+        }
+        match before {
+            State::File { sha256, .. } => {
+                self.hand.copy(saved, path, Dress::Like { file: saved, times: true }, sha256, &self.say)
+            }
+            State::Link { to } => self.hand.link(to, path),
+            other => Err(io::Error::other(format!("{other} cannot be restored at {}", path.display()))),
+        }
+    }
+
+    fn set_mode(&self, path: &Path, state: &State) -> io::Result<()> {
+        let State::Folder { mode } = state else { unreachable!("only folders get a mode of their own") };
+        self.hand.mode(path, *mode)
+    }
+}
