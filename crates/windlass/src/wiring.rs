@@ -17,7 +17,8 @@ use std::{
 };
 use windlass_driver::{Context, Drivers, Stopping};
 use windlass_drivers::{
-    gate::GateDriver, http::HttpDriver, service::ServiceDriver, shell::ShellDriver, sqlite::SqliteDriver,
+    files::FilesDriver, gate::GateDriver, http::HttpDriver, service::ServiceDriver, shell::ShellDriver,
+    sqlite::SqliteDriver,
 };
 use windlass_engine::{Clock, Crash, Engine, Faults, Settings};
 use windlass_journal::{ProcLiveness, Store};
@@ -50,6 +51,7 @@ pub fn drivers() -> Result<Drivers, Failure> {
     tls();
     Ok(Drivers::default()
         .with(DriverKind::Shell, Arc::new(ShellDriver))
+        .with(DriverKind::Files, Arc::new(FilesDriver::new()))
         .with(DriverKind::Sqlite, Arc::new(SqliteDriver::new()))
         .with(DriverKind::Service, Arc::new(ServiceDriver::new(supervisor()?)))
         .with(DriverKind::Http, Arc::new(HttpDriver))

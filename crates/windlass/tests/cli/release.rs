@@ -89,3 +89,24 @@ fn the_newest_release_has_to_go_first() {
     let run = first["run"].as_str().unwrap();
     project.run(&["rollback", run, "--yes"]).code(4).says(&["came after", "windlass rollback"]);
 }
+
+#[test]
+fn files_are_edited_and_copied_and_come_back() {
+    let document = "---\nrelease: 3.0.0\n---\n# 配置\n```diff {#config on=app}\n--- app.env\n-VERSION=2\n+VERSION=3\n\
+                    ```\n```sh {#keep on=app}\ncp app.env app.env.new\n```\n\
+                    ```sh {#look on=app readonly}\ntest -e missing\n```\n";
+    let project = Project::new(document);
+    project.write("app.env", "# 版本\nVERSION=2\n");
+    let plan = project.run(&["plan", "release.md"]).code(0).stdout;
+    assert!(plan.contains("Undo class exact") && plan.contains("app.env"), "{plan}");
+    project.run(&["apply", "release.md", "--yes"]).code(1).says(&["look/1", "Undone      config/1, keep/1"]);
+    assert_eq!(project.read("app.env"), "# 版本\nVERSION=2\n");
+    assert!(!project.path("app.env.new").exists());
+    project.write("missing", "");
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    assert_eq!(project.read("app.env.new"), "# 版本\nVERSION=3\n");
+    // What somebody wrote since is never overwritten.
+    project.write("app.env", "# 版本\nVERSION=3\nEXTRA=1\n");
+    project.run(&["rollback", "--yes"]).code(3).says(&["config/1", "windlass decide"]);
+    assert!(project.read("app.env").contains("EXTRA=1"));
+}
