@@ -26,6 +26,16 @@ async fn look(folder: &Path, script: &str) -> Found {
     ShellDriver.inspect(&cx, &unit, &Capsule::default(), Way::Forward).await
 }
 
+/// No process of the try stays, not even the one that watches its output.
+fn assert_none_left(attempt: &Folder) {
+    let path = attempt.path().to_str().unwrap();
+    wait_until("the end of all processes of the try", || {
+        let commands = fs::read_dir("/proc").unwrap().flatten();
+        let mut commands = commands.filter_map(|entry| fs::read_to_string(entry.path().join("cmdline")).ok());
+        !commands.any(|command| command.contains(path) && !command.contains("controller_process"))
+    });
+}
+
 #[tokio::test]
 async fn runs_where_and_as_it_should() {
     let folder = crate::testing::folder();
@@ -96,6 +106,7 @@ async fn timeout_stops_the_whole_group() {
         fs::read_to_string(format!("/proc/{}/stat", child.trim())).map_or(true, |stat| stat.contains(") Z "))
     });
     assert!(matches!(look(folder.path(), "…").await, Found::Failed(_)), "its status was recorded");
+    assert_none_left(&Folder::of(&cx));
 }
 
 #[tokio::test]
@@ -231,7 +242,7 @@ async fn a_late_wrapper_never_runs_after_inspect_said_not_applied() {
 #[tokio::test]
 async fn wrapper_and_inspect_race_for_the_claim() {
     let mut ran = 0;
-    for delay in 0..24 {
+    for delay in 0..16 {
         let folder = crate::testing::folder();
         let unit = line("echo x >>log", false);
         let (cx, _) = context(folder.path(), &unit);
@@ -243,9 +254,10 @@ async fn wrapper_and_inspect_race_for_the_claim() {
             .arg("wrapper")
             .spawn()
             .unwrap();
-        tokio::time::sleep(Duration::from_micros(delay * 500)).await;
+        tokio::time::sleep(Duration::from_micros(delay * 750)).await;
         let found = look(folder.path(), "…").await;
         wrapper.wait().unwrap();
+        assert_none_left(&attempt);
         let log = folder.path().join("log").exists();
         match found {
             Found::NotApplied => assert!(!log, "delay {delay}"),
@@ -270,13 +282,10 @@ async fn a_killed_line_without_status_is_unknown_with_commands() {
             let output = attempt.file("output");
             wait_until("output", || fs::read_to_string(&output).is_ok_and(|text| text == "begun\n"));
             let Claim::Line(line) = attempt.claim() else { panic!() };
-            for pid in [attempt.wrapper().unwrap().pid, line.pid] {
-                rustix::process::kill_process(
-                    rustix::process::Pid::from_raw(pid).unwrap(),
-                    rustix::process::Signal::KILL,
-                )
-                .unwrap();
-            }
+            use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+            let id = |pid| Pid::from_raw(pid).unwrap();
+            kill_process(id(attempt.wrapper().unwrap().pid), Signal::KILL).unwrap();
+            kill_process_group(id(line.pid), Signal::KILL).unwrap();
         })
     };
     let failure = ShellDriver.apply(&cx, &unit, &Capsule::default()).await.unwrap_err();
@@ -284,6 +293,7 @@ async fn a_killed_line_without_status_is_unknown_with_commands() {
     assert_eq!(failure.effect, Effect::Unknown);
     let Found::Unknown(words) = look(folder.path(), script).await else { panic!() };
     assert!(words.contains("left no exit status") && words.contains("cat "), "{words}");
+    assert_none_left(&attempt);
 }
 
 use super::folder::Claim;

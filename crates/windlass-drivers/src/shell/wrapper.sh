@@ -13,7 +13,8 @@ read -r stat <"/proc/$$/stat"
 read -r boot </proc/sys/kernel/random/boot_id
 me=$1
 set -- ${stat##*) }
-id="$$:${20}:$boot"
+start=${20}
+id="$$:$start:$boot"
 
 if [ "$me" = line ]; then
     # All that can fail fails before the claim, so that no claim means no effect.
@@ -29,6 +30,10 @@ trap : HUP INT TERM
 ln -s "$id" wrapper || exit 1
 (
     while sleep 1; do
+        # It ends with its wrapper, also when that was killed or the signal below came too early.
+        read -r stat <"/proc/$$/stat" || exit
+        set -- ${stat##*) }
+        [ "${20}" = "$start" ] || exit
         if [ "$(wc -c <output)" -gt "$output_bytes_max" ]; then
             tail -c 65536 output >output.cut
             : >output
