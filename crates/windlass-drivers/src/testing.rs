@@ -109,6 +109,30 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
+/// A file system of 1 MiB, unmounted at the end.
+pub(crate) struct SmallDisk(pub(crate) tempfile::TempDir);
+
+impl SmallDisk {
+    /// Only root can mount one; without it the test `name` says that it was skipped.
+    pub(crate) fn mount(name: &str) -> Option<Self> {
+        use std::io::Write as _;
+        let folder = tempfile::tempdir().unwrap();
+        let words = ["-t", "tmpfs", "-o", "size=1m", "none", folder.path().to_str().unwrap()];
+        let status = Command::new("mount").args(words).stderr(std::process::Stdio::null()).status();
+        if status.is_ok_and(|status| status.success()) {
+            return Some(Self(folder));
+        }
+        writeln!(std::io::stderr(), "SKIPPED: {name} needs the right to mount a tmpfs").unwrap();
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
 /// Numbers by seed (SplitMix64).
 pub(crate) struct Random(u64);
 

@@ -1,5 +1,5 @@
 use super::{twins::snapshot, *};
-use crate::testing::{argument, context, controller, unit, wait_until};
+use crate::testing::{SmallDisk, argument, context, controller, unit, wait_until};
 use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::PathBuf,
@@ -236,21 +236,10 @@ async fn many_entries_stand_in_a_file_that_is_checked() {
 /// A disk of 1 MiB that is full; only root can mount one.
 #[tokio::test]
 async fn a_full_disk_is_a_clean_failure() {
-    let mount = tempfile::tempdir().unwrap();
-    let words = ["-t", "tmpfs", "-o", "size=1m", "none", mount.path().to_str().unwrap()];
-    let mounted =
-        std::process::Command::new("mount").args(words).stderr(std::process::Stdio::null()).status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        use std::io::Write as _;
-        writeln!(
-            std::io::stderr(),
-            "SKIPPED: a_full_disk_is_a_clean_failure needs the right to mount a tmpfs"
-        )
-        .unwrap();
-        return;
-    }
+    let Some(disk) = SmallDisk::mount("a_full_disk_is_a_clean_failure") else { return };
+    let mount = disk.0.path();
     let big = "x".repeat(2 << 20);
-    let to = mount.path().join("b");
+    let to = mount.join("b");
     let action = Action::Copy {
         from: "a".into(),
         to: to.to_str().unwrap().into(),
@@ -263,8 +252,7 @@ async fn a_full_disk_is_a_clean_failure() {
     let survey = world.driver.survey(&world.cx, &world.unit).await.unwrap();
     let capsule = world.capture().await.unwrap();
     let failure = world.apply(&capsule).await.unwrap_err();
-    let (content, count) = (fs::read_to_string(&to).unwrap(), fs::read_dir(mount.path()).unwrap().count());
-    std::process::Command::new("umount").arg(mount.path()).status().unwrap();
+    let (content, count) = (fs::read_to_string(&to).unwrap(), fs::read_dir(mount).unwrap().count());
     assert!(survey.problems.iter().any(|line| line.contains("are needed")), "{survey:?}");
     assert_eq!((failure.effect, failure.retry), (Effect::None, true), "{}", failure.message);
     assert!(failure.hints.iter().any(|hint| hint.contains("full")), "{failure:?}");

@@ -90,7 +90,10 @@ impl Job {
                 clean("it did not finish in the time it was given".to_owned())
                     .hint("raise `timeout=` of the step, or change fewer rows at a time")
             }
-            Some(ErrorCode::DiskFull) => {
+            // SQLite says only "disk I/O error" when there is no room for its shared memory file.
+            code @ Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure)
+                if code == Some(ErrorCode::DiskFull) || !self.has_room() =>
+            {
                 clean("the disk is full".to_owned()).retryable().hint("see `df`; then resume")
             }
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
@@ -99,6 +102,11 @@ impl Job {
             }
             _ => clean(text(error)),
         }
+    }
+
+    fn has_room(&self) -> bool {
+        let folder = self.database.parent().unwrap_or(Path::new("/"));
+        crate::disk::room_for(64 * 1024, folder).is_ok()
     }
 
     /// Shows how far a long copy is.
