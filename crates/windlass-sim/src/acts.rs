@@ -85,17 +85,18 @@ impl State {
             return Err(("acts go where the run goes", format!("the run goes {:?}", state.direction)));
         }
         for (id, other) in &self.world.specs {
-            if id == &key.0 || state.plan.unit(id).is_none() {
+            if id == &key.0 || other.plan != spec.plan {
                 continue;
             }
-            let unit = state.unit(id);
             let same = other.step == spec.step && other.host == spec.host;
             let other_script = matches!(other.role, Role::Script { .. });
             if !back {
                 let before = other.step < spec.step || (same && other.position < spec.position);
-                let passed = matches!(unit.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped);
+                let forward = state.units.get(id).map(|unit| &unit.forward);
+                let passed =
+                    matches!(forward, Some(Forward::Applied | Forward::Unchanged | Forward::Skipped));
                 if before && !other_script && !passed {
-                    return Err(("steps run in order", format!("{id} is {:?}", unit.forward)));
+                    return Err(("steps run in order", format!("{id} is {forward:?}")));
                 }
             } else if other.role == Role::Plain && other.undo != UndoBy::Nothing {
                 let after = other.step > spec.step || (same && !script && other.position > spec.position);
@@ -180,6 +181,9 @@ impl State {
         if (spec.already && key.1 == Way::Forward) || gone {
             (op.effect, op.reply, op.idle) = (Effect::None, Reply::NoChange, true);
         }
+        if key.1 == Way::Forward && self.world.doomed.as_ref() == Some(&key.0) {
+            (op.effect, op.reply) = (Effect::None, Reply::Clean(false));
+        }
         if self.setup.driver_faults > 0 && self.rng.chance(self.setup.driver_rate) {
             self.setup.driver_faults -= 1;
             self.spoil(&mut op, spec);
@@ -229,7 +233,7 @@ impl State {
     /// The controller of an act died, or gave it up.
     pub fn abandon_act(&mut self, at: usize) {
         self.advance_world();
-        let torn = self.rng.chance(200);
+        let torn = self.setup.scripted.is_none() && self.rng.chance(200);
         let op = &mut self.world.ops[at];
         if op.phase != Phase::Flying || op.detached {
             return;

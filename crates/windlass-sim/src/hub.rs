@@ -37,8 +37,11 @@ pub struct Setup {
     pub hostile_sessions: u32,
     /// The person may refuse, leave out, abandon, go back.
     pub moody: bool,
-    /// Crashes by session: at which append, and whether before it is durable. Nothing else crashes then.
+    /// Crashes by session: at which append, and whether before it is durable. Nothing else crashes then, and the
+    /// person always answers in the same way.
     pub scripted: Option<Vec<(u64, bool)>>,
+    /// The n-th unit of the plan that changes something always fails.
+    pub doomed: Option<usize>,
 }
 
 /// One simulated process: a controller.

@@ -15,4 +15,5 @@ pub mod plans;
 pub mod rng;
 pub mod scenario;
 pub mod store;
+pub mod systematic;
 pub mod world;

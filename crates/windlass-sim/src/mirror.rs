@@ -98,7 +98,9 @@ impl State {
         }
         self.tally(&entry.event);
         match &entry.event {
-            Event::Decided { unit: Some(unit), .. } => self.by_hand(unit),
+            Event::Decided { unit: Some(unit), verb: windlass_journal::Verb::MarkDone, .. } => {
+                self.by_hand(unit)
+            }
             Event::Ended { ending } => {
                 self.mirror.endings.insert(format!("{ending:?}"));
             }

@@ -27,6 +27,7 @@ enum Kind {
 
 struct Maker<'a> {
     rng: &'a mut Rng,
+    plan: usize,
     prefix: String,
     hosts: Vec<String>,
     /// Shared resources of each host.
@@ -43,6 +44,7 @@ pub fn make(state: &mut State, prefix: &str, steps_max: u64) -> Plan {
     let resources = std::mem::take(&mut state.world.resources);
     let mut maker = Maker {
         rng: &mut rng,
+        plan: state.world.specs.len(),
         prefix: prefix.to_owned(),
         hosts,
         pool: BTreeMap::new(),
@@ -162,6 +164,7 @@ impl Maker<'_> {
         };
         let changes = role == Role::Plain;
         let spec = Spec {
+            plan: self.plan,
             opaque: changes && matches!(by, UndoBy::Script | UndoBy::Nobody) && self.rng.chance(500),
             detached: self.rng.chance(500),
             already: changes && self.rng.chance(60),
@@ -221,6 +224,7 @@ impl Maker<'_> {
                 }
                 let unit_id = UnitId(format!("{id}/{}@{host}", n + 1));
                 let spec = Spec {
+                    plan: self.plan,
                     role: Role::Script { reverts: reverts.to_vec(), whole: whole.clone() },
                     resource: 0,
                     opaque: self.rng.chance(200),

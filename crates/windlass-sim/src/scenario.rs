@@ -15,7 +15,7 @@ use std::{
 };
 use windlass_engine::{Fault, FaultKind, Faults, Stop};
 use windlass_journal::{Ending, MemoryStore, OnFailure, RunId, RunState, Store, Verb};
-use windlass_plan::{Plan, UnitId, Way};
+use windlass_plan::{Class, Plan, UnitId, Way};
 
 /// A story takes at most this many controllers.
 const SESSIONS_MAX: u32 = 120;
@@ -67,15 +67,16 @@ pub fn random(seed: u64, trace: bool) -> Report {
         hostile_sessions: u32::try_from(rng.below(7)).unwrap_or(0),
         moody: rng.chance(600),
         scripted: None,
+        doomed: None,
     };
     tell(seed, setup, 12)
 }
 
-/// A story with crashes at given appends, one of each session in turn, and nothing else going wrong, except that
-/// `driver_faults` make some unit fail.
+/// A story with crashes at given appends, one of each session in turn, and nothing else going wrong, except that the
+/// `doomed`-th unit always fails.
 #[must_use]
-pub fn scripted(seed: u64, crashes: Vec<(u64, bool)>, driver_faults: u32) -> Report {
-    let setup = Setup { scripted: Some(crashes), driver_faults, driver_rate: 150, ..Setup::default() };
+pub fn scripted(seed: u64, crashes: Vec<(u64, bool)>, doomed: Option<usize>, trace: bool) -> Report {
+    let setup = Setup { trace, scripted: Some(crashes), doomed, ..Setup::default() };
     tell(seed, setup, 4)
 }
 
@@ -83,6 +84,9 @@ fn tell(seed: u64, setup: Setup, steps_max: u64) -> Report {
     let hub = Hub::new(seed, setup);
     let (plan, on_failure) = hub.with(|s| {
         let plan = plans::make(s, "a", steps_max);
+        let changing =
+            plan.units().filter(|(_, u)| u.undo.class == Class::Exact || u.undo.class == Class::Restore);
+        s.world.doomed = s.setup.doomed.and_then(|n| changing.map(|(_, u)| u.id.clone()).nth(n));
         let random = *s.rng.pick(&[OnFailure::Unwind, OnFailure::Unwind, OnFailure::Stop, OnFailure::Ask]);
         (plan, if s.setup.scripted.is_some() { OnFailure::Unwind } else { random })
     });
@@ -156,6 +160,7 @@ impl Story {
 
     /// What somebody types next; `None`: the story is over.
     fn command(&mut self) -> Option<Command> {
+        self.hub.with(|s| s.world.by_hand.clear());
         let Some(state) = self.state() else { return Some(self.start("a")) };
         let run = state.id.clone();
         if let Some(ending) = state.ending {
@@ -190,7 +195,7 @@ impl Story {
         }
         let mood = self.hub.with(|s| if s.setup.moody { s.rng.below(1000) } else { 999 });
         Some(match mood {
-            0..60 => Command::Rollback(run),
+            0..60 if self.rolled_back.len() < 3 => Command::Rollback(run),
             60..66 => {
                 self.say("Abandon ".to_owned());
                 Command::Decide(run, Verb::Abandon, None)
@@ -213,7 +218,6 @@ impl Story {
         if self.hub.with(|s| s.rng.chance(200)) {
             return Command::Resume(state.id.clone());
         }
-        self.hub.with(|s| s.world.by_hand.clear());
         // The person waits for what still runs before they look.
         self.hub.with(|s| {
             let flying = s.world.ops.iter().filter(|op| op.phase == Phase::Flying);
@@ -304,15 +308,15 @@ impl Story {
 
     /// What is checked while no controller runs.
     fn between(&mut self) {
-        let Some(state) = self.state() else { return };
         self.hub.with(|s| {
             s.advance_world();
-            if s.rng.chance(500) && !s.world.ops.iter().any(|op| op.phase == Phase::Flying) {
-                check::truth(s, &state);
+            let runs = std::mem::take(&mut s.mirror.runs);
+            let landed = !s.world.ops.iter().any(|op| op.phase == Phase::Flying);
+            if landed && s.rng.chance(500) {
+                runs.values().for_each(|run| check::truth(s, run));
             }
-            let ended: Vec<RunState> =
-                s.mirror.runs.values().filter(|r| r.ending.is_some()).cloned().collect();
-            ended.iter().for_each(|run| check::ended(s, run));
+            runs.values().filter(|run| run.ending.is_some()).for_each(|run| check::ended(s, run));
+            s.mirror.runs = runs;
         });
     }
 }

@@ -28,6 +28,8 @@ pub enum Role {
 /// What the world knows of a unit from the start.
 #[derive(Clone, Debug)]
 pub struct Spec {
+    /// Number of its plan.
+    pub plan: usize,
     /// Its role.
     pub role: Role,
     /// What it changes or copies.
@@ -158,6 +160,8 @@ pub enum Told {
 pub struct World {
     /// Units by id, hand-written undos included.
     pub specs: BTreeMap<UnitId, Spec>,
+    /// The unit that always fails.
+    pub doomed: Option<UnitId>,
     /// What units change.
     pub resources: Vec<Resource>,
     /// State of units.
