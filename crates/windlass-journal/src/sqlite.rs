@@ -12,7 +12,7 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
@@ -59,10 +59,23 @@ impl SqliteStore {
             return Err(StoreError::Missing(path.display().to_string()));
         }
         // A reader of a WAL database may have to make its shared-memory file, so it opens for writing where it may.
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .or_else(|_| Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-        store.check_format()?;
-        Ok(store)
+        let open = |path: &Path, flags| {
+            let store = Self::connect(path, flags)?;
+            store.check_format()?;
+            Ok(store)
+        };
+        let refused = match open(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
+            Err(StoreError::ReadOnly(why)) => StoreError::ReadOnly(why),
+            answer => return answer,
+        };
+        // Where it may not, the file alone is read as it is: whole, unless a log stands beside it.
+        let log = PathBuf::from(format!("{}-wal", path.display()));
+        if log.metadata().is_ok_and(|log| log.len() > 0) {
+            return open(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|_| refused);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let shown = path.display().to_string();
+        open(&immutable(path), flags).map(|store| Self { path: shown, ..store }).map_err(|_| refused)
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
@@ -168,6 +181,12 @@ impl SqliteStore {
         transaction.commit().map_err(|e| self.explain(&e))?;
         Ok(result)
     }
+}
+
+/// The file as a URI that promises SQLite that nobody changes it: https://sqlite.org/uri.html
+fn immutable(path: &Path) -> PathBuf {
+    let path = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    PathBuf::from(format!("file:{path}?immutable=1"))
 }
 
 /// A row as stored.

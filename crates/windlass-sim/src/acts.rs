@@ -205,7 +205,7 @@ impl State {
             }
             3 | 4 => {
                 self.count("act failed half-way");
-                op.reply = Reply::Partial;
+                op.reply = Reply::Partial(self.rng.chance(400));
                 op.effect = if known == Effect::Full { Effect::Partial } else { known };
             }
             5 => {
@@ -234,13 +234,14 @@ impl State {
     pub fn abandon_act(&mut self, at: usize) {
         self.advance_world();
         let torn = self.setup.scripted.is_none() && self.rng.chance(200);
+        let again = self.rng.chance(400);
         let op = &mut self.world.ops[at];
         if op.phase != Phase::Flying || op.detached {
             return;
         }
         let key = op.key.clone();
         if torn && op.effect == Effect::Full {
-            (op.effect, op.reply, op.lands_at) = (Effect::Partial, Reply::Partial, self.now);
+            (op.effect, op.reply, op.lands_at) = (Effect::Partial, Reply::Partial(again), self.now);
             self.count("act torn by the death of its controller");
             self.advance_world();
         } else {

@@ -60,7 +60,7 @@ impl SimDriver {
         let text = self.text("failed");
         match reply {
             Reply::Clean(retry) => Failure { retry, ..Failure::clean(Fault::Target, text) },
-            Reply::Partial => Failure::partial(Fault::Target, text),
+            Reply::Partial(retry) => Failure { retry, ..Failure::partial(Fault::Target, text) },
             _ => Failure::unknown(Fault::Transport, text),
         }
         .hint(self.text("look"))
@@ -122,7 +122,7 @@ impl SimDriver {
                 Some(op) if op.phase == Phase::Landed => {
                     let seen = match op.reply {
                         Reply::Unknown if op.effect == Effect::Full => Reply::Done,
-                        Reply::Unknown if op.effect == Effect::Partial => Reply::Partial,
+                        Reply::Unknown if op.effect == Effect::Partial => Reply::Partial(false),
                         Reply::Unknown if op.idle => Reply::NoChange,
                         Reply::Unknown => Reply::Clean(true),
                         other => other,
@@ -143,7 +143,7 @@ fn told(reply: Reply) -> Told {
         Reply::Done => Told::Applied,
         Reply::NoChange => Told::NoChange,
         Reply::Clean(_) => Told::Clean,
-        Reply::Partial => Told::Partial,
+        Reply::Partial(_) => Told::Partial,
         Reply::Unknown => Told::ActUnknown,
     }
 }

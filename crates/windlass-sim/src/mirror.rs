@@ -73,7 +73,12 @@ impl Mirror {
                     return Err(format!("{unit} is tried for the {}. time", tries + 1));
                 }
             }
-            Event::Settled { unit, way, outcome: Outcome::Failed(trouble), .. } if !trouble.interrupted => {
+            Event::Settled {
+                unit,
+                way,
+                outcome: Outcome::Failed(trouble) | Outcome::FailedPartly(trouble),
+                ..
+            } if !trouble.interrupted => {
                 *self.tries.entry((unit.clone(), *way)).or_default() += 1;
             }
             _ => {}

@@ -107,8 +107,8 @@ pub enum Reply {
     NoChange,
     /// Failed without effect; the flag: worth repeating.
     Clean(bool),
-    /// Failed, a part is done.
-    Partial,
+    /// Failed, a part is done; the flag: the driver can go on from there.
+    Partial(bool),
     /// The line is lost.
     Unknown,
 }

@@ -1,0 +1,81 @@
+//! Disks that are full or must not be written.
+
+use crate::support::{applied, intended, now, owner, settled, started, unlinked};
+use std::{path::Path, process::Command};
+use windlass_journal::{SqliteStore, Store, StoreError};
+use windlass_plan::Way;
+
+/// A small file system of its own; taken away at the end.
+struct Small<'a>(&'a Path);
+
+impl<'a> Small<'a> {
+    /// `None` without the right to mount.
+    fn mount(at: &'a Path, options: &str) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+        mount.output().is_ok_and(|out| out.status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for Small<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).output();
+    }
+}
+
+#[test]
+fn a_full_disk_writes_nothing_by_halves_and_goes_on_when_there_is_space() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_small) = Small::mount(folder.path(), "size=512k") else { return };
+    let file = folder.path().join("journal.db");
+    let ballast = folder.path().join("ballast");
+    std::fs::write(&ballast, vec![0_u8; 64 * 1024]).unwrap();
+    let store = SqliteStore::open(&file).unwrap();
+    let token = now(store.take(0, &owner(1), 1000, 0)).unwrap().token;
+    now(store.append(0, token, vec![unlinked("r", started())])).unwrap();
+    let mut head = 1;
+    let full = loop {
+        let attempt = u32::try_from(head).unwrap();
+        let pair = vec![
+            unlinked("r", intended("a/1", Way::Forward, attempt)),
+            unlinked("r", settled("a/1", Way::Forward, attempt, applied())),
+        ];
+        match now(store.append(head, token, pair)) {
+            Ok(written) => head = written[1].seq,
+            Err(error) => break error,
+        }
+        assert!(head < 100_000, "the disk never gets full");
+    };
+    assert!(matches!(full, StoreError::Full(_)), "{full:?}");
+    assert!(full.to_string().contains("Free some space, then `windlass resume`"), "{full}");
+    assert_eq!(now(store.head()).unwrap().seq, head, "not one of the two entries was kept");
+    std::fs::remove_file(&ballast).unwrap();
+    now(store.append(head, token, vec![unlinked("r", intended("b/1", Way::Forward, 1))])).unwrap();
+    drop(store);
+    let again = SqliteStore::open(&file).unwrap();
+    assert_eq!(now(again.head()).unwrap().seq, head + 1);
+}
+
+#[test]
+fn a_read_only_place_is_named_and_can_still_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(small) = Small::mount(folder.path(), "size=2m") else { return };
+    let file = folder.path().join("journal.db");
+    {
+        let store = SqliteStore::open(&file).unwrap();
+        let token = now(store.take(0, &owner(1), 1000, 0)).unwrap().token;
+        now(store.append(0, token, vec![unlinked("r", started())])).unwrap();
+    }
+    let readonly = Command::new("mount").args(["-o", "remount,ro"]).arg(small.0).output().unwrap();
+    assert!(readonly.status.success());
+    let refused = SqliteStore::open(&file).err().unwrap();
+    assert!(matches!(refused, StoreError::ReadOnly(_)), "{refused:?}");
+    assert!(refused.to_string().contains("journal.db"), "{refused}");
+    let missing = SqliteStore::open(&folder.path().join("other.db")).err().unwrap();
+    assert!(matches!(missing, StoreError::ReadOnly(_)), "{missing:?}");
+    let reader = SqliteStore::open_existing(&file).unwrap();
+    assert_eq!(now(reader.head()).unwrap().seq, 1);
+    assert_eq!(now(reader.read(0, 9)).unwrap().len(), 1);
+    let refused = now(reader.take(1, &owner(2), 1000, 0)).unwrap_err();
+    assert!(matches!(refused, StoreError::ReadOnly(_)), "{refused:?}");
+}
