@@ -2,7 +2,7 @@
 
 use crate::{Direction, Ending, Entry, Event, OnFailure, Outcome, Report, RunId, Trouble, Verb};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 use windlass_plan::{Action, Digest, Plan, Unit, UnitId, Way};
@@ -126,6 +126,8 @@ pub struct RunState {
     pub ending: Option<Ending>,
     /// Controllers that worked on it, in order, for people.
     pub owners: Vec<String>,
+    /// The same units, to look up.
+    placed: HashSet<UnitId>,
     /// Every unit of the plan: looked up with each entry.
     kinds: Arc<HashMap<UnitId, Kind>>,
 }
@@ -199,6 +201,7 @@ impl RunState {
             applied: Vec::new(),
             ending: None,
             owners: Vec::new(),
+            placed: HashSet::new(),
             kinds: Arc::new(kinds(plan)),
         })
     }
@@ -332,7 +335,7 @@ impl RunState {
 
     /// A retried unit may take effect twice (partly, then wholly): its place is where it began to.
     fn took_effect(&mut self, id: &UnitId) {
-        if !self.applied.contains(id) {
+        if self.placed.insert(id.clone()) {
             self.applied.push(id.clone());
         }
     }
