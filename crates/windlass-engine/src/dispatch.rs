@@ -138,6 +138,10 @@ impl Session<'_> {
 
     async fn journal(&mut self, piece: Piece, work: &mut Work) -> Result<(), EngineError> {
         match piece {
+            // Nothing is done yet and nothing is written: `resume` begins with it.
+            Piece::Captured(job, _) if self.engine.stopping.asked() => {
+                work.busy.remove(&job.unit.id);
+            }
             Piece::Captured(job, Ok(capsule)) => {
                 let (unit, way, attempt) = (job.unit.id.clone(), job.way, job.attempt);
                 self.append(vec![Event::Intended { unit, way, attempt, capsule: capsule.0.clone() }]).await?;

@@ -53,7 +53,12 @@ impl FromStr for Fault {
         if unit.is_empty() {
             return Err(wrong());
         }
-        let way = if undo || kind == FaultKind::FailUndo { Way::Undo } else { Way::Forward };
+        let (kind, way) = match (kind, undo) {
+            // Two ways to say the same; only one of them strikes.
+            (FaultKind::Fail, true) | (FaultKind::FailUndo, _) => (FaultKind::FailUndo, Way::Undo),
+            (kind, true) => (kind, Way::Undo),
+            (kind, false) => (kind, Way::Forward),
+        };
         Ok(Self { kind, way, unit: UnitId(unit.to_owned()) })
     }
 }

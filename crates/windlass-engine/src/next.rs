@@ -166,7 +166,7 @@ fn hosts_at_a_time(step: &Step, limits: Limits) -> usize {
         Some(Serial::Percent(p)) => (hosts * usize::from(p)).div_ceil(100),
         None => limits.hosts_max,
     };
-    wanted.clamp(1, limits.hosts_max)
+    wanted.clamp(1, limits.hosts_max.max(1))
 }
 
 /// Begins what fits beside what is at work. A host that has begun goes on before a new one begins.

@@ -176,7 +176,8 @@ impl Job {
                 return Err(failure);
             }
             let ms = backoff(self.tools.retry_ms, tries).min(deadline - now);
-            self.tools.observer.notice(Notice::Retrying(self.unit.id.clone(), ms, failure.message));
+            let why = self.mask(&failure.message);
+            self.tools.observer.notice(Notice::Retrying(self.unit.id.clone(), ms, why));
             self.tools.clock.sleep(ms).await;
         }
     }
@@ -260,7 +261,10 @@ fn done_outcome(job: &Job, done: Done) -> Outcome {
 
 fn failed_outcome(job: &Job, failure: Failure) -> Outcome {
     let clean = failure.effect == Effect::None;
-    let trouble = job.trouble(failure);
+    // A check that Ctrl-C cut short has not failed: `resume` checks again, and takes nothing back.
+    let readonly = job.unit.undo.class == Class::Readonly;
+    let interrupted = clean && readonly && job.cx.stopping.asked();
+    let trouble = Trouble { interrupted, ..job.trouble(failure) };
     if clean { Outcome::Failed(trouble) } else { Outcome::FailedPartly(trouble) }
 }
 

@@ -1,0 +1,14 @@
+//! The engine in a scripted world: what it asks of drivers, people and the journal, and in which order.
+
+mod back;
+mod decisions;
+mod faults;
+mod forward;
+mod lease;
+mod next;
+mod next_back;
+mod people;
+mod recovery;
+mod story;
+mod support;
+mod within;
