@@ -2,6 +2,7 @@
 //! document and the configuration; one rule, one file.
 
 mod backup;
+mod backup_while_serving;
 mod breaking;
 mod curl;
 mod destructive;
@@ -61,6 +62,7 @@ pub fn rules_markdown() -> String {
 
 /// All rules, by name.
 pub const RULES: &[Rule] = &[
+    backup_while_serving::RULE,
     breaking::RULE,
     curl::RULE,
     destructive::RULE,
