@@ -15,7 +15,7 @@ pub(crate) async fn acquire(
     let seen = store.lease().await?;
     let from = match &seen {
         Some(lease) if lease.held => match look(store, clock, liveness, observer, lease).await? {
-            Holder::Lives => return Err(EngineError::Held(Box::new(lease.clone()))),
+            Holder::Lives(lease) => return Err(EngineError::Held(lease)),
             Holder::Dead => Some(lease.owner.clone()),
             Holder::GaveBack => None,
         },
@@ -31,7 +31,8 @@ pub(crate) async fn acquire(
 
 /// What became of the holder of a lease.
 enum Holder {
-    Lives,
+    /// As it is now: while we waited, somebody else may have taken it.
+    Lives(Box<Lease>),
     Dead,
     GaveBack,
 }
@@ -46,16 +47,16 @@ async fn look(
     lease: &Lease,
 ) -> Result<Holder, EngineError> {
     match liveness.look(&lease.owner) {
-        Life::Alive => Ok(Holder::Lives),
+        Life::Alive => Ok(Holder::Lives(Box::new(lease.clone()))),
         Life::Dead => Ok(Holder::Dead),
         Life::Elsewhere => {
             observer.notice(Notice::WaitingForLease(lease.owner.to_string(), lease.ttl_ms));
             clock.sleep(lease.ttl_ms).await;
-            let now = store.lease().await?;
-            Ok(match now.filter(|now| now.token == lease.token) {
-                Some(now) if !now.held => Holder::GaveBack,
-                Some(now) if now.beat == lease.beat => Holder::Dead,
-                _ => Holder::Lives,
+            let now = store.lease().await?.unwrap_or_else(|| lease.clone());
+            Ok(match now.token == lease.token {
+                true if !now.held => Holder::GaveBack,
+                true if now.beat == lease.beat => Holder::Dead,
+                _ => Holder::Lives(Box::new(now)),
             })
         }
     }

@@ -142,4 +142,7 @@ fn secrets_in_a_reason_are_masked() {
     rig.time.run(engine.decide(&run(), Verb::Skip, Some(&unit), &reason)).unwrap().unwrap();
     let written = format!("{:?}", rig.entries());
     assert!(written.contains("tried with ****") && !written.contains(SECRET));
+    let engine = rig.engine("ann@one", &[]);
+    rig.time.run(engine.rollback(&run(), &format!("leaked {SECRET}"))).unwrap().unwrap();
+    assert_eq!(rig.state().turns.last().unwrap().why, "leaked ****");
 }

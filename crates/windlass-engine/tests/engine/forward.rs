@@ -199,6 +199,19 @@ fn ctrl_c_lets_all_hosts_finish_and_leaves_the_way_back_for_resume() {
 }
 
 #[test]
+fn ctrl_c_begins_nothing_on_a_host_that_is_ready_while_another_finishes() {
+    let rig = Rig::new();
+    let world = rig.world.clone();
+    rig.world.on("a/1@x", Op::Apply, done().first(move || world.stop()));
+    rig.world.on("a/1@y", Op::Apply, done().after(300));
+    let hosts = plan(vec![step("a", spread("a", &["x", "y"], 2))]);
+    assert_eq!(rig.start(hosts), Ok(Stop::Interrupted));
+    let looked: Vec<_> = rig.world.calls(Op::Capture).into_iter().map(|call| call.unit).collect();
+    assert_eq!(looked, ["a/1@x", "a/1@y"]);
+    assert_eq!(rig.forward("a/1@y"), Forward::Applied);
+}
+
+#[test]
 fn ctrl_c_before_an_intent_leaves_the_unit_alone() {
     let rig = Rig::new();
     let world = rig.world.clone();

@@ -4,7 +4,7 @@ use crate::support::*;
 use futures_util::{FutureExt, future::join};
 use std::sync::Arc;
 use windlass_engine::{EngineError, Notice, Stop};
-use windlass_journal::{Ending, Event, Forward, Lease, Life, OnFailure, RunId, Store, StoreError};
+use windlass_journal::{Ending, Event, Forward, Lease, Life, OnFailure, RunId, Store, StoreError, Unlinked};
 
 const DONE: Outcome = Ok(Stop::Ended(Ending::Done));
 
@@ -93,7 +93,41 @@ fn an_owner_elsewhere_that_beats_lives() {
     let (outcome, _) = meanwhile(|journal, _| {
         take(journal, "zoe@four");
     });
-    assert!(matches!(outcome, Err(EngineError::Held(_))), "somebody was faster");
+    assert!(
+        matches!(outcome, Err(EngineError::Held(lease)) if lease.owner.actor == "zoe@four"),
+        "zoe was faster"
+    );
+}
+
+#[test]
+fn who_takes_the_lease_at_the_same_moment_is_told_as_its_holder() {
+    let rig = Rig::new();
+    robbed_before(&rig, "take");
+    let outcome = rig.start(plain(&["a"]));
+    assert!(matches!(outcome, Err(EngineError::Held(lease)) if lease.owner.actor == "eve@three"));
+    assert!(rig.entries().is_empty());
+}
+
+#[test]
+fn what_was_decided_while_we_waited_for_the_lease_is_not_decided_again() {
+    let rig = Rig::new();
+    let gated = plan(vec![step("g", vec![gate("g/1")]), step("h", vec![gate("h/1")])]);
+    assert_eq!(rig.start(gated), Ok(Stop::Gate(id("g/1"))));
+    rig.world.life("eve@three", Life::Elsewhere);
+    let held = take(&rig.journal, "eve@three");
+    let (engine, unit) = (rig.engine("ann@one", &[]), id("g/1"));
+    let other = async {
+        rig.time.wait(9_000).await;
+        let event = Event::Confirmed { unit: unit.clone(), note: String::new() };
+        let entry = Unlinked { time_ms: WALL_MS, run: run(), actor: "eve@three".into(), event };
+        let head = now(rig.journal.inner.head()).seq;
+        now(rig.journal.inner.append(head, held.token, vec![entry]));
+        now(rig.journal.inner.release(held.token));
+    };
+    let reached = run();
+    let (outcome, ()) = rig.time.run(join(engine.confirm(&reached, &unit, "me too"), other)).unwrap();
+    assert_eq!(refused(outcome), "the run does not wait for it");
+    assert!(matches!(rig.entries().last().unwrap().event, Event::Confirmed { .. }), "nothing was added");
 }
 
 #[test]

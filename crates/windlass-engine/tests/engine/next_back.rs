@@ -189,6 +189,15 @@ fn a_try_that_may_have_left_something_is_not_passed_over() {
 }
 
 #[test]
+fn a_doubt_waits_for_what_is_at_work() {
+    let doubted = by(unit("a/1@x"), Class::None, UndoBy::Nobody);
+    let story = Story::of(plan(vec![step("a", vec![doubted, unit("a/1@y")])]));
+    let story = story.partly("a/1@x", trouble("half")).applied(&["a/1@y"]);
+    let story = story.decided(Verb::Retry, "a/1@x").back().undoing("a/1@y");
+    assert_eq!(story.beside(&["a/1@y"]), Next::Wait);
+}
+
+#[test]
 fn what_a_person_left_in_place_makes_the_run_abandoned() {
     let failed = |story: Story| story.undo_ended("b/1", Outcome::Failed(trouble("conflict")));
     let story = failed(Story::of(plain(&["a", "b"])).applied(&["a/1", "b/1"]).back());

@@ -15,12 +15,12 @@ fn gated() -> Plan {
 #[test]
 fn a_gate_that_is_confirmed_lets_the_run_go_on() {
     let rig = Rig::new();
-    rig.world.answer(5, Answer::Confirmed("looks good".into()));
+    rig.world.answer(5, Answer::Confirmed(format!("looks good, {SECRET}")));
     assert_eq!(rig.start(gated()), DONE);
     let log = rig.world.log();
     let at = log.iter().position(|line| line == "ask g/1").unwrap();
     assert_eq!(log[at - 1..at + 3], ["! settle a/1 applied", "ask g/1", "! confirmed g/1", "capture b/1"]);
-    assert_eq!(rig.unit("g/1").confirmed.as_deref(), Some("ann@one: looks good"));
+    assert_eq!(rig.unit("g/1").confirmed.as_deref(), Some("ann@one: looks good, ****"));
     assert_eq!(rig.forward("g/1"), Forward::Applied);
 }
 

@@ -235,7 +235,7 @@ fn secrets_of_the_plan_are_known_before_the_first_entry() {
 #[test]
 fn long_output_is_cut_after_it_is_masked() {
     let rig = Rig::new();
-    let output = format!("{}{SECRET}{}", "x".repeat(OUTPUT_BYTES_MAX / 2 - 35), "y".repeat(OUTPUT_BYTES_MAX));
+    let output = format!("{}{SECRET}{}", "x".repeat(OUTPUT_BYTES_MAX / 2 - 36), "y".repeat(OUTPUT_BYTES_MAX));
     rig.world.on("a/1", Op::Apply, Reply::Done(Done { output, ..changed() }));
     rig.start(plain(&["a"])).unwrap();
     let kept = rig.unit("a/1").report.unwrap().output;

@@ -59,7 +59,7 @@ fn without_within_or_without_hope_there_is_one_try() {
     };
     once(readonly("a/1"), clean("503").retryable());
     once(check("a/1", 60_000), clean("the URL is wrong"));
-    once(check("a/1", 60_000), partial("half").clone());
+    once(check("a/1", 60_000), partial("half").retryable());
 }
 
 #[test]

@@ -27,7 +27,8 @@ impl Journal {
         }
     }
 
-    /// Called before each append with its log line, and before each heartbeat with `beat N`, N from 1; an error stops it.
+    /// Called before each append with its log line, before each heartbeat with `beat N`, N from 1,
+    /// and before the lease is taken with `take`; an error stops it.
     pub fn hook(&self, hook: impl FnMut(&str) -> Option<StoreError> + Send + 'static) {
         *self.hook.lock().expect("no hook panics") = Box::new(hook);
     }
@@ -77,6 +78,7 @@ impl Store for Journal {
     }
 
     async fn take(&self, seen: u64, owner: &Owner, ttl_ms: u64, now_ms: i64) -> Result<Lease, StoreError> {
+        self.check("take")?;
         self.inner.take(seen, owner, ttl_ms, now_ms).await
     }
 
