@@ -61,8 +61,13 @@ pub async fn load(store: &dyn Store, run: &RunId) -> Result<Loaded, Failure> {
 
 /// All runs, newest first.
 pub async fn all(store: &dyn Store) -> Result<Vec<RunState>, Failure> {
+    newest(store, usize::MAX).await
+}
+
+/// At most so many of the newest runs, newest first.
+pub async fn newest(store: &dyn Store, count: usize) -> Result<Vec<RunState>, Failure> {
     let mut runs = Vec::new();
-    for id in store.runs().await?.into_iter().rev() {
+    for id in store.runs().await?.into_iter().rev().take(count) {
         runs.push(load(store, &id).await?.run);
     }
     Ok(runs)

@@ -6,7 +6,7 @@ use crate::{
     journal,
     project::{self, Place},
     secrets::SecretStore,
-    terminal::{self, Progress},
+    terminal::{self, Estimate, Progress},
     wiring::{self, Controller},
 };
 use jiff::tz::TimeZone;
@@ -17,6 +17,9 @@ use windlass_engine::{Engine, EngineError, Stop};
 use windlass_journal::{OnFailure, RunId, RunState, SqliteStore, Store, Verb};
 use windlass_plan::{Plan, UnitId};
 use windlass_report::{Mark, Stand, Text, ending_text, status_json};
+
+/// Earlier runs that the estimate of the remaining time looks at.
+const ESTIMATE_RUNS_MAX: usize = 5;
 
 /// What to do with a run.
 pub enum Work {
@@ -51,6 +54,8 @@ impl Drive<'_> {
         let runtime = wiring::runtime()?;
         let Controller { engine, progress } = wiring::controller(place, store.clone(), secrets, driving)?;
         let result = runtime.block_on(async {
+            let earlier = journal::newest(store.as_ref() as &dyn Store, ESTIMATE_RUNS_MAX).await?;
+            progress.expect(Estimate::from_runs(&earlier));
             let watching = watch_signals(engine.stopping.clone(), progress.clone())?;
             let stop = act(&engine, &run, work).await;
             watching.abort();

@@ -1,10 +1,12 @@
 //! What a person sees: text with marks as colour, findings, progress, questions. Talk goes to standard error, data to
 //! standard output; a closed terminal is no error.
 
+mod estimate;
 mod findings;
 mod progress;
 mod prompt;
 
+pub use estimate::Estimate;
 pub use findings::{FindingJson, config_findings, finding_json, findings};
 pub use progress::Progress;
 pub use prompt::{Asker, TerminalPeople, yes_or_no};

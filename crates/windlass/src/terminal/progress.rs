@@ -1,7 +1,7 @@
 //! Live progress on standard error: one line per settled unit; below them, on a terminal, the units at work with
 //! elapsed time and their last output.
 
-use super::{colour, paint, raw};
+use super::{Estimate, colour, paint, raw};
 use crate::env;
 use std::{
     collections::BTreeMap,
@@ -41,6 +41,9 @@ struct Screen {
     working: BTreeMap<UnitId, Working>,
     settled: usize,
     units: usize,
+    estimate: Estimate,
+    /// The run as it was after its last entry.
+    state: Option<RunState>,
     /// Lines that stand below the last permanent one.
     drawn: usize,
     paused: bool,
@@ -65,6 +68,8 @@ impl Progress {
             working: BTreeMap::new(),
             settled: 0,
             units: 0,
+            estimate: Estimate::default(),
+            state: None,
             drawn: 0,
             paused: false,
             over: false,
@@ -85,6 +90,11 @@ impl Progress {
         let mut screen = self.shared.lock();
         screen.clear();
         screen.paused = paused;
+    }
+
+    /// What earlier runs tell about how long this one will take.
+    pub fn expect(&self, estimate: Estimate) {
+        self.shared.lock().estimate = estimate;
     }
 
     /// Units at work, for a person who wants to stop.
@@ -164,19 +174,28 @@ impl Screen {
         if more > 0 {
             text.line().add(Mark::Dim, format!("  and {more} more"));
         }
+        if let Some(left) = self.left() {
+            text.line().add(Mark::Dim, format!("  {left}"));
+        }
         self.drawn = text.lines().len();
         raw(&paint(&text, self.colour));
+    }
+
+    fn left(&self) -> Option<String> {
+        let working = self.working.iter().map(|(id, work)| (id.clone(), work.since.elapsed())).collect();
+        self.estimate.left(self.state.as_ref()?, &working)
     }
 
     /// Without a terminal: says now and then that a long unit still runs.
     fn mention(&mut self) {
         let mut text = Text::new();
+        let left = self.left().map_or(String::new(), |left| format!(" ({left})"));
         for (unit, work) in &mut self.working {
             if work.mentioned.elapsed() >= MENTION {
                 work.mentioned = Instant::now();
                 let elapsed = duration(round(work.since.elapsed()));
                 let line = format!(
-                    "  still {} {unit} after {elapsed}: {}",
+                    "  still {} {unit} after {elapsed}{left}: {}",
                     doing(work.way),
                     last_line(&work.output)
                 );
@@ -196,6 +215,7 @@ impl Screen {
 
     fn entry(&mut self, entry: &Entry, state: &RunState) {
         self.count(state);
+        self.state = Some(state.clone());
         let mut text = Text::new();
         match &entry.event {
             Event::Started { .. } => {
