@@ -104,15 +104,15 @@ mod tests {
         assert_eq!(Estimate::from_runs(&[]).left(&run(), &BTreeMap::new()), None);
         took(&mut earlier, "a/1", 12_000);
         let estimate = Estimate::from_runs(std::slice::from_ref(&earlier));
-        assert_eq!(estimate.left(&run(), &BTreeMap::new()).as_deref(), Some("at least 12s left"));
+        assert_eq!(estimate.left(&run(), &BTreeMap::new()).as_deref(), Some("at least 12.0s left"));
         took(&mut earlier, "b/1", 3_500);
         let estimate = Estimate::from_runs(&[earlier]);
-        assert_eq!(estimate.left(&run(), &BTreeMap::new()).as_deref(), Some("about 16s left"));
+        assert_eq!(estimate.left(&run(), &BTreeMap::new()).as_deref(), Some("about 16.0s left"));
         let spent = BTreeMap::from([(UnitId("a/1".into()), Duration::from_secs(10))]);
-        assert_eq!(estimate.left(&run(), &spent).as_deref(), Some("about 6s left"));
+        assert_eq!(estimate.left(&run(), &spent).as_deref(), Some("about 6.0s left"));
         let mut now = run();
         took(&mut now, "a/1", 1);
-        assert_eq!(estimate.left(&now, &BTreeMap::new()).as_deref(), Some("about 4s left"));
+        assert_eq!(estimate.left(&now, &BTreeMap::new()).as_deref(), Some("about 4.0s left"));
         now.direction = Direction::Unwind;
         assert_eq!(estimate.left(&now, &BTreeMap::new()), None);
     }
