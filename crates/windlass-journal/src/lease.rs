@@ -11,7 +11,8 @@ use std::fmt;
 pub struct Owner {
     /// `user@host`, for people.
     pub actor: String,
-    /// Identifies the machine since its last start (Linux: `/proc/sys/kernel/random/boot_id`).
+    /// Identifies the machine since its last start, and the space in which `pid` means something (Linux:
+    /// `/proc/sys/kernel/random/boot_id` and `/proc/self/ns/pid`: containers of one machine share only the first).
     pub boot: String,
     /// Process id.
     pub pid: u32,
@@ -80,8 +81,9 @@ impl Liveness for ProcLiveness {
         match boot() {
             Ok(boot) if boot == owner.boot => match started(owner.pid) {
                 Ok(Some(started)) if started == owner.started => Life::Alive,
-                Ok(_) => Life::Dead,
-                Err(_) => Life::Elsewhere,
+                Ok(Some(_)) => Life::Dead,
+                Ok(None) if sees_all() => Life::Dead,
+                _ => Life::Elsewhere,
             },
             _ => Life::Elsewhere,
         }
@@ -89,7 +91,15 @@ impl Liveness for ProcLiveness {
 }
 
 fn boot() -> std::io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let space = std::fs::read_link("/proc/self/ns/pid")?;
+    Ok(format!("{} {}", boot.trim(), space.display()))
+}
+
+/// Whether processes of other users are visible: not under proc(5)'s `hidepid`, where a living owner looks dead.
+/// Process 1 always lives, and belongs to root.
+fn sees_all() -> bool {
+    std::fs::read_to_string("/proc/1/stat").is_ok()
 }
 
 /// Start time of a process, `None` when there is none or only a zombie is left of it.
@@ -124,8 +134,22 @@ mod tests {
         assert_eq!(ProcLiveness.look(&owner), Life::Alive);
         let reused = Owner { started: owner.started + 1, ..owner.clone() };
         assert_eq!(ProcLiveness.look(&reused), Life::Dead);
-        let other_boot = Owner { boot: "another".into(), ..owner };
-        assert_eq!(ProcLiveness.look(&other_boot), Life::Elsewhere);
+        let gone = Owner { pid: u32::MAX, ..owner.clone() };
+        assert_eq!(
+            ProcLiveness.look(&gone),
+            Life::Dead,
+            "this test sees process 1, so it would see that one too"
+        );
+        let (machine, space) = owner.boot.split_once(' ').unwrap();
+        assert!(space.starts_with("pid:["), "{space}");
+        for elsewhere in [format!("another {space}"), format!("{machine} pid:[1]")] {
+            let owner = Owner { boot: elsewhere, pid: u32::MAX, ..owner.clone() };
+            assert_eq!(
+                ProcLiveness.look(&owner),
+                Life::Elsewhere,
+                "another machine, or another container of it"
+            );
+        }
     }
 
     #[test]

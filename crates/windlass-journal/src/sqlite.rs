@@ -12,9 +12,10 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 use std::{
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// "WLJN": tells the file from other SQLite databases.
@@ -22,6 +23,9 @@ const APPLICATION_ID: i32 = 0x574C_4A4E;
 
 /// Writers wait this long for each other; transactions take milliseconds.
 const BUSY_MAX: Duration = Duration::from_secs(10);
+
+/// How often the turn to open the journal is asked for.
+const TURN_EVERY: Duration = Duration::from_millis(5);
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS entry (
@@ -44,13 +48,18 @@ impl SqliteStore {
     /// # Errors
     /// When it is damaged, of a newer format, not a journal, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        store.prepare()?;
+        let store = {
+            let _turn = turn(path)?;
+            let store =
+                Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+            store.prepare()?;
+            store
+        };
         store.verify()?;
         Ok(store)
     }
 
-    /// Opens an existing journal for reading; entries are checked as they are read.
+    /// Opens an existing journal for reading. The whole chain is checked: what a person reads is what was written.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none, and as for [`SqliteStore::open`].
@@ -62,6 +71,7 @@ impl SqliteStore {
         let open = |path: &Path, flags| {
             let store = Self::connect(path, flags)?;
             store.check_format()?;
+            store.verify()?;
             Ok(store)
         };
         let refused = match open(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
@@ -96,11 +106,11 @@ impl SqliteStore {
 
     fn check_format(&self) -> Result<bool, StoreError> {
         let connection = self.lock();
-        let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-        let application = number("application_id").map_err(|e| self.explain(&e))?;
-        let version = number("user_version").map_err(|e| self.explain(&e))?;
-        let tables: i64 = connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        // One statement, so one moment: another process may be making the journal right now.
+        let facts = "SELECT (SELECT application_id FROM pragma_application_id), \
+                     (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)";
+        let (application, version, tables): (i32, i32, i64) = connection
+            .query_row(facts, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .map_err(|e| self.explain(&e))?;
         if application == 0 && version == 0 && tables == 0 {
             return Ok(false);
@@ -230,6 +240,25 @@ impl Raw {
             .map_err(|e| StoreError::Broken { seq: self.seq, why: format!("it cannot be read: {e}") })?;
         let Self { seq, time_ms, run, actor, token, previous, hash, .. } = self;
         Ok(Entry { seq, time_ms, run, actor, token, event, previous, hash })
+    }
+}
+
+/// Waits for the turn to make or open the journal at `path`; it ends when the file is dropped. SQLite itself does not
+/// wait when two connections switch a new database to WAL at once.
+fn turn(path: &Path) -> Result<File, StoreError> {
+    let cannot = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::StorageFull => StoreError::Full(format!("{}: {e}", path.display())),
+        _ => StoreError::ReadOnly(format!("{}: {e}", path.display())),
+    };
+    let lock = path.with_extension("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(lock).map_err(cannot)?;
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() < BUSY_MAX => std::thread::sleep(TURN_EVERY),
+            Err(error) => return Err(StoreError::Io(format!("{}: {error}", path.display()))),
+        }
     }
 }
 

@@ -60,15 +60,20 @@ fn every_kind_of_tampering_names_the_first_entry_that_does_not_fit() {
 }
 
 #[test]
-fn a_reader_checks_what_it_reads_without_the_whole_chain() {
+fn a_reader_is_refused_as_a_writer_is_when_an_entry_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("journal.db");
     journal(&file);
-    let sql = "UPDATE entry SET event = replace(event, 'b/1', 'a/1') WHERE seq = 4";
-    Connection::open(&file).unwrap().execute_batch(sql).unwrap();
-    let store = SqliteStore::open_existing(&file).unwrap();
-    assert_eq!(now(store.read(0, 3)).unwrap().len(), 3);
-    assert!(matches!(now(store.read(0, 9)), Err(StoreError::Broken { seq: 4, .. })));
+    let writer = Connection::open(&file).unwrap();
+    let reader = SqliteStore::open_existing(&file).unwrap();
+    writer.execute_batch("UPDATE entry SET event = replace(event, 'b/1', 'a/1') WHERE seq = 4").unwrap();
+    assert_eq!(now(reader.read(0, 3)).unwrap().len(), 3);
+    assert!(
+        matches!(now(reader.read(0, 9)), Err(StoreError::Broken { seq: 4, .. })),
+        "checked as it is read"
+    );
+    writer.execute_batch("DELETE FROM entry WHERE seq = 2").unwrap();
+    assert!(matches!(SqliteStore::open_existing(&file).err(), Some(StoreError::Broken { seq: 3, .. })));
 }
 
 #[test]

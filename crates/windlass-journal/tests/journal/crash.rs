@@ -134,3 +134,21 @@ fn a_torn_write_ahead_log_keeps_what_was_committed_before() {
     let again = vec![unlinked("r", settled("a/1", Way::Forward, 1, applied()))];
     now(after.append(1, token, again)).unwrap();
 }
+
+#[test]
+fn a_journal_that_many_make_at_once_is_made_once_and_opened_by_all() {
+    for round in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("journal.db");
+        let gate = std::sync::Barrier::new(8);
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let open = || {
+                gate.wait();
+                SqliteStore::open(&file).err()
+            };
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            all.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(opened, vec![None; 8], "round {round}");
+    }
+}
