@@ -312,6 +312,11 @@ fn check_token(lease: Option<&Lease>, token: u64) -> Result<(), StoreError> {
 
 fn explain(path: &str, error: &rusqlite::Error) -> StoreError {
     let text = format!("{path}: {error}");
+    // The shared memory of the log is a file beside it: that it cannot grow means that the disk is full.
+    let extended = error.sqlite_error().map(|e| e.extended_code);
+    if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return StoreError::Full(text);
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full(text),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {

@@ -26,10 +26,10 @@ impl Drop for Small<'_> {
 #[test]
 fn a_full_disk_writes_nothing_by_halves_and_goes_on_when_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(_small) = Small::mount(folder.path(), "size=512k") else { return };
+    let Some(_small) = Small::mount(folder.path(), "size=1m") else { return };
     let file = folder.path().join("journal.db");
     let ballast = folder.path().join("ballast");
-    std::fs::write(&ballast, vec![0_u8; 64 * 1024]).unwrap();
+    std::fs::write(&ballast, vec![0_u8; 512 * 1024]).unwrap();
     let store = SqliteStore::open(&file).unwrap();
     let token = now(store.take(0, &owner(1), 1000, 0)).unwrap().token;
     now(store.append(0, token, vec![unlinked("r", started())])).unwrap();
