@@ -1,6 +1,6 @@
 //! What comes next: a pure function of the folded state. The only place where that is decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use windlass_document::Serial;
 use windlass_journal::{Direction, Ending, Forward, RunState, Trouble, UndoPhase, UnitState};
 use windlass_plan::{Action, Class, Step, UndoBy, UndoScript, Unit, UnitId, Way};
@@ -107,7 +107,7 @@ fn forward(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits, now_ms: i6
     {
         return Next::Confirm(gate.id.clone());
     }
-    let lanes = lanes(step.units.iter().filter(|u| !state.units.get(&u.id).is_some_and(passed)));
+    let lanes = lanes(step.units.iter(), |u| !state.units.get(&u.id).is_some_and(passed));
     begin(lanes, busy, hosts_at_a_time(step, limits), Way::Forward)
 }
 
@@ -153,10 +153,20 @@ fn may_repeat(unit: &Unit, state: &UnitState, trouble: &Trouble, limits: Limits)
     trouble.retry && unit.undo.class != Class::Readonly && state.tries < limits.tries_max
 }
 
-/// The first open unit of each host, hosts in the order of `units`: units of one host run one after another.
-fn lanes<'a>(units: impl Iterator<Item = &'a Unit>) -> Vec<&'a Unit> {
-    let mut hosts = BTreeSet::new();
-    units.filter(|unit| hosts.insert(unit.host.as_str())).collect()
+/// The first open unit of each host: units of one host run one after another. Hosts stay in the order of all `units`, so
+/// that one which has begun goes on before a new one begins.
+fn lanes<'a>(units: impl Iterator<Item = &'a Unit>, open: impl Fn(&Unit) -> bool) -> Vec<&'a Unit> {
+    let (mut places, mut lanes) = (BTreeMap::new(), Vec::new());
+    for unit in units {
+        let place = *places.entry(unit.host.as_str()).or_insert_with(|| {
+            lanes.push(None);
+            lanes.len() - 1
+        });
+        if lanes[place].is_none() && open(unit) {
+            lanes[place] = Some(unit);
+        }
+    }
+    lanes.into_iter().flatten().collect()
 }
 
 fn hosts_at_a_time(step: &Step, limits: Limits) -> usize {
@@ -234,8 +244,7 @@ fn unwind_by_script(
         let why = format!("the hand-written undo #{} failed: {}", script.id, trouble.message);
         return Some(if busy.is_empty() { Next::Person(id, why) } else { Next::Wait });
     }
-    let open: Vec<_> = script.units.iter().filter(|u| !state.units.get(&u.id).is_some_and(passed)).collect();
-    let lanes = lanes(open.into_iter());
+    let lanes = lanes(script.units.iter(), |u| !state.units.get(&u.id).is_some_and(passed));
     (!lanes.is_empty()).then(|| begin(lanes, busy, hosts_at_a_time(step, limits), Way::Forward))
 }
 
@@ -250,7 +259,7 @@ fn unwind_units(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits, step:
             return Some(if busy.is_empty() { Next::Person(unit.id.clone(), why) } else { Next::Wait });
         }
     }
-    let lanes = lanes(open.into_iter());
+    let lanes = lanes(step.units.iter().rev(), |u| state.units.get(&u.id).is_some_and(to_undo(u)));
     (!lanes.is_empty()).then(|| begin(lanes, busy, hosts_at_a_time(step, limits), Way::Undo))
 }
 

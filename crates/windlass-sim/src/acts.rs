@@ -1,11 +1,12 @@
 //! Who may act when: every act is checked at the moment it begins, against what is durable and against the world.
 
 use crate::{
+    controller::TTL_MS,
     hub::{Proc, State},
     world::{ActKey, Effect, Op, Phase, Reply, Role, Spec, Told},
 };
 use windlass_driver::{Capsule, Failure, Fault};
-use windlass_journal::{Direction, Forward, UndoPhase};
+use windlass_journal::{Direction, Forward, UndoPhase, UnitState};
 use windlass_plan::{UndoBy, UnitId, Way};
 
 impl State {
@@ -105,6 +106,9 @@ impl State {
                 }
             }
         }
+        if !back {
+            self.rolling(spec)?;
+        }
         let flying = self.world.ops.iter().filter(|op| op.phase == Phase::Flying);
         let mut hosts: Vec<_> =
             flying.filter_map(|op| Some(&self.world.specs.get(&op.key.0)?.host)).collect();
@@ -115,6 +119,34 @@ impl State {
             return Err(("serial is kept", format!("hosts {hosts:?}, {} may", spec.hosts_max)));
         }
         Ok(())
+    }
+
+    /// No more hosts of a step are begun and not finished than may be worked on at a time.
+    fn rolling(&self, spec: &Spec) -> Result<(), (&'static str, String)> {
+        let mut begun = vec![&spec.host];
+        for (id, other) in &self.world.specs {
+            let same = other.plan == spec.plan && other.step == spec.step;
+            let known = self.mirror.state_of(id).and_then(|run| run.units.get(id).cloned());
+            let open = |unit: &UnitState| {
+                !matches!(unit.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped)
+            };
+            let script = matches!(other.role, Role::Script { .. });
+            if same && !script && known.as_ref().is_none_or(open) && self.was_begun(other) {
+                begun.push(&other.host);
+            }
+        }
+        begun.sort();
+        begun.dedup();
+        if begun.len() > spec.hosts_max {
+            return Err(("serial is kept", format!("begun and not finished: {begun:?}")));
+        }
+        Ok(())
+    }
+
+    /// Whether any unit of a step was tried on a host.
+    fn was_begun(&self, spec: &Spec) -> bool {
+        let same = |other: &Spec| (other.plan, other.step, &other.host) == (spec.plan, spec.step, &spec.host);
+        self.world.ops.iter().any(|op| self.world.specs.get(&op.key.0).is_some_and(same))
     }
 
     /// Whether a person left a unit in place, or a part of the script that would have taken it back.
@@ -159,8 +191,12 @@ impl State {
 
     /// How an act will go.
     fn fate(&mut self, proc: &Proc, key: &ActKey, spec: &Spec, capsule: &Capsule) -> Op {
-        let time = if self.rng.chance(50) { 3_000 } else { 40 };
-        let lands_at = self.now + self.rng.between(1, time);
+        let lands_at = self.now
+            + match (self.setup.slow, self.rng.chance(50)) {
+                (true, _) => self.rng.between(TTL_MS / 8, TTL_MS / 5),
+                (false, true) => self.rng.between(1, 3_000),
+                (false, false) => self.rng.between(1, 40),
+            };
         let before = capsule.0.get("before").and_then(serde_json::Value::as_u64);
         let gone = key.1 == Way::Undo && self.world.effect(&key.0) == Effect::None;
         if gone && self.world.units.get(&key.0).is_some_and(|u| u.undone) {

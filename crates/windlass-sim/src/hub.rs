@@ -40,6 +40,8 @@ pub struct Setup {
     /// Crashes by session: at which append, and whether before it is durable. Nothing else crashes then, and the
     /// person always answers in the same way.
     pub scripted: Option<Vec<(u64, bool)>>,
+    /// Every act takes a good part of a lease's time, none the whole: what keeps the lease are heartbeats between them.
+    pub slow: bool,
     /// The n-th unit of the plan that changes something always fails.
     pub doomed: Option<usize>,
 }

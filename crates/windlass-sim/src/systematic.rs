@@ -76,10 +76,12 @@ mod tests {
 
     #[test]
     fn every_crash_of_a_plan_and_of_its_unwind_reaches_the_same_end() {
-        for seed in [0, 1] {
+        let mut stories = 0;
+        for seed in 0..6 {
             let every = every_crash(seed, 40);
             assert_eq!(every.violation, None, "seed {seed}");
-            assert!(every.stories > 40);
+            stories += every.stories;
         }
+        assert!(stories > 150, "{stories}");
     }
 }

@@ -357,3 +357,79 @@ impl World {
         layers[from..].iter().map(|(unit, _)| unit.clone()).filter(|u| u != unit).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(name: &str) -> UnitId {
+        UnitId(name.into())
+    }
+
+    /// Two units that change one resource.
+    fn world() -> World {
+        let spec = |position| Spec {
+            plan: 0,
+            role: Role::Plain,
+            resource: 0,
+            opaque: false,
+            detached: true,
+            already: false,
+            step: 0,
+            host: "h1".into(),
+            position,
+            undo: UndoBy::Driver,
+            hosts_max: 1,
+        };
+        let specs = BTreeMap::from([(unit("a"), spec(1)), (unit("b"), spec(2))]);
+        let resources = vec![Resource { initial: 7, value: 7, layers: Vec::new() }];
+        World { specs, resources, ..World::default() }
+    }
+
+    fn act(world: &mut World, name: &str, way: Way, attempt: u32, before: Option<u64>) -> Result<(), String> {
+        world.ops.push(Op {
+            key: (unit(name), way, attempt),
+            proc: 1,
+            lands_at: 5,
+            replies_at: 5,
+            effect: Effect::Full,
+            reply: Reply::Done,
+            detached: true,
+            before,
+            idle: false,
+            phase: Phase::Flying,
+        });
+        world.advance(5)
+    }
+
+    #[test]
+    fn applied_and_undone_in_order_nothing_is_left() {
+        let mut world = world();
+        act(&mut world, "a", Way::Forward, 1, None).unwrap();
+        let between = world.resources[0].value;
+        act(&mut world, "b", Way::Forward, 1, None).unwrap();
+        act(&mut world, "b", Way::Undo, 1, Some(between)).unwrap();
+        act(&mut world, "a", Way::Undo, 1, Some(7)).unwrap();
+        assert_eq!((world.resources[0].value, world.resources[0].layers.len()), (7, 0));
+    }
+
+    #[test]
+    fn what_must_not_happen_is_noticed_at_once() {
+        let mut twice = world();
+        act(&mut twice, "a", Way::Forward, 1, None).unwrap();
+        assert!(act(&mut twice, "a", Way::Forward, 2, None).unwrap_err().contains("applied twice"));
+
+        let mut order = world();
+        act(&mut order, "a", Way::Forward, 1, None).unwrap();
+        act(&mut order, "b", Way::Forward, 1, None).unwrap();
+        assert!(act(&mut order, "a", Way::Undo, 1, Some(7)).unwrap_err().contains("out of order"));
+
+        let mut capsule = world();
+        act(&mut capsule, "a", Way::Forward, 1, None).unwrap();
+        assert!(act(&mut capsule, "a", Way::Undo, 1, Some(8)).unwrap_err().contains("capsule"));
+
+        let mut closed = world();
+        closed.closed.insert((unit("a"), Way::Forward, 1));
+        assert!(act(&mut closed, "a", Way::Forward, 1, None).unwrap_err().contains("without effect"));
+    }
+}

@@ -134,6 +134,21 @@ fn unwind_does_not_settle_an_unknown_outcome() {
 }
 
 #[test]
+fn on_the_way_back_the_verbs_say_what_of_an_unknown_unit_is_there() {
+    let back = |verb| {
+        let rig = unknown_outcome();
+        person(rig.decide(Verb::Unwind, None), "a/1");
+        (rig.decide(verb, Some("a/1")), rig)
+    };
+    let (ended, rig) = back(Verb::Retry);
+    assert_eq!(ended, UNDONE, "nothing of it is there, so nothing is taken back");
+    assert!(rig.world.calls(Op::Undo).is_empty());
+    let (ended, rig) = back(Verb::Skip);
+    assert_eq!(ended, Ok(Stop::Ended(Ending::Abandoned)));
+    assert_eq!(rig.undo("a/1"), UndoPhase::Left);
+}
+
+#[test]
 fn secrets_in_a_reason_are_masked() {
     let rig = stopped();
     let engine = rig.engine("ann@one", &[]);

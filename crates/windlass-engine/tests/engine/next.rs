@@ -128,6 +128,16 @@ fn a_host_that_has_begun_goes_on_before_a_new_one_begins() {
 }
 
 #[test]
+fn a_begun_host_goes_on_first_also_where_the_plan_goes_line_by_line_and_hosts_keep_its_order() {
+    let units = ["a/1@h10", "a/1@h2", "a/2@h10", "a/2@h2"].map(unit).to_vec();
+    let story = Story::of(plan(vec![Step { serial: Some(Serial::Hosts(1)), ..step("a", units) }]));
+    assert_eq!(story.next(), forward(&["a/1@h10"]));
+    let story = story.applied(&["a/1@h10"]);
+    assert_eq!(story.next(), forward(&["a/2@h10"]));
+    assert_eq!(story.applied(&["a/2@h10"]).next(), forward(&["a/1@h2"]));
+}
+
+#[test]
 fn what_runs_beside_a_failure_is_finished_and_nothing_new_begins() {
     let story = Story::of(plan(vec![step("a", spread("a", &["x", "y", "z"], 2))]));
     let story = story.failed("a/1@x", trouble("disk full")).running("a/1@y").applied(&["a/1@z"]);
