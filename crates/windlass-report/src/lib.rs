@@ -5,6 +5,7 @@
 
 mod ending;
 mod json;
+mod outage;
 mod plan;
 mod record;
 mod run;

@@ -1,8 +1,9 @@
 //! The record of a run, as Markdown: who, when, what, how it went, what people said, and what users noticed.
 
 use crate::{
-    json::{decisions, held},
+    json::{HeldJson, decisions, held},
     moment,
+    outage::outages,
     run::shown_units,
     text::tame,
     time::duration,
@@ -20,7 +21,7 @@ pub fn record_markdown(run: &RunState, entries: &[Entry], zone: &TimeZone) -> St
     let release = &run.plan.release;
     let title = release.title.as_deref().unwrap_or_default();
     page.line(&format!("# Record of release {} {}", inline(&release.version), inline(title)));
-    summary(&mut page, run, zone);
+    summary(&mut page, run, entries, zone);
     steps(&mut page, run, zone);
     people(&mut page, run, entries, zone);
     turns(&mut page, run, entries, zone);
@@ -72,7 +73,7 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{tamed}\n{fence}")
 }
 
-fn summary(page: &mut Page, run: &RunState, zone: &TimeZone) {
+fn summary(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
     let took = u64::try_from(run.last_ms.saturating_sub(run.started_ms)).unwrap_or(0);
     page.line("");
     page.line("| | |");
@@ -93,7 +94,7 @@ fn summary(page: &mut Page, run: &RunState, zone: &TimeZone) {
     page.row(&["Started", &format!("{} by {}", moment(run.started_ms, zone), run.actor)]);
     let last = if run.ending.is_some() { "Ended" } else { "Last event" };
     page.row(&[last, &format!("{}, after {}", moment(run.last_ms, zone), duration(took))]);
-    page.row(&["Downtime seen", &downtime(run)]);
+    page.row(&["Downtime seen", &downtime(run, entries, zone)]);
     for owner in &run.owners {
         page.row(&["Controller", owner]);
     }
@@ -106,11 +107,20 @@ fn result(run: &RunState) -> String {
     }
 }
 
-fn downtime(run: &RunState) -> String {
+/// What proxies measured, and of services without one how long they were stopped.
+fn downtime(run: &RunState, entries: &[Entry], zone: &TimeZone) -> String {
+    let mut said = outages(run, entries, zone);
     let held = held(run);
-    if held.requests == 0 && held.total_ms == 0 {
-        return "no request was held".to_owned();
+    if held.requests > 0 || held.total_ms > 0 {
+        said.insert(0, held_words(&held));
+    } else if said.is_empty() {
+        let measured = run.plan.services.values().any(|service| service.proxy.is_some());
+        said.push(if measured { "no request was held" } else { "not measured: no proxy" }.to_owned());
     }
+    said.join("; ")
+}
+
+fn held_words(held: &HeldJson) -> String {
     let requests = count(usize::try_from(held.requests).unwrap_or(usize::MAX), "request");
     format!(
         "{requests} held; traffic was held for {} in all, at most {} at a time",

@@ -245,7 +245,7 @@ pub struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
-    /// The run; by default the newest one that is not finished, else the newest.
+    /// The run; by default the newest one that is done or not finished.
     pub run: Option<String>,
     /// Begin without asking.
     #[arg(long)]

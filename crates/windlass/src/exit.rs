@@ -146,7 +146,7 @@ impl From<EngineError> for Failure {
             EngineError::Store(error) => error.into(),
             EngineError::Fold(_) => Self::person(message)
                 .hint("the journal was written by another version or by hand: ask before you go on")
-                .hint("nothing was changed; `windlass record` still shows the entries before this one"),
+                .hint("nothing was changed; copy the folder `.windlass` away before you do anything else"),
             EngineError::Held(lease) => held(&lease),
             EngineError::NoRun(_) => Self::wrong(message).hint("`windlass runs` lists the runs"),
             EngineError::OpenRun(run) => open_run(&run.0),
@@ -179,7 +179,10 @@ impl From<StoreError> for Failure {
             StoreError::Broken { .. } => {
                 Self::person(message).hint("copy the folder `.windlass` away before you do anything else")
             }
-            StoreError::Full(_) => Self::person(message),
+            // Without the store's advice to resume: whether there is a run to go on with, the caller knows.
+            StoreError::Full(disk) => {
+                Self::person(format!("no space left on the journal's disk ({disk})")).hint("free some space")
+            }
             StoreError::ReadOnly(_) => Self::refused(message)
                 .hint("nothing was started: without a journal there would be no way back")
                 .hint("check the owner and mode of the folder `.windlass`, and that its disk is not mounted read-only"),

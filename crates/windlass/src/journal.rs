@@ -4,27 +4,45 @@ use crate::{
     exit::{self, Failure},
     project::Place,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    sync::Arc,
+};
 use windlass_engine::{Limits, Next, Settings, next};
 use windlass_journal::{
-    Entry, Life, Liveness as _, ProcLiveness, RunId, RunState, SqliteStore, Store, StoreError, fold,
+    Ending, Entry, Life, Liveness as _, ProcLiveness, RunId, RunState, SqliteStore, Store, StoreError, fold,
 };
 use windlass_report::{Holder, Stand};
 
 /// Opens the journal for a run; makes it when there is none.
 pub fn open(place: &Place) -> Result<Arc<SqliteStore>, Failure> {
+    make_state(place)?;
+    Ok(Arc::new(SqliteStore::open(&place.journal())?))
+}
+
+/// Makes the folder `.windlass`, or closes the one that is there to everyone but its owner.
+pub fn make_state(place: &Place) -> Result<(), Failure> {
     let state = place.state();
-    let cannot = |error: std::io::Error| {
-        let failure = StoreError::ReadOnly(format!("{}: {error}", state.display()));
-        Failure::from(failure)
-    };
-    std::fs::create_dir_all(&state).map_err(cannot)?;
+    private(&state).map_err(|error| StoreError::ReadOnly(format!("{}: {error}", state.display())).into())
+}
+
+/// The journal holds file contents and output of steps: neither other users nor the repository get to see them.
+fn private(state: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+    let meta = std::fs::metadata(state)?;
+    let open = meta.mode() & 0o777 != 0o700;
+    // The folder of somebody else is left as it is: its mode is theirs to choose.
+    if open && meta.uid() == rustix::process::geteuid().as_raw() {
+        std::fs::set_permissions(state, std::fs::Permissions::from_mode(0o700))?;
+    }
     let ignore = state.join(".gitignore");
     if !ignore.exists() {
-        // The journal holds file contents and output; it does not belong into the repository.
-        std::fs::write(&ignore, "*\n").map_err(cannot)?;
+        std::fs::write(&ignore, "*\n")?;
     }
-    Ok(Arc::new(SqliteStore::open(&place.journal())?))
+    Ok(())
 }
 
 /// Opens the journal for reading. `None`: nothing was ever run here.
@@ -98,6 +116,18 @@ pub async fn chosen(store: &dyn Store, named: Option<&str>) -> Result<Option<Run
         Some(run) => Ok(Some(run)),
         None => Ok(store.runs().await?.pop()),
     }
+}
+
+/// The run to take back when none is named: the newest that is open or done. When there is none, the newest, so that
+/// the refusal can say what became of it.
+pub async fn to_take_back(store: &dyn Store) -> Result<Option<RunId>, Failure> {
+    let runs = store.runs().await?;
+    for id in runs.iter().rev() {
+        if matches!(load(store, id).await?.run.ending, None | Some(Ending::Done)) {
+            return Ok(Some(id.clone()));
+        }
+    }
+    Ok(runs.last().cloned())
 }
 
 /// Where a run stands, seen from outside.

@@ -4,9 +4,10 @@ use crate::{env, terminal};
 use std::{
     collections::BTreeMap,
     io::Read as _,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, mpsc},
     time::{Duration, Instant},
 };
 use windlass_driver::Secrets;
@@ -29,7 +30,8 @@ pub struct SecretStore {
 
 #[derive(Default)]
 struct Known {
-    values: BTreeMap<Secret, Result<String, String>>,
+    /// A cell for each secret, so that it is read once and nobody who only masks waits for a command.
+    values: BTreeMap<Secret, Arc<OnceLock<Result<String, String>>>>,
     /// Longest first, so that a value inside another does not leave the rest of it standing.
     masks: Vec<String>,
 }
@@ -70,33 +72,57 @@ impl SecretStore {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            // A group of its own, so that what it leaves behind can be ended with it.
+            .process_group(0)
             .spawn()
             .map_err(|e| format!("cannot be started: {e}"))?;
         let stdout = child.stdout.take().expect("the pipe was asked for");
-        // The output is read beside the wait: a full pipe would keep the command from ending.
-        let reader = std::thread::spawn(move || bounded(stdout));
-        let status = wait(&mut child, self.command_max)?;
+        let end = Instant::now() + self.command_max;
+        // The output is read beside the wait: a full pipe would keep the command from ending. The thread is not
+        // joined: a process that left the group may keep the pipe open for as long as it likes.
+        let (sender, output) = mpsc::sync_channel(1);
+        std::thread::spawn(move || sender.send(bounded(stdout)));
+        let status = wait(&mut child, end)
+            .map_err(|why| why.unwrap_or_else(|| format!("did not end within {} s", self.seconds())))?;
         if !status.success() {
             return Err(format!("failed ({status})"));
         }
-        reader.join().map_err(|_| "its output could not be read".to_owned())?
+        output.recv_timeout(end.saturating_duration_since(Instant::now())).unwrap_or_else(|_| {
+            kill_group(&child);
+            Err(format!(
+                "ended, but something it started in the background kept its output open for {} s; \
+                 send the output of that elsewhere, with `>/dev/null`",
+                self.seconds()
+            ))
+        })
+    }
+
+    fn seconds(&self) -> f32 {
+        self.command_max.as_secs_f32()
     }
 }
 
-/// Waits, and kills the command at the end of its time.
-fn wait(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus, String> {
-    let end = Instant::now() + limit;
+/// Ends the command and what it started. Nobody may be left, which is as good.
+fn kill_group(child: &Child) {
+    let _ = rustix::process::kill_process_group(
+        rustix::process::Pid::from_child(child),
+        rustix::process::Signal::KILL,
+    );
+}
+
+/// Waits, and kills the command at the end of its time, which is an error without words.
+fn wait(child: &mut Child, end: Instant) -> Result<std::process::ExitStatus, Option<String>> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
             Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
             Ok(None) => {
                 // It may have ended in this instant, which is as good.
-                let _ = child.kill();
+                kill_group(child);
                 let _ = child.wait();
-                return Err(format!("did not end within {} s", limit.as_secs_f32()));
+                return Err(None);
             }
-            Err(error) => return Err(format!("cannot be waited for: {error}")),
+            Err(error) => return Err(Some(format!("cannot be waited for: {error}"))),
         }
     }
 }
@@ -191,22 +217,20 @@ fn json(text: &str) -> String {
 
 impl Secrets for SecretStore {
     fn resolve(&self, secret: &Secret) -> Result<String, String> {
-        let mut known = self.lock();
-        if let Some(value) = known.values.get(secret) {
-            return value.clone();
-        }
-        let value = self.read(secret);
-        if let Ok(value) = &value {
-            known.remember(value);
+        let cell = self.lock().values.entry(secret.clone()).or_default().clone();
+        // The lock is free again while the secret is read: output of other steps has to be masked meanwhile.
+        let value = cell.get_or_init(|| {
+            let value = self.read(secret)?;
+            self.lock().remember(&value);
             if value.len() < SHORT {
                 terminal::warn(&format!(
                     "the value of {} has fewer than {SHORT} characters: masking it may hide other text too",
                     name(secret)
                 ));
             }
-        }
-        known.values.insert(secret.clone(), value.clone());
-        value
+            Ok(value)
+        });
+        value.clone()
     }
 
     fn mask(&self, text: &str) -> String {
@@ -282,6 +306,43 @@ mod tests {
         let quick = SecretStore { command_max: Duration::from_millis(50), ..SecretStore::new(dir.path()) };
         let error = quick.resolve(&Secret::Command("exec sleep 60".into())).unwrap_err();
         assert!(error.contains("did not end within"), "{error}");
+    }
+
+    #[test]
+    fn what_a_command_leaves_behind_is_not_waited_for_and_ended() {
+        let (dir, store) = store();
+        let quick = SecretStore { command_max: Duration::from_millis(300), ..store };
+        let secret = Secret::Command("sleep 50 & echo $! > pid; echo x".into());
+        let begun = Instant::now();
+        let error = quick.resolve(&secret).unwrap_err();
+        assert!(error.contains("in the background"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        let pid = std::fs::read_to_string(dir.path().join("pid")).unwrap();
+        let stat = std::path::PathBuf::from(format!("/proc/{}/stat", pid.trim()));
+        // Whoever adopts it may not have reaped it yet.
+        let gone = || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+        while !gone() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "sleep lives on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn other_text_is_masked_while_a_command_runs() {
+        let (dir, store) = store();
+        store.resolve(&file(&dir, "password", "hunter2")).unwrap();
+        let secret =
+            Secret::Command("touch begun; while [ ! -e go ]; do sleep 0.01; done; echo value".into());
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| store.resolve(&secret));
+            while !dir.path().join("begun").exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            // It would wait for ever here: the command goes on only after it.
+            assert_eq!(store.mask("hunter2"), "****");
+            std::fs::write(dir.path().join("go"), "").unwrap();
+            assert_eq!(reader.join().unwrap().unwrap(), "value");
+        });
     }
 
     #[test]

@@ -21,6 +21,9 @@ use windlass_report::{Mark, Stand, Text, ending_text, status_json};
 /// Earlier runs that the estimate of the remaining time looks at.
 const ESTIMATE_RUNS_MAX: usize = 5;
 
+/// Units listed when a fault names none that is there.
+const FAULT_UNITS_MAX: usize = 20;
+
 /// What to do with a run.
 pub enum Work {
     /// Start it.
@@ -60,13 +63,23 @@ impl Drive<'_> {
             let stop = act(&engine, &run, work).await;
             watching.abort();
             progress.finish();
-            let stop = stop.map_err(Failure::from)?;
+            let stop = match stop {
+                Ok(stop) => stop,
+                Err(error) => {
+                    let entries = store.read_run(&run).await;
+                    return Err(resumable(
+                        error.into(),
+                        &run,
+                        entries.ok().map(|entries| !entries.is_empty()),
+                    ));
+                }
+            };
             let loaded = journal::load(store.as_ref() as &dyn Store, &run).await?;
             Ok((stop, loaded.run))
         });
         // Work that a stopped controller left to its threads must not keep the process: the journal knows of it.
         runtime.shutdown_background();
-        let (stop, state): (Stop, RunState) = result.map_err(|failure: Failure| resumable(failure, &run))?;
+        let (stop, state): (Stop, RunState) = result?;
         let stop = interrupted(stop, &engine);
         report(place, &state, &stop, output)?;
         Ok(exit::of_stop(&stop, wanted))
@@ -91,12 +104,14 @@ fn interrupted(stop: Stop, engine: &Engine) -> Stop {
     }
 }
 
-/// Errors of the journal in the middle of a run: it can go on when their cause is gone.
-fn resumable(failure: Failure, run: &RunId) -> Failure {
-    match failure.exit {
-        Exit::Person => {
+/// Errors of the journal in the middle of a run: it can go on when their cause is gone. `known`: whether the run is in
+/// the journal; nobody knows when that cannot be read.
+fn resumable(failure: Failure, run: &RunId, known: Option<bool>) -> Failure {
+    match (failure.exit, known) {
+        (Exit::Person, Some(true)) => {
             failure.hint(format!("then `windlass resume {run}`: it looks at what became of each unit first"))
         }
+        (Exit::Person, Some(false)) => failure.hint("nothing was started; then `windlass apply` once more"),
         _ => failure,
     }
 }
@@ -218,12 +233,17 @@ pub fn check_names(plan: &Plan, driving: &DrivingArgs) -> Result<(), Failure> {
     }
     for fault in &driving.fault {
         if plan.unit(&fault.unit).is_none() {
-            let mut units: Vec<_> = plan.units().map(|(_, unit)| unit.id.0.as_str()).take(20).collect();
-            units.sort_unstable();
+            let scripts =
+                plan.steps.iter().flat_map(|step| step.undo.iter().flat_map(|script| &script.units));
+            let units = plan.units().map(|(_, unit)| unit).chain(scripts);
+            let mut units: Vec<_> = units.map(|unit| unit.id.0.as_str()).collect();
+            // What was meant stands first.
+            units.sort_by_cached_key(|id| strsim::osa_distance(&fault.unit.0, id));
+            units.truncate(FAULT_UNITS_MAX);
             return Err(Failure::wrong(format!(
                 "--fault {fault}: the plan has no such unit; nothing was started"
             ))
-            .hint(format!("units: {}", units.join(", "))));
+            .hint(format!("units, the most similar first: {}", units.join(", "))));
         }
     }
     Ok(())
@@ -237,6 +257,20 @@ pub fn is_gate(unit: &windlass_plan::Unit) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_run_that_is_in_the_journal_can_be_resumed() {
+        let run = RunId("20251121-024307-1a2b".into());
+        let hints = |known| {
+            let full = Failure::from(windlass_journal::StoreError::Full("d".into()));
+            resumable(full, &run, known).hints.join("\n")
+        };
+        assert!(hints(Some(true)).contains("windlass resume 20251121-024307-1a2b"));
+        for known in [Some(false), None] {
+            assert!(!hints(known).contains("resume"), "{}", hints(known));
+        }
+        assert!(hints(Some(false)).contains("nothing was started"));
+    }
 
     #[test]
     fn names_of_runs_sort_by_time_and_differ() {

@@ -24,7 +24,10 @@ pub fn run(args: &RollbackArgs, config: Option<&Path>) -> Result<Exit, Failure> 
     let store = open_to_act(&place)?;
     let loaded = journal::block_on(async {
         let store = store.as_ref() as &dyn Store;
-        let run = journal::chosen(store, args.run.as_deref()).await?;
+        let run = match args.run.as_deref() {
+            Some(named) => journal::chosen(store, Some(named)).await?,
+            None => journal::to_take_back(store).await?,
+        };
         match run {
             Some(run) => journal::load(store, &run).await,
             None => Err(Failure::refused("nothing was ever run here: there is nothing to take back")),

@@ -4,7 +4,7 @@ use super::proxy::find;
 use crate::{
     args::{ServiceArgs, ServiceCommand, ServiceName},
     exit::{Exit, Failure},
-    terminal, wiring,
+    journal, terminal, wiring,
 };
 use serde::Serialize;
 use std::{path::Path, sync::Arc};
@@ -28,7 +28,8 @@ pub fn run(args: &ServiceArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         ServiceCommand::Restart(restart) => (&restart.service, restart.release.as_deref()),
         ServiceCommand::Stop(name) | ServiceCommand::Status(name) => (name, None),
     };
-    let hand = hand(name, config)?;
+    let makes = matches!(args.command, ServiceCommand::Start(_) | ServiceCommand::Restart(_));
+    let hand = hand(name, config, makes)?;
     let runtime = wiring::runtime()?;
     let done = match &args.command {
         ServiceCommand::Start(_) => runtime.block_on(hand.start(version)),
@@ -48,8 +49,12 @@ pub fn run(args: &ServiceArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn hand(name: &ServiceName, config: Option<&Path>) -> Result<Hand, Failure> {
+/// `makes`: it may be the first to write into the folder of the state.
+fn hand(name: &ServiceName, config: Option<&Path>, makes: bool) -> Result<Hand, Failure> {
     let found = find(name, config)?;
+    if makes {
+        journal::make_state(&found.place)?;
+    }
     wiring::tls();
     let target = found.config.targets.get(&found.service.on);
     let hand = Hand::new(&found.place.base, &name.name, &found.service, target, wiring::supervisor()?)?;

@@ -2,7 +2,7 @@
 
 use super::{colour, raw};
 use crate::project::{Compiled, Settings};
-use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
 use serde::Serialize;
 use std::fmt::Write as _;
 use windlass_document::{Confidence, Finding, Fix, LineIndex, Severity, Span};
@@ -22,17 +22,18 @@ pub fn findings(compiled: &Compiled) {
     let mut out = String::new();
     let text = String::from_utf8_lossy(&compiled.source.bytes);
     let own: Vec<_> = compiled.findings.iter().collect();
-    render(&mut out, &renderer, &compiled.source.shown, &text, &own);
+    render(&mut out, &renderer, Quoting::Lines, &compiled.source.shown, &text, &own);
     raw(&out);
 }
 
-/// Prints the findings of a configuration.
+/// Prints the findings of a configuration: places and keys, never its text. A line that has a mistake may hold a
+/// password, and what is printed stands in the logs of a CI system ever after.
 pub fn config_findings(settings: &Settings) {
     let mut out = String::new();
     for source in &settings.sources {
         let own = settings.findings.iter().filter(|found| found.file == source.name);
         let own: Vec<_> = own.map(|found| &found.finding).collect();
-        render(&mut out, &renderer(), &source.name, &source.text, &own);
+        render(&mut out, &renderer(), Quoting::Nothing, &source.name, &source.text, &own);
     }
     raw(&out);
 }
@@ -41,10 +42,26 @@ fn renderer() -> Renderer {
     if colour() { Renderer::styled() } else { Renderer::plain() }
 }
 
-fn render(out: &mut String, renderer: &Renderer, file: &str, text: &str, findings: &[&Finding]) {
+/// What is shown of the text itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quoting {
+    /// The lines of the finding.
+    Lines,
+    /// Nothing: it may hold secrets.
+    Nothing,
+}
+
+fn render(
+    out: &mut String,
+    renderer: &Renderer,
+    quoting: Quoting,
+    file: &str,
+    text: &str,
+    findings: &[&Finding],
+) {
     let lines = LineIndex::new(text);
     for finding in findings.iter().take(PRINTED_MAX) {
-        one(out, renderer, &Quoted { file, text, lines: &lines }, finding);
+        one(out, renderer, &Quoted { quoting, file, text, lines: &lines }, finding);
         out.push('\n');
     }
     if let Some(more) = findings.len().checked_sub(PRINTED_MAX).filter(|more| *more > 0) {
@@ -54,6 +71,7 @@ fn render(out: &mut String, renderer: &Renderer, file: &str, text: &str, finding
 
 /// The text that is quoted from.
 struct Quoted<'a> {
+    quoting: Quoting,
     file: &'a str,
     text: &'a str,
     lines: &'a LineIndex,
@@ -67,8 +85,11 @@ struct Window<'a> {
 }
 
 impl<'a> Quoted<'a> {
-    /// The lines from `first` to `last`, or nothing when they are too long to be quoted.
+    /// The lines from `first` to `last`, or nothing when they must not be quoted or are too long for it.
     fn window(&self, first: usize, last: usize) -> Option<Window<'a>> {
+        if self.quoting == Quoting::Nothing {
+            return None;
+        }
         let start = self.lines.line_span(self.text, first).start;
         let end = self.lines.line_span(self.text, last).end;
         let text = self.text.get(start..end)?;
@@ -83,6 +104,11 @@ impl<'a> Quoted<'a> {
     fn place(&self, span: Span) -> String {
         let position = self.lines.position(self.text, span.start);
         format!("{}:{}:{}", self.file, position.line, position.column)
+    }
+
+    fn origin(&self, span: Span) -> Origin<'a> {
+        let position = self.lines.position(self.text, span.start);
+        Origin::path(self.file).line(position.line).char_column(position.column)
     }
 }
 
@@ -115,7 +141,10 @@ fn one(out: &mut String, renderer: &Renderer, quoted: &Quoted<'_>, finding: &Fin
             let snippet = Snippet::source(window.text).path(quoted.file).line_start(window.line);
             title.element(snippet.annotation(annotation))
         }
-        None => title.element(Level::NOTE.message(format!("at {}", quoted.place(primary)))),
+        None => {
+            let group = title.element(quoted.origin(primary));
+            if label.is_empty() { group } else { group.element(Level::NOTE.message(label)) }
+        }
     };
     for note in &finding.notes {
         group = also(group, quoted, note);
@@ -147,7 +176,10 @@ fn also<'a>(group: Group<'a>, quoted: &Quoted<'a>, note: &windlass_document::Not
 
 fn patch<'a>(quoted: &Quoted<'a>, fix: &'a Fix) -> Option<Group<'a>> {
     let (first, last) = (quoted.line_of(fix.span.start), quoted.line_of(fix.span.end));
-    let window = quoted.window(first, last)?;
+    let Some(window) = quoted.window(first, last) else {
+        let title = Level::HELP.secondary_title(tame(&fix.text));
+        return (quoted.quoting == Quoting::Nothing).then(|| Group::with_title(title));
+    };
     let patch = Patch::new(window.range(fix.span), tame(&fix.replacement));
     let snippet = Snippet::source(window.text).path(quoted.file).line_start(window.line).patch(patch);
     Some(Level::HELP.secondary_title(tame(&fix.text)).element(snippet))
@@ -257,8 +289,26 @@ mod tests {
 
     fn rendered(text: &str, finding: &Finding) -> String {
         let mut out = String::new();
-        render(&mut out, &Renderer::plain(), "发布.md", text, &[finding]);
+        render(&mut out, &Renderer::plain(), Quoting::Lines, "发布.md", text, &[finding]);
         out
+    }
+
+    #[test]
+    fn of_a_configuration_places_and_keys_are_shown_and_never_its_text() {
+        let text = "[target.db]\npassword = \"hunter2\"\n";
+        let start = text.find("password").unwrap();
+        let finding = Finding::error("config-unknown-key", Span::new(start, start + 8), "no key `password`")
+            .label("did you mean `url`?")
+            .also(Span::new(start, start + 20), "it is here, too")
+            .fix(Span::new(start, start + 8), "url", "write `url`", false);
+        let mut out = String::new();
+        render(&mut out, &Renderer::plain(), Quoting::Nothing, "windlass.toml", text, &[&finding]);
+        for words in
+            ["--> windlass.toml:2:1", "`password`", "did you mean", "windlass.toml:2:1)", "write `url`"]
+        {
+            assert!(out.contains(words), "no {words:?} in:\n{out}");
+        }
+        assert!(!out.contains("hunter2"), "{out}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Journals that cannot be used.
 
 use crate::sealed::{Project, RELEASE};
+use std::os::unix::fs::PermissionsExt as _;
 
 fn edit(project: &Project, sql: &str) {
     let db = rusqlite::Connection::open(project.path(".windlass/journal.db")).unwrap();
@@ -17,6 +18,19 @@ fn a_broken_chain_needs_a_person_and_nothing_is_written() {
     project.run(&["apply", "release.md", "--yes"]).code(3).says(&["damaged at entry 3"]);
     project.run(&["status"]).code(3).says(&["damaged at entry 3"]);
     assert_eq!(project.world(), world);
+}
+
+#[test]
+fn the_folder_of_the_journal_is_closed_to_others_also_when_it_was_open() {
+    let project = Project::new(RELEASE);
+    let state = project.path(".windlass");
+    let mode = || std::fs::metadata(&state).unwrap().permissions().mode() & 0o777;
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    assert_eq!(mode(), 0o700, "made");
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).unwrap();
+    project.write("next.md", RELEASE.replace("release: 2.1.0", "release: 2.2.0"));
+    project.run(&["apply", "next.md", "--yes"]);
+    assert_eq!(mode(), 0o700, "found open");
 }
 
 #[test]

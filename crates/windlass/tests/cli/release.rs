@@ -61,9 +61,9 @@ fn a_fault_by_name_fails_a_unit_and_unknown_names_start_nothing() {
         .says(&["failed on demand"]);
     assert_eq!(project.world(), before);
     project
-        .run(&["apply", "release.md", "--yes", "--fault", "fail:nowhere/1"])
+        .run(&["apply", "release.md", "--yes", "--fault", "crash-after:migrat/1"])
         .code(2)
-        .says(&["no such unit", "migrate/1"]);
+        .says(&["no such unit", "the most similar first: migrate/1,"]);
     project.run(&["apply", "release.md", "--yes", "--confirm", "gate-9"]).code(2).says(&["no such gate"]);
     assert_eq!(project.run(&["runs", "--json"]).json().as_array().unwrap().len(), 1);
 }
@@ -88,6 +88,18 @@ fn the_newest_release_has_to_go_first() {
     project.run(&["apply", "next.md", "--yes"]).code(0);
     let run = first["run"].as_str().unwrap();
     project.run(&["rollback", run, "--yes"]).code(4).says(&["came after", "windlass rollback"]);
+}
+
+#[test]
+fn rollback_without_a_name_passes_over_what_was_taken_back() {
+    let project = Project::new(RELEASE);
+    let before = project.world();
+    let first = project.run(&["apply", "release.md", "--yes", "--json"]).code(0).json();
+    project.write("next.md", "---\nrelease: 2.2.0\n---\n# 2.2\n```sh {#x on=app}\ntouch x\n```\n```sh {#y undoes=x}\nrm x\n```\n```sh {#z on=app readonly}\nfalse\n```\n");
+    project.run(&["apply", "next.md", "--yes"]).code(1);
+    project.run(&["rollback", "--yes"]).code(0).says(&[first["run"].as_str().unwrap()]);
+    assert_eq!(project.world(), before);
+    project.run(&["rollback", "--yes"]).code(4).says(&["has ended: undone"]);
 }
 
 #[test]

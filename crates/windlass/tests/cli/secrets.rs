@@ -43,6 +43,26 @@ fn a_secret_that_a_step_prints_is_in_no_file_and_in_no_output() {
 }
 
 #[test]
+fn a_password_in_the_configuration_is_refused_and_not_shown() {
+    for (line, place) in [
+        ("url = \"postgres://app:hunter2@db/x\"", "windlass.toml:4:"),
+        ("url = \"sqlite:app.db\"\npassword = \"hunter2\"", "windlass.toml:5:1"),
+        ("url = \"sqlite:app.db\"\npassword = \"hunter2", "windlass.toml:5:"),
+    ] {
+        let project = Project::new(RELEASE);
+        project.write("windlass.toml", format!("[target.app]\ndir = \".\"\n[target.db]\n{line}\n"));
+        for args in
+            [&["check", "release.md"][..], &["check", "--json", "release.md"], &["plan", "release.md"]]
+        {
+            let said = project.run(args).code(2);
+            assert!(!said.stderr.contains("hunter2") && !said.stdout.contains("hunter2"), "{line}: {said:?}");
+            let shown = args.contains(&"--json") || said.stderr.contains(place);
+            assert!(shown, "{place}: {}", said.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_missing_secret_is_named() {
     let project = Project::new(RELEASE);
     project.write(

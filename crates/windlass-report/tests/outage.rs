@@ -1,0 +1,105 @@
+//! What the record says about downtime.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop the test")]
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use windlass_journal::{Entry, Event, OnFailure, Outcome, Report, RunId, Unlinked, fold, link};
+use windlass_plan::{Plan, UnitId, Way};
+use windlass_report::record_markdown;
+
+const UNITS: [(&str, &str, &str); 5] = [
+    ("stop/1@a", "a", "stop"),
+    ("stop/1@b", "b", "stop"),
+    ("start/1@a", "a", "start"),
+    ("start/1@b", "b", "start"),
+    ("restart/1", "a", "restart"),
+];
+
+fn plan(proxy: Value) -> Plan {
+    let units: Vec<_> = UNITS
+        .iter()
+        .map(|(id, host, operation)| {
+            json!({
+                "id": id, "host": host, "driver": "service", "line": 1, "column": 1, "effect": "",
+                "action": {"do": "service", "service": "booking", "operation": operation},
+                "undo": {"class": "exact", "how": "", "by": "driver"}, "timeout_ms": null, "within_ms": null,
+            })
+        })
+        .collect();
+    serde_json::from_value(json!({
+        "format": 1, "tool": "0.1.0", "class": "exact", "targets": {},
+        "release": {
+            "version": "1", "title": null, "from": null, "env": null, "kind": null, "severity": null,
+            "downtime_ms": null, "ticket": null,
+        },
+        "document": {"name": "r.md", "sha256": ""},
+        "services": {"booking": {
+            "on": "app", "runner": {"run": ["./server"]}, "health": null, "strategy": "recreate", "proxy": proxy,
+            "stable_ms": 0, "start_within_ms": 1, "stop_within_ms": 1,
+        }},
+        "steps": [{
+            "id": "s", "stage": null, "gate": null, "line": 1, "on": "app", "class": "exact", "units": units,
+            "undo": null, "serial": null, "after_ms": null, "online": false, "again": null,
+        }],
+    }))
+    .unwrap()
+}
+
+/// The row of a run whose units were settled at these seconds.
+fn downtime(plan: Plan, settled: &[(i64, &str, Way)]) -> String {
+    let mut events = vec![(
+        0,
+        Event::Started { digest: plan.digest(), plan: Box::new(plan), on_failure: OnFailure::Unwind },
+    )];
+    for (second, unit, way) in settled {
+        let (unit, way, attempt) = (UnitId((*unit).into()), *way, 1);
+        events.push((second - 1, Event::Intended { unit: unit.clone(), way, attempt, capsule: json!({}) }));
+        let outcome = Outcome::Applied(Report::default());
+        events.push((*second, Event::Settled { unit, way, attempt, outcome, took_ms: Some(1_000) }));
+    }
+    let mut entries: Vec<Entry> = Vec::new();
+    for (second, event) in events {
+        let entry = Unlinked { time_ms: second * 1_000, run: RunId("r".into()), actor: "a@b".into(), event };
+        let previous = entries.last().map_or(String::new(), |last| last.hash.clone());
+        entries.push(link(entries.len() as u64 + 1, 1, &previous, entry).0);
+    }
+    let record = record_markdown(&fold(&entries).unwrap().unwrap(), &entries, &TimeZone::UTC);
+    let row = record.lines().find(|line| line.starts_with("| Downtime seen |")).unwrap();
+    row.trim_start_matches("| Downtime seen |").trim_end_matches('|').trim().to_owned()
+}
+
+use Way::{Forward, Undo};
+
+#[test]
+fn a_service_without_a_proxy_was_stopped_from_settlement_to_settlement() {
+    let stopped = [(10, "stop/1@a", Forward), (15, "start/1@a", Forward)];
+    assert_eq!(downtime(plan(Value::Null), &stopped), "booking was stopped for 5.0s");
+    let undone = [(10, "stop/1@a", Forward), (13, "stop/1@a", Undo)];
+    assert_eq!(downtime(plan(Value::Null), &undone), "booking was stopped for 3.0s");
+    let twice = [
+        (10, "stop/1@a", Forward),
+        (15, "start/1@a", Forward),
+        (20, "start/1@a", Undo),
+        (22, "stop/1@a", Undo),
+    ];
+    assert_eq!(downtime(plan(Value::Null), &twice), "booking was stopped for 7.0s");
+}
+
+#[test]
+fn hosts_are_told_apart_and_what_still_stands_still_is_said() {
+    let settled = [(10, "stop/1@a", Forward), (11, "stop/1@b", Forward), (15, "start/1@a", Forward)];
+    assert_eq!(
+        downtime(plan(Value::Null), &settled),
+        "booking on a was stopped for 5.0s; booking on b was stopped 1970-01-01 00:00:11 +00:00 and not started again"
+    );
+}
+
+#[test]
+fn what_nobody_measured_is_not_called_no_downtime() {
+    assert_eq!(downtime(plan(Value::Null), &[]), "not measured: no proxy");
+    let restarted = [(10, "restart/1", Forward)];
+    assert_eq!(downtime(plan(Value::Null), &restarted), "booking was restarted, which took 1.0s");
+    let proxy = json!({"listen": "127.0.0.1:1", "hold_ms": 1, "drain_ms": 1});
+    let stopped = [(10, "stop/1@a", Forward), (15, "start/1@a", Forward)];
+    assert_eq!(downtime(plan(proxy), &stopped), "no request was held");
+}
