@@ -3,8 +3,8 @@
 use crate::{moment, time::duration};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
-use windlass_journal::{Entry, Event, Outcome, RunState};
-use windlass_plan::{Action, ServiceOperation, Unit, UnitId, Way};
+use windlass_journal::{Direction, Entry, Event, Outcome, RunState, Verb};
+use windlass_plan::{Action, ServiceOperation, UnitId, Way};
 
 /// One service on one host.
 #[derive(Default)]
@@ -21,25 +21,33 @@ struct Outage {
 pub(crate) fn outages(run: &RunState, entries: &[Entry], zone: &TimeZone) -> Vec<String> {
     let units = services(run);
     let mut outages: BTreeMap<(&str, &str), Outage> = BTreeMap::new();
+    let mut direction = Way::Forward;
     for entry in entries {
-        let Event::Settled { unit, way, outcome, took_ms, .. } = &entry.event else { continue };
-        let Some((unit, service, operation)) = units.get(unit) else { continue };
-        let outage = outages.entry((service, &unit.host)).or_default();
-        match (operation, way, outcome) {
-            (ServiceOperation::Stop, Way::Forward, Outcome::Applied(_))
-            | (ServiceOperation::Start, Way::Undo, Outcome::Applied(_)) => {
-                outage.since_ms.get_or_insert(entry.time_ms);
+        let (unit, way, took_ms) = match &entry.event {
+            Event::Settled {
+                unit,
+                way,
+                outcome: Outcome::Applied(_) | Outcome::NoEffect(_),
+                took_ms,
+                ..
+            } => (unit, Some(*way), took_ms.unwrap_or(0)),
+            Event::Decided { verb: Verb::MarkDone, unit: Some(unit), .. } => (unit, None, 0),
+            Event::Turned { to: Direction::Forward, .. } => {
+                direction = Way::Forward;
+                continue;
             }
-            (ServiceOperation::Start, Way::Forward, Outcome::Applied(_) | Outcome::NoEffect(_))
-            | (ServiceOperation::Stop, Way::Undo, Outcome::Applied(_) | Outcome::NoEffect(_)) => {
-                let stopped = outage.since_ms.take().map_or(0, |since| entry.time_ms.saturating_sub(since));
-                outage.stopped_ms += u64::try_from(stopped).unwrap_or(0);
+            Event::Turned { to: Direction::Unwind, .. } => {
+                direction = Way::Undo;
+                continue;
             }
-            (ServiceOperation::Restart, _, Outcome::Applied(_)) => {
-                *outage.restarts_ms.get_or_insert(0) += took_ms.unwrap_or(0);
-            }
-            _ => {}
-        }
+            _ => continue,
+        };
+        let Some(about) = units.get(unit) else { continue };
+        // What a person did by hand goes where the run goes; hand-written undos always run forward.
+        let way = way.unwrap_or(if about.script { Way::Forward } else { direction });
+        let changed = !matches!(&entry.event, Event::Settled { outcome: Outcome::NoEffect(_), .. });
+        let outage = outages.entry((about.service, about.host)).or_default();
+        outage.settled(about.operation, way, changed, entry.time_ms, took_ms);
     }
     let hosts = |name: &str| outages.keys().filter(|(service, _)| *service == name).count();
     let label = |(service, host): &(&str, &str)| match hosts(service) {
@@ -49,21 +57,48 @@ pub(crate) fn outages(run: &RunState, entries: &[Entry], zone: &TimeZone) -> Vec
     outages.iter().flat_map(|(key, outage)| outage.words(&label(key), zone)).collect()
 }
 
-/// The units about services without a proxy, those of hand-written undos included.
-fn services(run: &RunState) -> BTreeMap<&UnitId, (&Unit, &str, ServiceOperation)> {
+/// A unit about a service without a proxy.
+struct About<'a> {
+    service: &'a str,
+    host: &'a str,
+    operation: ServiceOperation,
+    /// Part of a hand-written undo.
+    script: bool,
+}
+
+fn services(run: &RunState) -> BTreeMap<&UnitId, About<'_>> {
+    let steps = run.plan.steps.iter();
+    let units = steps.flat_map(|step| {
+        let undo = step.undo.iter().flat_map(|script| &script.units);
+        step.units.iter().map(|unit| (unit, false)).chain(undo.map(|unit| (unit, true)))
+    });
     let mut found = BTreeMap::new();
-    for step in &run.plan.steps {
-        for unit in step.units.iter().chain(step.undo.iter().flat_map(|script| &script.units)) {
-            let Action::Service { service, operation } = &unit.action else { continue };
-            if run.plan.services.get(service).is_some_and(|service| service.proxy.is_none()) {
-                found.insert(&unit.id, (unit, service.as_str(), *operation));
-            }
+    for (unit, script) in units {
+        let Action::Service { service, operation } = &unit.action else { continue };
+        if run.plan.services.get(service).is_some_and(|service| service.proxy.is_none()) {
+            found.insert(&unit.id, About { service, host: &unit.host, operation: *operation, script });
         }
     }
     found
 }
 
 impl Outage {
+    /// A unit came to its end. `changed`: it was not so before.
+    fn settled(&mut self, operation: ServiceOperation, way: Way, changed: bool, at_ms: i64, took_ms: u64) {
+        use ServiceOperation::{Restart, Start, Stop};
+        match (operation, way) {
+            (Stop, Way::Forward) | (Start, Way::Undo) if changed => {
+                self.since_ms.get_or_insert(at_ms);
+            }
+            (Start, Way::Forward) | (Stop, Way::Undo) => {
+                let stopped = self.since_ms.take().map_or(0, |since| at_ms.saturating_sub(since));
+                self.stopped_ms += u64::try_from(stopped).unwrap_or(0);
+            }
+            (Restart, _) if changed => *self.restarts_ms.get_or_insert(0) += took_ms,
+            _ => {}
+        }
+    }
+
     fn words(&self, name: &str, zone: &TimeZone) -> Vec<String> {
         let mut words = Vec::new();
         if self.stopped_ms > 0 {

@@ -3,7 +3,9 @@
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use windlass_journal::{Entry, Event, OnFailure, Outcome, Report, RunId, Unlinked, fold, link};
+use windlass_journal::{
+    Direction, Entry, Event, OnFailure, Outcome, Report, RunId, Unlinked, Verb, fold, link,
+};
 use windlass_plan::{Plan, UnitId, Way};
 use windlass_report::record_markdown;
 
@@ -45,13 +47,22 @@ fn plan(proxy: Value) -> Plan {
     .unwrap()
 }
 
-/// The row of a run whose units were settled at these seconds.
+/// The row of a run whose units were settled, or done by hand, at these seconds.
 fn downtime(plan: Plan, settled: &[(i64, &str, Way)]) -> String {
     let mut events = vec![(
         0,
         Event::Started { digest: plan.digest(), plan: Box::new(plan), on_failure: OnFailure::Unwind },
     )];
     for (second, unit, way) in settled {
+        if let Some(unit) = unit.strip_prefix("by hand: ") {
+            let (unit, reason) = (UnitId(unit.into()), "seen".into());
+            events.push((
+                *second,
+                Event::Turned { to: Direction::Person, why: "x".into(), unit: Some(unit.clone()) },
+            ));
+            events.push((*second, Event::Decided { verb: Verb::MarkDone, unit: Some(unit), reason }));
+            continue;
+        }
         let (unit, way, attempt) = (UnitId((*unit).into()), *way, 1);
         events.push((second - 1, Event::Intended { unit: unit.clone(), way, attempt, capsule: json!({}) }));
         let outcome = Outcome::Applied(Report::default());
@@ -83,6 +94,12 @@ fn a_service_without_a_proxy_was_stopped_from_settlement_to_settlement() {
         (22, "stop/1@a", Undo),
     ];
     assert_eq!(downtime(plan(Value::Null), &twice), "booking was stopped for 7.0s");
+}
+
+#[test]
+fn a_start_by_hand_ends_it_too() {
+    let by_hand = [(10, "stop/1@a", Forward), (16, "by hand: start/1@a", Forward)];
+    assert_eq!(downtime(plan(Value::Null), &by_hand), "booking was stopped for 6.0s");
 }
 
 #[test]
