@@ -377,13 +377,14 @@ impl Engine {
         Ok(None)
     }
 
-    /// A later run whose effects are still in place.
+    /// A later run whose effects are still in place, as far as Windlass answers for them: what a person left in place
+    /// by abandoning a run is theirs, and an undo never overwrites it.
     async fn newer_in_place(&self, run: &RunId) -> Result<Option<RunId>, EngineError> {
         for newer in self.store.runs().await?.into_iter().rev() {
             if newer == *run {
                 break;
             }
-            if self.load(&newer).await?.ending != Some(Ending::Undone) {
+            if matches!(self.load(&newer).await?.ending, None | Some(Ending::Done)) {
                 return Ok(Some(newer));
             }
         }

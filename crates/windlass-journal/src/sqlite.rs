@@ -70,7 +70,10 @@ impl SqliteStore {
         // A reader of a WAL database may have to make its shared-memory file, so it opens for writing where it may.
         let open = |path: &Path, flags| {
             let store = Self::connect(path, flags)?;
-            store.check_format()?;
+            if !store.check_format()? {
+                // An empty file: its maker died before anything was in it.
+                return Err(StoreError::Missing(store.path));
+            }
             store.verify()?;
             Ok(store)
         };

@@ -191,12 +191,21 @@ fn captured(unit: &Unit, capsule: &Capsule) -> Result<Captured, Failure> {
 }
 
 /// Why this service cannot be worked on as it stands, one line each.
-async fn problems(work: &Work<'_>, world: &World) -> Vec<String> {
+async fn problems(work: &Work<'_>, world: &World, from: Option<&str>) -> Vec<String> {
     let mut problems = vec![];
     let (job, service) = (&work.job, &work.job.site.service);
     if let FrontLook::Silent(error) = &world.front {
         let failure = job.silent(error);
         problems.push(format!("{}; type: {}", failure.message, failure.hints.join(" or ")));
+    }
+    // What a later start finds is this run's own doing, so only what is serving now is compared.
+    let serving = world.serving(|instance| !instance.ending()).map(|live| &live.instance.spec.version);
+    if let (Some(from), Some(serving)) = (from, serving)
+        && work.operation != ServiceOperation::Start
+        && from != serving
+    {
+        let name = &job.site.name;
+        problems.push(format!("{name} serves version {serving}, but the document says `from: {from}`"));
     }
     if work.operation == ServiceOperation::Restart {
         let refusal = match service.strategy {
@@ -229,7 +238,7 @@ impl Driver for ServiceDriver {
                 proxy.listen, proxy.hold_ms, proxy.drain_ms
             ));
         }
-        Ok(Survey { effects, problems: problems(&work, &world).await })
+        Ok(Survey { effects, problems: problems(&work, &world, cx.plan.release.from.as_deref()).await })
     }
 
     async fn capture(&self, cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {

@@ -179,6 +179,22 @@ fn only_the_newest_in_place_goes_back() {
 }
 
 #[test]
+fn what_a_person_abandoned_blocks_no_older_rollback() {
+    let rig = Rig::new();
+    assert_eq!(rig.start(plain(&["c"])), DONE);
+    let plan = failing(&rig);
+    person(start_as(&rig, "run-2", plan), "b/1");
+    let newer = RunId("run-2".into());
+    let refused = EngineError::NotNewest { run: run(), newer: newer.clone() };
+    assert_eq!(rig.rollback(&run()), Err(refused), "it is still open");
+    let engine = rig.engine("ann@one", &[]);
+    let abandon = engine.decide(&newer, Verb::Abandon, None, "leave it");
+    let left = rig.time.run(abandon).expect("no crash was asked for");
+    assert_eq!(left, Ok(Stop::Ended(Ending::Abandoned)));
+    assert_eq!(rig.rollback(&run()), UNDONE);
+}
+
+#[test]
 fn one_run_at_a_time_and_each_name_once() {
     let rig = Rig::new();
     let plan = failing(&rig);

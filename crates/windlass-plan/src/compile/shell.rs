@@ -20,7 +20,7 @@ impl Compiler<'_> {
         way_back: &WayBack,
     ) -> Option<Vec<Draft>> {
         let readonly = step.attributes.readonly.is_some();
-        match lift::lift(script, place.dir.as_deref(), self.config) {
+        match lift::lift(&step.body.text, script, place.dir.as_deref(), self.config) {
             Fence::Whole { because, at } => self.whole(step, script, place, way_back, (&because, at)),
             Fence::Lines(lines) => {
                 let mut first_opaque = None;

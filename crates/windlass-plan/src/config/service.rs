@@ -41,6 +41,17 @@ pub(super) fn read(
     let on = on(&section, targets);
     let runner = runner(&section);
     let health = health(&section);
+    if let (Some(Runner::Run(run)), Some(url)) = (&runner, &health)
+        && run.iter().any(|argument| argument.contains("{port}"))
+        && !url.contains("{port}")
+    {
+        section.error(
+            "config-conflict",
+            "health",
+            format!("`health` of {} asks a fixed port, but `run` gives each instance a port of its own", section.name()),
+            "write `{port}` for the port: `http://127.0.0.1:{port}/health` (a fixed one may be the proxy's, which holds)",
+        );
+    }
     let strategy = section.word("strategy", STRATEGIES);
     let proxy = section.section("proxy", PROXY_KEYS).and_then(|proxy| front(&proxy));
     if strategy == Some(Strategy::Bluegreen) && section.item("proxy").is_none() {

@@ -236,6 +236,12 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     ("@strategy = \"bluegreen\"\n", "config-conflict", "\"bluegreen\"", "proxy"),
     ("@compose = \"c.yml\"\n", "config-conflict", "\"c.yml\"", "`run`, `compose`"),
     ("@health = \"/health\"\n", "config-value", "\"/health\"", "http://localhost"),
+    (
+        "[target.app]\n[service.s]\non = \"app\"\nrun = [\"x\", \"{port}\"]\nhealth = \"http://localhost:8080/\"\n",
+        "config-conflict",
+        "\"http://localhost:8080/\"",
+        "{port}",
+    ),
     ("@proxy = { hold = \"1s\" }\n", "config-missing", "proxy", "listen"),
     ("@proxy = { listen = \"8080\" }\n", "config-value", "\"8080\"", "0.0.0.0:8080"),
     ("@health=\"http://x/\"\nstable = \"1m\"\n", "config-conflict", "\"1m\"", "never get healthy"),

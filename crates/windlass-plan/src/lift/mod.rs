@@ -88,8 +88,11 @@ const STATEFUL: &[&str] = &[
     "set", "shift", "shopt", "source", "trap", "ulimit", "umask", "unalias", "unset", "wait",
 ];
 
-/// Reads a fence that starts in `dir`, the folder of its target.
-pub(crate) fn lift(script: &ShellScript, dir: Option<&str>, config: &Config) -> Fence {
+/// Reads a fence (`text`, read as `script`) that starts in `dir`, the folder of its target.
+pub(crate) fn lift(text: &str, script: &ShellScript, dir: Option<&str>, config: &Config) -> Fence {
+    if let Some(at) = shared_line(text, script) {
+        return Fence::Whole { because: "several commands on one line".to_owned(), at };
+    }
     let mut context = Context { config, dir: dir.map(str::to_owned) };
     let mut lines = Vec::new();
     for command in &script.commands {
@@ -118,6 +121,14 @@ pub(crate) fn lift(script: &ShellScript, dir: Option<&str>, config: &Config) -> 
         lines.push(Line { span: command.span, dir: context.dir.clone(), kind });
     }
     Fence::Lines(lines)
+}
+
+/// The second of two commands on one line (`a; b`). A shell goes on to it whatever became of the first; as units of their
+/// own the second would not run after a failure of the first.
+fn shared_line(text: &str, script: &ShellScript) -> Option<Span> {
+    let pairs = script.commands.windows(2).map(|pair| (pair[0].span, pair[1].span));
+    let between = |first: Span, second: Span| text.get(first.end..second.start).unwrap_or_default();
+    pairs.filter(|(first, second)| !between(*first, *second).contains('\n')).map(|(_, second)| second).next()
 }
 
 /// Whether the lines after this one depend on it in a way that a shell of their own would lose.

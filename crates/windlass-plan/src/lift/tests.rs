@@ -11,7 +11,7 @@ fn config() -> Config {
 fn fence(text: &str) -> Fence {
     let (script, findings) = windlass_document::shell::parse(text);
     assert_eq!(findings, [], "{text}");
-    lift(&script, Some("/srv"), &config())
+    lift(text, &script, Some("/srv"), &config())
 }
 
 /// The actions of a single line.
@@ -123,12 +123,30 @@ fn commands_that_are_not_known_stay_opaque_without_a_note() {
 }
 
 #[test]
+fn commands_that_share_a_line_are_one_script() {
+    // In a shell `b` runs although `a` failed; as units it would not.
+    for text in ["mkdir a; mkdir b", "false; echo after", "mkdir a\nfalse ; echo b\n"] {
+        let Fence::Whole { because, at } = fence(text) else { panic!("{text}") };
+        assert_eq!(because, "several commands on one line", "{text}");
+        assert_eq!(
+            text.get(at.start..at.start + 4),
+            text.rsplit("; ").next().and_then(|t| t.get(..4)),
+            "{text}"
+        );
+    }
+    assert!(
+        matches!(fence("mkdir a;\nmkdir b\n"), Fence::Lines(lines) if lines.len() == 2),
+        "a `;` at the end joins nothing"
+    );
+}
+
+#[test]
 fn a_backup_of_a_target_is_seen_through_folders() {
     let backup =
         |dir: &str| Action::Backup { target: "db".into(), file: "b.db".into(), dir: Some(dir.into()) };
     let with = |dir: &str, text: &str| {
         let (script, _) = windlass_document::shell::parse(text);
-        match lift(&script, Some(dir), &config()) {
+        match lift(text, &script, Some(dir), &config()) {
             Fence::Lines(lines) => lines.into_iter().map(|line| line.kind).collect::<Vec<_>>(),
             Fence::Whole { because, .. } => panic!("{because}"),
         }
@@ -191,7 +209,7 @@ mod generated {
         ) {
             let line = format!("{command} {}", words.join(" "));
             let (script, _) = windlass_document::shell::parse(&line);
-            let Fence::Lines(lines) = lift(&script, None, &config()) else { return Ok(()) };
+            let Fence::Lines(lines) = lift(&line, &script, None, &config()) else { return Ok(()) };
             let LineKind::Lifted(actions) = &lines[0].kind else { return Ok(()) };
             let mut only_names = false;
             let mut names = Vec::new();
