@@ -61,6 +61,7 @@ impl Client {
         match serde_json::from_slice(line) {
             Ok(Reply::Ok(status)) => Ok(*status),
             Ok(Reply::Error { message }) => Err(ControlError::Refused(message)),
+            Ok(Reply::Unconfirmed { message }) => Err(ControlError::Unconfirmed(message)),
             Err(error) => {
                 Err(ControlError::Protocol { state_dir: self.state_dir.clone(), message: error.to_string() })
             }

@@ -76,6 +76,11 @@ pub enum Reply {
         /// Why.
         message: String,
     },
+    /// In force, but something that belongs to it failed.
+    Unconfirmed {
+        /// What.
+        message: String,
+    },
 }
 
 /// State of the proxy.

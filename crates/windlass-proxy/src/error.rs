@@ -55,6 +55,15 @@ pub enum ProxyError {
         /// Why.
         message: String,
     },
+    /// The process that ran on the state folder ended before it let go. Nothing was written and nobody was accepted.
+    #[error(
+        "the proxy that ran on {state_dir} ended in the middle of the take-over; this process did not start and \
+         changed nothing: see why that one ended, then start again"
+    )]
+    TakeOverLost {
+        /// The folder.
+        state_dir: PathBuf,
+    },
     /// A worker thread could not be started.
     #[error("cannot start the proxy's worker threads: {0}")]
     Worker(#[source] io::Error),
@@ -85,6 +94,9 @@ pub enum ControlError {
     /// It refused; nothing was changed.
     #[error("the proxy refused: {0}")]
     Refused(String),
+    /// It did the command, and something that belongs to it failed.
+    #[error("the proxy did it, but: {0}")]
+    Unconfirmed(String),
     /// The answer is not of this protocol: the process is of another version.
     #[error("the proxy on {state_dir} answered what this version does not understand: {message}")]
     Protocol {

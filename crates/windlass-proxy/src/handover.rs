@@ -4,9 +4,10 @@
 //!    [`Request::TakeOver`](crate::control::Request::TakeOver) to the control socket.
 //! 2. The old one stops doing commands and replies with its listening socket and its lock as ancillary data
 //!    (`SCM_RIGHTS`). Both are shared from here on: connections that wait in the backlog are lost by neither's end.
-//! 3. The new one reads the saved state (upstreams, weights, hold), accepts clients beside the old one, puts its
-//!    control socket in the place of the old one's, and says `ready`. Up to here every failure, also the death of the
-//!    new process, leaves the old one serving as before.
+//! 3. The new one reads the saved state (upstreams, weights, hold), starts its threads and says `ready`. It accepts
+//!    nobody yet and has written nothing. The old one, if it still waits, answers `replaced`, else an error. Only
+//!    after `replaced` the new one accepts clients, puts its control socket in the place of the old one's and writes
+//!    the pid file; after anything else it ends.
 //! 4. The old one stops accepting and finishes: answers carry `Connection: close`, HTTP/2 clients get GOAWAY,
 //!    tunnels and whatever else is in flight have its `drain_ms`. Idle HTTP/1 connections are not closed at once,
 //!    since a client may be sending its next request at that moment, but only at the end of that time.
@@ -14,6 +15,23 @@
 //!    the new one passes every hold, resume, switch and stop on to it and replies when both have done it, so that one
 //!    command governs the requests of both. Only the new one writes the state file. When requests are held, the old
 //!    one waits for them too, at most `hold_ms` longer.
+//!
+//! **One point decides.** The take-over has happened when the system has queued `replaced` in the new one's socket, and
+//! not before. Writing fails once the new one is gone or has given up waiting (it shuts the socket for reading, then
+//! looks whether the word came before that), so both sides see the same outcome, however slow either is:
+//!
+//! - The new one dies, or is not ready in time: the old one reads the end of the connection, or its patience ends, or
+//!   its `replaced` cannot be written. It goes on serving, and what a late one says is answered by an error.
+//! - The old one dies before `replaced`: the new one reads the end of the connection. It cannot know what became of
+//!   the other and ends too, with the folder as it was; the lock is free then, and the next start serves.
+//! - The old one dies after `replaced`: the word is in the new one's socket already; it serves. Lost is only what the
+//!   old one still had in flight.
+//! - The new one dies after `replaced`: it was the proxy by then, so this is the death of a serving proxy. The old one
+//!   finishes its connections; clients that come wait in the backlog until it ends. The lock is free, and a start
+//!   (without take-over) serves with the saved state.
+//!
+//! Between `replaced` and the new control socket, a moment, the old socket still answers: a status, and to changes
+//! that nothing was changed.
 
 use crate::{
     control::{Reply, Request, Status},
@@ -40,8 +58,11 @@ use tokio::{
 /// Longest wait of each side for the other.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the new process says when it serves.
+/// What the new process says when it could serve.
 const READY: &[u8] = b"ready\n";
+
+/// What lets it serve.
+const REPLACED: &[u8] = b"replaced\n";
 
 /// Longest reply to a take-over: a status without lists.
 const REPLY_MAX: usize = 4096;
@@ -63,11 +84,10 @@ pub(crate) struct Inherited {
 /// Asks the process that runs on this folder; `None` when none does.
 pub(crate) async fn ask(dir: &Path) -> Result<Option<Inherited>, ProxyError> {
     let Ok(stream) = socket::connect(dir, socket::NAME).await else { return Ok(None) };
-    let failed = |message: String| ProxyError::TakeOver { state_dir: dir.to_path_buf(), message };
     match tokio::time::timeout(PATIENCE, receive(stream)).await {
         Ok(Ok(inherited)) => Ok(Some(inherited)),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(failed(format!("it did not answer within {} s", PATIENCE.as_secs()))),
+        Ok(Err(error)) => Err(failed(dir, error.to_string())),
+        Err(_) => Err(failed(dir, format!("it did not answer within {} s", PATIENCE.as_secs()))),
     }
 }
 
@@ -86,7 +106,7 @@ async fn receive(mut stream: UnixStream) -> io::Result<Inherited> {
     }
     let pid = match serde_json::from_slice(&line)? {
         Reply::Ok(status) => status.pid,
-        Reply::Error { message } => return Err(io::Error::other(message)),
+        Reply::Error { message } | Reply::Unconfirmed { message } => return Err(io::Error::other(message)),
     };
     let mut descriptors = descriptors.into_iter();
     let (Some(listener), Some(lock)) = (descriptors.next(), descriptors.next()) else {
@@ -117,18 +137,51 @@ fn receive_some(stream: &UnixStream, line: &mut Vec<u8>, descriptors: &mut Vec<O
 }
 
 impl Inherited {
-    /// Tells the old process that it may finish.
-    pub(crate) async fn ready(mut self) -> io::Result<()> {
-        self.stream.write_all(READY).await
+    /// Says that this process could serve and waits to be let. After an error it must not: the old one serves, or is
+    /// gone.
+    pub(crate) async fn ready(mut self, dir: &Path) -> Result<(), ProxyError> {
+        // When it cannot be written, the answer that may have come before still counts.
+        let _ = self.stream.write_all(READY).await;
+        let mut line = Vec::new();
+        let in_time = tokio::time::timeout(PATIENCE, read_line(&mut self.stream, &mut line)).await.is_ok();
+        if !in_time {
+            // From here on the old one cannot let go any more; what it said before is still there to be read.
+            rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Read)
+                .map_err(|error| failed(dir, format!("cannot stop waiting for it: {error}")))?;
+            read_line(&mut self.stream, &mut line).await;
+        }
+        if line == REPLACED {
+            return Ok(());
+        }
+        match serde_json::from_slice(&line) {
+            Ok(Reply::Error { message } | Reply::Unconfirmed { message }) => Err(failed(dir, message)),
+            _ if !in_time => Err(failed(dir, format!("it did not let go within {} s", PATIENCE.as_secs()))),
+            _ => Err(ProxyError::TakeOverLost { state_dir: dir.to_path_buf() }),
+        }
     }
 }
 
-/// The old process's side: hands over and waits until the new one serves. On an error nothing has changed.
+fn failed(dir: &Path, message: String) -> ProxyError {
+    ProxyError::TakeOver { state_dir: dir.to_path_buf(), message }
+}
+
+/// Reads up to the end of a line, of the connection, or of what is allowed; an error ends it as the connection's end.
+async fn read_line(stream: &mut UnixStream, line: &mut Vec<u8>) {
+    while line.last() != Some(&b'\n') && line.len() < REPLY_MAX {
+        match stream.read_u8().await {
+            Ok(byte) => line.push(byte),
+            Err(_) => return,
+        }
+    }
+}
+
+/// The old process's side: hands over and waits until the new one could serve. Nothing has changed by it.
 pub(crate) async fn give(
     stream: &mut UnixStream,
     status: Status,
     listener: BorrowedFd<'_>,
     lock: &File,
+    patience: Duration,
 ) -> io::Result<()> {
     let status = Status { pid: status.pid, listen: status.listen, ..Status::default() };
     let mut line = serde_json::to_vec(&Reply::Ok(Box::new(status)))?;
@@ -147,8 +200,23 @@ pub(crate) async fn give(
         stream.read_exact(&mut answer).await?;
         if answer == READY { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
     };
-    match tokio::time::timeout(PATIENCE, give).await {
-        Ok(result) => result,
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    tokio::time::timeout(patience, give).await.unwrap_or_else(|_| {
+        let late = format!("the new process was not ready within {} ms: too late", patience.as_millis());
+        Err(io::Error::new(io::ErrorKind::TimedOut, late))
+    })
+}
+
+/// Lets the new process serve: the point that decides. On an error it does not serve and never will.
+pub(crate) fn confirm(stream: &UnixStream) -> io::Result<()> {
+    // One call that does not wait: nothing may come between the word and what follows from it. The new process has
+    // read all before, so there is room.
+    match rustix::net::send(stream, REPLACED, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)? {
+        sent if sent == REPLACED.len() => Ok(()),
+        // Anything but the whole word is no word.
+        _ => Err(io::ErrorKind::WriteZero.into()),
     }
 }
+
+#[cfg(test)]
+#[path = "handover_tests.rs"]
+mod tests;

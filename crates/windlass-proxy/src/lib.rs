@@ -7,7 +7,8 @@
 //!   switch or a hold takes (`routing`, `table`): none reaches an upstream after it was switched out.
 //! - **Hold, don't drop.** Requests wait in a bounded queue; beyond its length or the hold time: 503, `Retry-After`.
 //! - **Saved before done.** `state.json` is replaced (temp file, fsync, rename, fsync of the folder) before a change
-//!   takes effect; when that fails, the command is refused and nothing was switched.
+//!   takes effect; when that fails, the command is refused and nothing was switched. Only when the last of these
+//!   steps fails, the new state is in force (a start would use it), and the answer says that it may be lost.
 //! - **No lock is shared by workers** on the way of a request: each worker thread has its own runtime, its own copy
 //!   of the routing table, connection pools and counters. A change takes the locks of all workers at once.
 //!

@@ -1,7 +1,7 @@
 //! The process: starts, accepts, ends.
 
 use crate::{
-    commands,
+    commands::{self, Ear},
     config::Config,
     control::Status,
     error::ProxyError,
@@ -26,6 +26,7 @@ use std::{
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::{MutexGuard, Semaphore, mpsc, oneshot},
+    task::JoinHandle,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -94,6 +95,11 @@ impl Proxy {
         self.listener.lock().expect("nothing panics while it holds this").clone()
     }
 
+    fn put_initially_in_force(&self, state: &State) {
+        let targets = health::targets(&state.upstreams, &[], &self.config.health, &self.config.log);
+        self.gate.change(targets, state.hold);
+    }
+
     fn deal(&self, accepted: Accepted) {
         let idlest = self.workers.iter().min_by_key(|worker| worker.load());
         idlest.expect("there is at least one worker").give(accepted);
@@ -121,7 +127,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         Some(inherited) => inherited.lock.try_clone().map_err(|e| unusable(&folder, "lock", &e))?,
         None => folder.lock()?,
     };
-    let state = initial_state(&config, &folder)?;
+    let state = initial_state(&config, &folder, inherited.is_some())?;
     let listener = match &inherited {
         Some(inherited) => inherited_listener(&config, inherited)?,
         None => listen::bind(&config.listen)?,
@@ -129,20 +135,18 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let (ends, mut next_end) = mpsc::channel(4);
     let mut proxy = assemble(config, folder, lock, listener, inherited.as_ref(), ends)?;
     start_workers(&mut proxy, tls.as_ref())?;
-    let targets = health::targets(&state.upstreams, &[], &proxy.config.health, &proxy.config.log);
-    proxy.gate.change(targets, state.hold);
     let proxy = Arc::new(proxy);
-    let control = socket::listen(proxy.folder.path(), socket::NAME)
-        .map_err(|error| unusable(&proxy.folder, "open the control socket", &error))?;
-    proxy.folder.write_pid().map_err(|error| unusable(&proxy.folder, "write the pid file", &error))?;
-    let accepting = tokio::spawn(accept(Arc::clone(&proxy)));
-    let mut commands = tokio::spawn(commands::listen(Arc::clone(&proxy), control));
-    if let Some(inherited) = inherited
-        && let Err(error) = inherited.ready().await
-    {
-        // It is gone: then it serves no more, and this process does.
-        proxy.config.log.line(&format!("the process before this one ended during the take-over: {error}"));
-    }
+    let (accepting, commands) = match inherited {
+        Some(inherited) => {
+            if let Err(error) = inherited.ready(proxy.folder.path()).await {
+                proxy.ending.now.cancel();
+                return Err(error);
+            }
+            begin_in_place(&proxy, &state)
+        }
+        None => begin(&proxy, &state)?,
+    };
+    let mut former = None;
     tokio::pin!(shutdown);
     let end = tokio::select! {
         end = next_end.recv() => end,
@@ -152,30 +156,61 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     // It panics never and ends at once; what waited in the backlog is with the workers then.
     let _ = accepting.await;
     let end = match end {
-        Some(End::Replaced(former)) => {
-            commands.abort();
-            commands = tokio::spawn(commands::listen(Arc::clone(&proxy), former));
+        Some(End::Replaced(listener)) => {
+            // The control socket answers too until the successor's is in its place.
+            former = Some(tokio::spawn(commands::listen(Arc::clone(&proxy), listener, Ear::Former)));
             None
         }
         end => end,
     };
     finish(&proxy, end, &mut next_end, shutdown).await;
     commands.abort();
+    if let Some(former) = former {
+        former.abort();
+    }
     proxy.over.cancel();
     Ok(())
 }
 
-/// The saved state; where there is none, the configured one, saved.
-fn initial_state(config: &Config, folder: &Folder) -> Result<State, ProxyError> {
+/// The acceptor of clients and that of commands.
+type Acceptors = (JoinHandle<()>, JoinHandle<()>);
+
+/// Begins to serve where nobody did.
+fn begin(proxy: &Arc<Proxy>, state: &State) -> Result<Acceptors, ProxyError> {
+    let control = socket::listen(proxy.folder.path(), socket::NAME)
+        .map_err(|error| unusable(&proxy.folder, "open the control socket", &error))?;
+    proxy.folder.write_pid().map_err(|error| unusable(&proxy.folder, "write the pid file", &error))?;
+    proxy.put_initially_in_force(state);
+    let accepting = tokio::spawn(accept(Arc::clone(proxy)));
+    Ok((accepting, tokio::spawn(commands::listen(Arc::clone(proxy), control, Ear::Front))))
+}
+
+/// Begins to serve in the place of a process that has let go: no way back, so clients come first and no failure ends
+/// it.
+fn begin_in_place(proxy: &Arc<Proxy>, state: &State) -> Acceptors {
+    proxy.put_initially_in_force(state);
+    let accepting = tokio::spawn(accept(Arc::clone(proxy)));
+    let commands = tokio::spawn(commands::listen_at_last(Arc::clone(proxy)));
+    if let Err(error) = proxy.folder.write_pid() {
+        proxy.config.log.line(&format!("serving, but the pid file names the process before: {error}"));
+    }
+    (accepting, commands)
+}
+
+/// The saved state; where there is none, the configured one, saved. In a take-over nothing is written: the folder is
+/// the other process's until it lets go.
+fn initial_state(config: &Config, folder: &Folder, takes_over: bool) -> Result<State, ProxyError> {
     if let Some(saved) = folder.read()? {
         return Ok(saved);
     }
     let state = State::new(config.upstreams.clone(), None);
-    folder.write(&state).map_err(|error| unusable(folder, "save the state", &error))?;
+    if !takes_over {
+        folder.write(&state).map_err(|error| unusable(folder, "save the state", &error))?;
+    }
     Ok(state)
 }
 
-fn unusable(folder: &Folder, what: &str, error: &io::Error) -> ProxyError {
+fn unusable(folder: &Folder, what: &str, error: &dyn std::fmt::Display) -> ProxyError {
     let path = folder.path().to_path_buf();
     ProxyError::State { path, message: format!("cannot {what}: {error}; nothing was started") }
 }
@@ -362,4 +397,14 @@ async fn cut_rest(proxy: &Arc<Proxy>) {
     let proxy = Arc::clone(proxy);
     // Joining blocks, for as long as the threads need to drop their connections.
     let _ = tokio::task::spawn_blocking(move || proxy.workers.iter().for_each(Worker::join)).await;
+}
+
+#[cfg(test)]
+impl Proxy {
+    /// One that serves nobody: for what commands do.
+    pub(crate) fn idle(config: Config, folder: Folder) -> Self {
+        let lock = folder.lock().expect("the folder is the test's own");
+        let listener = listen::bind(&config.listen).expect("the system chooses the port");
+        assemble(config, folder, lock, listener, None, mpsc::channel(1).0).expect("nothing is missing")
+    }
 }

@@ -62,6 +62,34 @@ impl State {
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     dir: PathBuf,
+    /// Makes a rename survive a power failure; another one only in tests.
+    sync: fn(&File) -> io::Result<()>,
+}
+
+/// Why a state was not saved.
+#[derive(Debug)]
+pub(crate) enum SaveError {
+    /// The file is as before.
+    Unchanged(io::Error),
+    /// The file is the new one, and a start would use it; after a power failure it may be the one before again.
+    MayRevert(io::Error),
+}
+
+impl From<io::Error> for SaveError {
+    fn from(error: io::Error) -> Self {
+        Self::Unchanged(error)
+    }
+}
+
+impl std::fmt::Display for SaveError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unchanged(error) => write!(f, "{error}"),
+            Self::MayRevert(error) => {
+                write!(f, "the new file is in place, but the disk did not confirm the folder: {error}")
+            }
+        }
+    }
 }
 
 impl Folder {
@@ -69,7 +97,7 @@ impl Folder {
     pub(crate) fn open(dir: &Path) -> Result<Self, ProxyError> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|error| state_error(dir, format!("cannot make the folder: {error}")))?;
-        Ok(Self { dir: dir.to_path_buf() })
+        Ok(Self { dir: dir.to_path_buf(), sync: File::sync_all })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -108,9 +136,12 @@ impl Folder {
     }
 
     /// Replaces the saved state so that a crash at any instant leaves the old or the new one.
-    pub(crate) fn write(&self, state: &State) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(state)?;
-        self.replace(STATE, &text)
+    pub(crate) fn write(&self, state: &State) -> Result<(), SaveError> {
+        let text = serde_json::to_vec_pretty(state).map_err(io::Error::from)?;
+        let folder = File::open(&self.dir)?;
+        self.replace(STATE, &text, File::sync_all)?;
+        // From the rename on, a start uses the new one.
+        (self.sync)(&folder).map_err(SaveError::MayRevert)
     }
 
     /// Says who runs here: process id and start time (clock ticks since boot, field 22 of `/proc/PID/stat`), which
@@ -118,7 +149,8 @@ impl Folder {
     pub(crate) fn write_pid(&self) -> io::Result<()> {
         let pid = std::process::id();
         let start = start_time(pid).unwrap_or_default();
-        self.replace(PID, format!("{pid} {start}\n").as_bytes())
+        // Worth nothing after a power failure, and a busy disk must not delay a process that serves.
+        self.replace(PID, format!("{pid} {start}\n").as_bytes(), |_| Ok(()))
     }
 
     /// Removes the pid file if it is still ours.
@@ -142,13 +174,18 @@ impl Folder {
         Some((pid.to_owned(), start.to_owned()))
     }
 
-    fn replace(&self, name: &str, text: &[u8]) -> io::Result<()> {
+    fn replace(&self, name: &str, text: &[u8], sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
         let temp = self.dir.join(format!("{name}.new"));
         let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&temp)?;
         file.write_all(text)?;
-        file.sync_all()?;
-        std::fs::rename(&temp, self.dir.join(name))?;
-        File::open(&self.dir)?.sync_all()
+        sync(&file)?;
+        std::fs::rename(&temp, self.dir.join(name))
+    }
+
+    /// As on a disk that fails when the folder is to be synced.
+    #[cfg(test)]
+    pub(crate) fn with_failing_sync(self) -> Self {
+        Self { sync: |_| Err(io::Error::other("injected")), ..self }
     }
 }
 
@@ -209,6 +246,20 @@ mod tests {
         let mut expected = state();
         expected.hold = folder.read().unwrap().unwrap().hold;
         expected
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_synced_is_told_from_a_file_that_was_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap().with_failing_sync();
+        let error = folder.write(&state()).unwrap_err();
+        assert!(matches!(error, SaveError::MayRevert(_)), "{error}");
+        assert_eq!(folder.read().unwrap(), Some(state_like(&folder)));
+        std::fs::create_dir(dir.path().join("state.json.new")).unwrap();
+        let other = State::new(Vec::new(), None);
+        let error = folder.write(&other).unwrap_err();
+        assert!(matches!(error, SaveError::Unchanged(_)), "{error}");
+        assert_eq!(folder.read().unwrap(), Some(state_like(&folder)));
     }
 
     #[test]

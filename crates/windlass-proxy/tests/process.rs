@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command as Process},
 };
 use windlass_proxy::{
@@ -318,6 +318,36 @@ async fn a_new_process_that_is_killed_can_be_started_again_while_the_old_one_fin
     assert!(
         tokio::time::timeout(PATIENCE, old.wait()).await.expect("the old process stays").unwrap().success()
     );
+}
+
+/// The whole old process: its patience ends, it says so, goes on, and a late `ready` does not replace it.
+#[tokio::test]
+async fn a_ready_that_comes_too_late_is_answered_and_changes_nothing() {
+    let one = Backend::start("1").await;
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::new(dir.path());
+    let _old = spawn("127.0.0.1:0", dir.path(), &initial(&one));
+    let first = client.wait(PATIENCE).await.unwrap();
+    let stream = tokio::net::UnixStream::connect(dir.path().join("control.sock")).await.unwrap();
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"{\"command\":\"take-over\"}\n").await.unwrap();
+    let mut told = String::new();
+    stream.read_line(&mut told).await.unwrap();
+    assert!(told.contains("\"ok\""), "{told}");
+    for wanted in ["too late", "not a command"] {
+        told.clear();
+        tokio::time::timeout(PATIENCE, stream.read_line(&mut told)).await.unwrap().unwrap();
+        assert!(told.contains("\"error\"") && told.contains(wanted), "{told}");
+        stream.write_all(b"ready\n").await.unwrap();
+    }
+    let upstreams = vec![one.upstream(100)];
+    let status = client.send(Command::Switch { upstreams, drain_ms: 0, resume: false }).await.unwrap();
+    assert_eq!(status.pid, first.pid);
+    for _ in 0..20 {
+        assert_eq!(Browser::http1(address(&first)).await.get("/").await.body, "1");
+    }
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("former")), "{left:?}");
 }
 
 #[tokio::test]
