@@ -150,7 +150,9 @@ fn failed_for_good<'a>(
 fn may_repeat(unit: &Unit, state: &UnitState, trouble: &Trouble, limits: Limits) -> bool {
     // A partial failure may say so too: its driver goes on where the try stopped, with the capsule of the first try.
     // Read-only units repeat within one try (`within=`), so that waiting does not fill the journal.
-    trouble.retry && unit.undo.class != Class::Readonly && state.tries < limits.tries_max
+    // A backup has nothing to take back, but writes as others do.
+    let reads = unit.undo.class == Class::Readonly && !matches!(unit.action, Action::Backup { .. });
+    trouble.retry && !reads && state.tries < limits.tries_max
 }
 
 /// The first open unit of each host: units of one host run one after another. Hosts stay in the order of all `units`, so

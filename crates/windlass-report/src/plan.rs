@@ -206,7 +206,7 @@ pub(crate) fn class_mark(class: Class) -> Mark {
 
 fn class_meaning(class: Class) -> &'static str {
     match class {
-        Class::Readonly => "it changes nothing",
+        Class::Readonly => "it changes nothing that has to come back",
         Class::Exact => "everything comes back",
         Class::Lossy => "something written since the release is lost or stays on the way back",
         Class::Restore => "back only from a backup",

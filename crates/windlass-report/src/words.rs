@@ -18,7 +18,9 @@ pub fn unit_word(unit: &Unit, state: &UnitState) -> (Mark, &'static str) {
         (Forward::Running, _) => (Mark::Warn, "running"),
         (Forward::Applied, _) if state.by_hand => (Mark::Good, "done by hand"),
         (Forward::Applied, _) if state.attempt == 0 && state.confirmed.is_some() => (Mark::Good, "confirmed"),
-        (Forward::Applied | Forward::Unchanged, _) if unit.undo.class == Class::Readonly => {
+        (Forward::Applied | Forward::Unchanged, _)
+            if unit.undo.class == Class::Readonly && !matches!(unit.action, Action::Backup { .. }) =>
+        {
             (Mark::Good, "passed")
         }
         (Forward::Applied, _) => (Mark::Good, "applied"),

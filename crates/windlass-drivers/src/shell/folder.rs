@@ -110,6 +110,17 @@ impl Folder {
         }
     }
 
+    /// Notes that the line is being stopped, for a controller that comes after this one. Best effort: a full disk must
+    /// not keep the line running.
+    pub(super) fn begin_stop(&self) {
+        let _ = symlink("line", self.file("stopping"));
+    }
+
+    /// Whether the line was being stopped.
+    pub(super) fn stop_begun(&self) -> bool {
+        self.link("stopping").is_some()
+    }
+
     /// The wrapper, once it runs.
     pub(super) fn wrapper(&self) -> Option<Identity> {
         Identity::parse(&self.link("wrapper")?)

@@ -17,6 +17,15 @@ pub(super) struct Identity {
     boot: String,
 }
 
+/// A process of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    /// Process id.
+    pub(super) pid: i32,
+    /// Its process group.
+    pub(super) group: i32,
+}
+
 impl Identity {
     /// Reads `PID:START:BOOT`, with anything after a further colon left out.
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -31,8 +40,26 @@ impl Identity {
     /// Whether it still runs; a zombie does not.
     pub(super) fn alive(&self) -> bool {
         boot_id().is_some_and(|boot| boot == self.boot)
-            && state_and_start(self.pid)
-                .is_some_and(|(state, start)| start == self.start && !matches!(state, 'Z' | 'X'))
+            && stat(self.pid).is_some_and(|stat| stat.start == self.start && stat.runs())
+    }
+
+    /// What still runs of the session that it leads or led; zombies do not. A number is not given away again while a
+    /// process has it as its session, so with any of them left these are still its own.
+    pub(super) fn session(&self) -> Vec<Member> {
+        let reused = || stat(self.pid).is_some_and(|leader| leader.start != self.start);
+        if boot_id().is_some_and(|boot| boot != self.boot) || reused() {
+            return vec![];
+        }
+        // Who cannot look must not say that all have ended.
+        let Ok(entries) = fs::read_dir("/proc") else {
+            return vec![Member { pid: self.pid, group: self.pid }];
+        };
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let member = |pid| {
+            let stat = stat(pid).filter(|stat| stat.session == self.pid && stat.runs())?;
+            Some(Member { pid, group: stat.group })
+        };
+        pids.filter_map(member).collect()
     }
 
     /// Milliseconds since it started.
@@ -48,12 +75,34 @@ fn boot_id() -> Option<String> {
     Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
 }
 
-/// Fields 3 and 22 of `/proc/PID/stat`. Field 2 is a name in parentheses that may hold anything.
-fn state_and_start(pid: i32) -> Option<(char, u64)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
+/// What is looked at of `/proc/PID/stat`.
+struct Stat {
+    /// Field 3.
+    state: char,
+    /// Field 5.
+    group: i32,
+    /// Field 6.
+    session: i32,
+    /// Field 22.
+    start: u64,
+}
+
+impl Stat {
+    fn runs(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// Field 2 is a name in parentheses that may hold anything.
+fn stat(pid: i32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = text.rsplit_once(") ")?.1.split(' ');
+    Some(Stat {
+        state: fields.next()?.chars().next()?,
+        group: fields.nth(1)?.parse().ok()?,
+        session: fields.next()?.parse().ok()?,
+        start: fields.nth(15)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -62,7 +111,7 @@ mod tests {
 
     fn me() -> Identity {
         let pid = std::process::id() as i32;
-        Identity { pid, start: state_and_start(pid).unwrap().1, boot: boot_id().unwrap() }
+        Identity { pid, start: stat(pid).unwrap().start, boot: boot_id().unwrap() }
     }
 
     #[test]
@@ -72,14 +121,31 @@ mod tests {
         assert!(!Identity { boot: "before".into(), ..me() }.alive(), "before the reboot");
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id() as i32;
-        let start = state_and_start(pid).unwrap().1;
+        let start = stat(pid).unwrap().start;
         let ended = Identity { pid, start, boot: boot_id().unwrap() };
         while ended.alive() {
             std::thread::yield_now();
         }
-        assert!(state_and_start(pid).is_some(), "a zombie, not yet collected");
+        assert!(stat(pid).is_some(), "a zombie, not yet collected");
         child.wait().unwrap();
         assert!(!ended.alive());
+    }
+
+    #[test]
+    fn the_session_of_a_reused_number_or_of_another_boot_is_not_its_own() {
+        let mut child = std::process::Command::new("setsid").args(["sleep", "1000"]).spawn().unwrap();
+        let pid = child.id() as i32;
+        while stat(pid).unwrap().session != pid {
+            std::thread::yield_now();
+        }
+        let leader = Identity { pid, start: stat(pid).unwrap().start, boot: boot_id().unwrap() };
+        let reused = Identity { start: leader.start + 1, ..leader.clone() };
+        let before = Identity { boot: "before".into(), ..leader.clone() };
+        let seen = [&leader, &reused, &before].map(Identity::session);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(seen, [vec![Member { pid, group: pid }], vec![], vec![]]);
+        assert_eq!(leader.session(), []);
     }
 
     #[test]

@@ -109,6 +109,54 @@ async fn timeout_stops_the_whole_group() {
     assert_none_left(&Folder::of(&cx));
 }
 
+/// `timeout` and job control make process groups of their own.
+#[tokio::test]
+async fn timeout_stops_every_group_of_the_session() {
+    let scripts = [
+        "timeout 600 sh -c \"sleep 3; echo LATE >> late\"",
+        "set -m; sh -c \"sleep 3; echo LATE >> late\" & wait; echo LATE >> late",
+        "set -m; (trap '' TERM; sleep 1000; echo LATE >> late) & timeout 600 sleep 1000 || echo LATE >> late",
+    ];
+    for script in scripts {
+        let folder = crate::testing::folder();
+        let unit = line(script, false);
+        let (mut cx, _) = context(folder.path(), &unit);
+        cx.timeout_ms = Some(300);
+        let failure = ShellDriver.apply(&cx, &unit, &Capsule::default()).await.unwrap_err();
+        assert_eq!(failure.effect, Effect::Partial, "{script}: {failure:?}");
+        assert!(failure.message.contains("all processes of its session"), "{}", failure.message);
+        let Claim::Line(leader) = Folder::of(&cx).claim() else { panic!("{script}") };
+        assert_eq!(leader.session(), [], "{script}");
+        // With no process of the session left, nobody can write it later.
+        assert!(!folder.path().join("late").exists(), "{script}");
+        assert!(matches!(look(folder.path(), script).await, Found::Failed(_)), "{script}");
+    }
+}
+
+/// The controller died while it stopped the line: the status alone is not the whole truth.
+#[tokio::test]
+async fn what_is_left_of_a_stopped_line_makes_it_unknown() {
+    let folder = crate::testing::folder();
+    let script = "sleep 1000 & exit 7";
+    let unit = line(script, false);
+    let (cx, _) = context(folder.path(), &unit);
+    let failure = ShellDriver.apply(&cx, &unit, &Capsule::default()).await.unwrap_err();
+    assert_eq!(failure.effect, Effect::Partial, "a line that ends by itself may leave a process");
+    let attempt = Folder::of(&cx);
+    attempt.begin_stop();
+    let found = look(folder.path(), script).await;
+    let Claim::Line(leader) = attempt.claim() else { panic!() };
+    let left = leader.session();
+    use rustix::process::{Pid, Signal, kill_process_group};
+    kill_process_group(Pid::from_raw(leader.pid).unwrap(), Signal::KILL).unwrap();
+    assert_eq!(left.len(), 1);
+    let Found::Unknown(words) = found else { panic!("{found:?}") };
+    assert!(words.contains(&format!("still change things: {}\n", left[0].pid)), "{words}");
+    assert!(words.contains(&format!("pkill -KILL -s {}", leader.pid)), "{words}");
+    wait_until("its end", || leader.session().is_empty());
+    assert!(matches!(look(folder.path(), script).await, Found::Failed(_)));
+}
+
 #[tokio::test]
 async fn timeout_kills_what_ignores_the_first_signal_and_still_has_a_status() {
     let folder = crate::testing::folder();

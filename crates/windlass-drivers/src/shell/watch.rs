@@ -5,8 +5,11 @@ use super::{
     folder::{Claim, Folder, Tail},
     process::Identity,
 };
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
-use std::time::{Duration, Instant};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 use tokio::process::Child;
 use windlass_driver::Context;
 
@@ -14,6 +17,8 @@ use windlass_driver::Context;
 const START_WITHIN: Duration = Duration::from_secs(30);
 /// A wrapper writes the status right after the line has ended; on a full disk it tries for longer.
 const STATUS_WITHIN: Duration = Duration::from_secs(60);
+/// A process that has not ended this long after SIGKILL hangs in the kernel, or is not ours to kill.
+const KILLED_WITHIN: Duration = Duration::from_secs(3);
 /// Waits between two looks.
 const LOOK_FIRST: Duration = Duration::from_millis(2);
 const LOOK_MAX: Duration = Duration::from_millis(50);
@@ -27,6 +32,8 @@ pub(super) enum Ended {
     TimedOut(u64),
     /// A person asked to stop, and it only reads.
     Stopped,
+    /// It was to be stopped, but of the session with this number these processes still run.
+    Survived(i32, Vec<i32>),
     /// It did not run and never will.
     NeverRan,
     /// It ran as this process, and left no status.
@@ -67,7 +74,7 @@ impl<'a> Watch<'a> {
         loop {
             self.tail.pump(self.cx, false);
             if let Some(code) = self.folder.status() {
-                return Ended::Status(code);
+                return self.ended_with(code);
             }
             match self.folder.claim() {
                 Claim::Prevented => return Ended::NeverRan,
@@ -86,13 +93,14 @@ impl<'a> Watch<'a> {
                     }
                 }
                 Claim::Line(line) if line.alive() => {
-                    if line.age_ms() > self.limit_ms {
-                        self.terminate(&line).await;
-                        return Ended::TimedOut(self.limit_ms);
-                    }
-                    if self.readonly && self.cx.stopping.asked() {
-                        self.terminate(&line).await;
-                        return Ended::Stopped;
+                    let late = line.age_ms() > self.limit_ms;
+                    if late || (self.readonly && self.cx.stopping.asked()) {
+                        let left = self.terminate(&line).await;
+                        return match (left.is_empty(), late) {
+                            (false, _) => Ended::Survived(line.pid, left),
+                            (true, true) => Ended::TimedOut(self.limit_ms),
+                            (true, false) => Ended::Stopped,
+                        };
                     }
                 }
                 Claim::Line(line) => return self.last_word(&line).await,
@@ -100,6 +108,20 @@ impl<'a> Watch<'a> {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LOOK_MAX);
         }
+    }
+
+    /// A line may leave a service behind when it ends by itself; what is left of one that was to be stopped still works
+    /// on what it was stopped from. It is not killed here: who led the session has ended and vouches for it no more.
+    fn ended_with(&self, code: i32) -> Ended {
+        if let Claim::Line(line) = self.folder.claim()
+            && self.folder.stop_begun()
+        {
+            let left: Vec<_> = line.session().iter().map(|member| member.pid).collect();
+            if !left.is_empty() {
+                return Ended::Survived(line.pid, left);
+            }
+        }
+        Ended::Status(code)
     }
 
     /// The line has ended: its wrapper, while it lives, is about to write the status.
@@ -118,33 +140,44 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// SIGTERM to the line's process group, SIGKILL to what is left of it after the grace.
-    async fn terminate(&mut self, line: &Identity) {
-        let Some(group) = Pid::from_raw(line.pid) else { return };
-        let _ = kill_process_group(group, Signal::TERM);
+    /// SIGTERM to all process groups of the line's session (job control and `timeout` make groups of their own), SIGKILL
+    /// to what is left of it after the grace. The processes that are left even then.
+    async fn terminate(&mut self, line: &Identity) -> Vec<i32> {
+        self.folder.begin_stop();
         let begun = Instant::now();
-        while test_kill_process_group(group).is_ok() && group_runs(line.pid) {
-            if begun.elapsed() > Duration::from_millis(ShellDriver::GRACE_MS) {
-                let _ = kill_process_group(group, Signal::KILL);
+        let grace = Duration::from_millis(ShellDriver::GRACE_MS);
+        let mut asked = BTreeSet::new();
+        let mut pause = LOOK_FIRST;
+        let mut empty = 0;
+        loop {
+            let left = line.session();
+            // One look can miss a process that is started during it by one that ends during it.
+            empty = if left.is_empty() { empty + 1 } else { 0 };
+            if empty == 2 {
                 break;
             }
+            if begun.elapsed() > grace + KILLED_WITHIN {
+                return left.iter().map(|member| member.pid).collect();
+            }
+            let kill = begun.elapsed() > grace;
+            // The line's own group first: it must not go on with its next command when one is stopped.
+            let groups: BTreeSet<_> =
+                left.iter().map(|member| (member.group != line.pid, member.group)).collect();
+            for (_, group) in groups {
+                let Some(id) = Pid::from_raw(group) else { continue };
+                // It may have ended just now; whether it has is what the next look tells.
+                if kill {
+                    let _ = kill_process_group(id, Signal::KILL);
+                } else if asked.insert(group) {
+                    let _ = kill_process_group(id, Signal::TERM);
+                }
+            }
             self.tail.pump(self.cx, false);
-            tokio::time::sleep(LOOK_FIRST).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOK_MAX);
         }
         // The wrapper now writes the status; a later look at this try must find it.
         self.last_word(line).await;
+        vec![]
     }
-}
-
-/// Whether a process of the group still runs (zombies that nobody has collected yet do not).
-fn group_runs(group: i32) -> bool {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return true };
-    entries.flatten().any(|entry| {
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { return false };
-        let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
-        let mut fields = rest.split(' ');
-        let state = fields.next();
-        let of = fields.nth(1).and_then(|text| text.parse::<i32>().ok());
-        of == Some(group) && !matches!(state, Some("Z" | "X"))
-    })
 }

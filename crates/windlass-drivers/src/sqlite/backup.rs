@@ -1,4 +1,4 @@
-//! `sqlite3 DB ".backup FILE"`.
+//! `sqlite3 DB ".backup FILE"`. No way back deletes a backup: it may be the only copy of what was there.
 
 use super::{
     connect::Job,
@@ -11,8 +11,8 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
 };
-use windlass_driver::{Capsule, Done, Failure, Fault, Found, Survey};
-use windlass_plan::{Action, Way};
+use windlass_driver::{Done, Failure, Fault, Found, Survey};
+use windlass_plan::Action;
 
 /// The file to write.
 fn file(job: &Job) -> PathBuf {
@@ -55,11 +55,6 @@ pub(super) fn survey(job: &Job) -> Survey {
         Err(failure) => survey.problems.push(failure.message),
     }
     survey
-}
-
-/// Names the file for the undo.
-pub(super) fn capture(job: &Job) -> Capsule {
-    Capsule(json!({ "file": file(job).display().to_string() }))
 }
 
 /// Writes the backup. An existing file is never overwritten, except that of this very unit, which is kept.
@@ -119,25 +114,8 @@ fn done(file: &Path, copy: &Copy) -> Done {
     }
 }
 
-/// Deletes the backup if it is still what this unit wrote.
-pub(super) fn undo(job: &Job) -> Result<Done, Failure> {
-    let file = file(job);
-    let gone = file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-    let Some(copy) = described(job).filter(|_| !gone) else { return Ok(Done::default()) };
-    if let Some(complaint) = copy::complaint(&file, &copy.sha256) {
-        return Err(Failure::clean(Fault::Target, format!("{complaint}; it was not deleted"))
-            .hint("delete it by hand if nobody needs it, and mark the unit done"));
-    }
-    let remove =
-        fs::remove_file(&file).and_then(|()| disk::sync_folder(file.parent().unwrap_or(Path::new("/"))));
-    remove.map_err(|error| {
-        Failure::clean(Fault::Transport, format!("cannot delete {}: {error}", file.display())).retryable()
-    })?;
-    Ok(Done { changed: true, effects: vec![format!("{} deleted", file.display())], ..Done::default() })
-}
-
-/// What became of the backup or of its removal.
-pub(super) fn inspect(job: &Job, way: Way) -> Found {
+/// What became of the backup.
+pub(super) fn inspect(job: &Job) -> Found {
     let file = file(job);
     let there = match file.symlink_metadata() {
         Ok(_) => true,
@@ -146,17 +124,15 @@ pub(super) fn inspect(job: &Job, way: Way) -> Found {
     };
     let copy = described(job);
     let ours = copy.as_ref().is_some_and(|copy| there && copy::complaint(&file, &copy.sha256).is_none());
-    match (way, copy) {
-        (Way::Forward, Some(copy)) if ours => Found::Applied(done(&file, &copy)),
-        (Way::Forward, Some(_)) if there && !temporary(job, &file).exists() => Found::Unknown(format!(
+    match copy {
+        Some(copy) if ours => Found::Applied(done(&file, &copy)),
+        Some(_) if there && !temporary(job, &file).exists() => Found::Unknown(format!(
             "{} is there, but is not what was written; compare it by hand, then say mark done or skip",
             file.display()
         )),
-        (Way::Forward, _) => {
+        _ => {
             let _ = fs::remove_file(temporary(job, &file));
             Found::NotApplied
         }
-        (Way::Undo, _) if !there => Found::Applied(Done { changed: true, ..Done::default() }),
-        (Way::Undo, _) => Found::NotApplied,
     }
 }

@@ -12,6 +12,7 @@ use rusqlite::{
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -85,13 +86,15 @@ impl CopyError {
 }
 
 /// Copies what `source` holds at one moment into the file `temporary`, proves that it is whole, and makes it durable.
-/// The source can be written meanwhile.
+/// The source can be written meanwhile. Only its owner may read the copy.
 pub(super) fn write(job: &Job, source: &Connection, temporary: &Path) -> Result<Copy, CopyError> {
     for suffix in ["", "-journal", "-wal", "-shm"] {
         remove_if_there(&with_suffix(temporary, suffix))?;
     }
     let bytes = size(source)?;
     disk::room_for(bytes, temporary.parent().unwrap_or(Path::new("/")))?;
+    // What a copy holds is as secret as its source, whose mode and folder may shut others out.
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
     let mut copy = Connection::open(temporary)?;
     copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
     // An open read transaction pins one moment: writers of other processes cannot make the copy start again.

@@ -81,7 +81,7 @@ impl Driver for SqliteDriver {
     async fn capture(&self, cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {
         self.run(cx, unit, |job| match &job.unit.action {
             Action::Sql { target, .. } => capture(job, target),
-            _ => Ok(backup::capture(job)),
+            _ => Ok(Capsule::default()),
         })
         .await
     }
@@ -102,7 +102,8 @@ impl Driver for SqliteDriver {
         _done: Option<&Done>,
     ) -> Result<Done, Failure> {
         self.run(cx, unit, |job| match &job.unit.action {
-            Action::Backup { .. } => backup::undo(job),
+            // Nothing to take back: the file stays.
+            Action::Backup { .. } => Ok(Done::default()),
             _ => restore::undo(job),
         })
         .await
@@ -110,7 +111,8 @@ impl Driver for SqliteDriver {
 
     async fn inspect(&self, cx: &Context, unit: &Unit, _capsule: &Capsule, way: Way) -> Found {
         let found = self.run(cx, unit, move |job| match &job.unit.action {
-            Action::Backup { .. } => Ok(backup::inspect(job, way)),
+            Action::Backup { .. } if way == Way::Undo => Ok(Found::Applied(Done::default())),
+            Action::Backup { .. } => Ok(backup::inspect(job)),
             _ => inspect(job, way),
         });
         found.await.unwrap_or_else(|failure| {

@@ -5,6 +5,7 @@ use crate::{Action, Class, ServiceOperation, Undo, UndoBy, UnitId};
 use windlass_document::{self as doc, Finding};
 
 pub(super) const NOTHING: &str = "nothing to undo: it changes nothing";
+const BACKUP_STAYS: &str = "nothing to take back: the backup file stays";
 
 /// What the document says about the way back from a step.
 pub(super) enum WayBack {
@@ -80,6 +81,7 @@ impl WayBack {
         }
         let database = matches!(draft.action, Action::Sql { .. });
         match self {
+            Self::Irreversible if matches!(draft.action, Action::Backup { .. }) => own(&draft.action),
             Self::Irreversible => {
                 undo(Class::None, "no way back: the document says irreversible", UndoBy::Nobody)
             }
@@ -119,6 +121,8 @@ fn own(action: &Action) -> Undo {
     let how = match action {
         Action::Shell { .. } => return undo(Class::None, "no way back is known", UndoBy::Nobody),
         Action::Http { .. } | Action::Gate { .. } => return undo(Class::Readonly, NOTHING, UndoBy::Nothing),
+        // It may be the only copy of what an undo that was refused or skipped left behind.
+        Action::Backup { .. } => return undo(Class::Readonly, BACKUP_STAYS, UndoBy::Nothing),
         Action::Sql { .. } => {
             let how =
                 "by the copy of the database taken before the step; refused if others have written since";
@@ -129,7 +133,6 @@ fn own(action: &Action) -> Undo {
         Action::Move { .. } => "moved back; refused if it was changed since",
         Action::Remove { .. } => "put back from where it was set aside",
         Action::MakeDir { .. } => "removed again if it is still empty",
-        Action::Backup { .. } => "the backup file is deleted",
         Action::Service { operation: ServiceOperation::Stop, .. } => "started again as it was",
         Action::Service { operation: ServiceOperation::Start, .. } => "stopped again",
         Action::Service { operation: ServiceOperation::Restart, .. } => {

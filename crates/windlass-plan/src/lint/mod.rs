@@ -125,9 +125,9 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Whether it changes anything.
+    /// Whether it changes anything. A backup has nothing to take back, but is no check either.
     fn changes(&self) -> bool {
-        self.unit.undo.by != crate::UndoBy::Nothing
+        self.unit.undo.by != crate::UndoBy::Nothing || matches!(self.unit.action, Action::Backup { .. })
     }
 
     /// Whether it changes a definition of a database.

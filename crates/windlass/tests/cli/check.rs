@@ -10,7 +10,7 @@ fn steps_of_a_good_document_are_listed() {
         said.stdout,
         "release.md: 4 steps, undo class restore\n  \
            step     line  driver  target  undo\n  \
-           backup   8     sqlite  db      exact\n  \
+           backup   8     sqlite  db      readonly\n  \
            migrate  13    sqlite  db      restore\n  \
            mark     17    shell   app     lossy\n  \
            verify   25    sqlite  db      readonly\n"

@@ -40,7 +40,12 @@ fn each_way_back_of_an_opaque_line() {
          ```sh {#tune on=app}\n./tune up\n```\n\
          ```sh {#untune undoes=tune}\n./tune down\n./check\n```\n",
     );
-    assert_eq!(units(&plan, "backup"), [("backup/1".into(), Class::Exact, UndoBy::Driver)]);
+    assert_eq!(
+        units(&plan, "backup"),
+        [("backup/1".into(), Class::Readonly, UndoBy::Nothing)],
+        "never deleted"
+    );
+    assert_eq!(plan.steps[0].units[0].undo.how, "nothing to take back: the backup file stays");
     assert_eq!(units(&plan, "look"), [("look/1".into(), Class::Readonly, UndoBy::Nothing)]);
     assert_eq!(units(&plan, "gone"), [("gone/1".into(), Class::None, UndoBy::Nobody)]);
     assert_eq!(units(&plan, "tune"), [("tune/1".into(), Class::Lossy, UndoBy::Script)]);
