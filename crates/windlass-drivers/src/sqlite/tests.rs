@@ -456,7 +456,7 @@ async fn copies_are_for_their_owner_only() {
         world.go("s/1").await;
         let mut found = vec![];
         files(&world.folder, &mut found);
-        // Beside the copies: what is known of them, with the names of tables and hashes.
+        // Beside the copies lie only their descriptions: names of tables and hashes.
         found.retain(|file| file.extension().is_some_and(|end| end == "bak" || end == "db"));
         assert_eq!(found.len(), 3, "{mode}: the database, the backup and the copy: {found:?}");
         for file in found {

@@ -7,7 +7,7 @@ use crate::{
 use windlass_document::Serial;
 use windlass_engine::{Limits, Next};
 use windlass_journal::{Direction, Ending, Event, Outcome, Verb};
-use windlass_plan::{Plan, Step, Way};
+use windlass_plan::{Action, Plan, Step, Unit, Way};
 
 #[test]
 fn a_run_that_ended_says_how_whatever_else_is_open() {
@@ -172,6 +172,15 @@ fn other_failures_and_those_of_checks_are_not_repeated() {
     // A check has had its `within=` inside its one try.
     let story = Story::of(plan(vec![step("a", vec![readonly("a/1")])])).failed("a/1", passing("red"));
     assert_eq!(story.next(), fails("a/1", "red"));
+}
+
+/// It has nothing to take back, but has had no `within=`.
+#[test]
+fn a_backup_that_found_the_database_locked_is_tried_again() {
+    let action = Action::Backup { target: "db".into(), file: "b".into(), dir: None };
+    let backup = Unit { action, ..readonly("a/1") };
+    let story = Story::of(plan(vec![step("a", vec![backup])])).failed("a/1", passing("locked"));
+    assert_eq!(story.next(), forward(&["a/1"]));
 }
 
 #[test]

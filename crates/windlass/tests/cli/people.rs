@@ -77,3 +77,18 @@ fn an_undo_that_fails_needs_a_person_and_goes_on_after_the_decision() {
     project.run(&["decide", "retry", "--reason", "the fault is gone"]).code(0);
     assert_eq!(project.world(), before);
 }
+
+/// An undo that is refused because of newer writes and then skipped leaves the backup as the only copy from before.
+#[test]
+fn the_way_back_never_deletes_a_backup() {
+    let project = Project::new(RELEASE);
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    let backup = std::fs::read(project.path("before.db")).unwrap();
+    project.sql("INSERT INTO record VALUES (3, '丙', NULL)");
+    project.run(&["rollback", "--yes"]).code(3).says(&["written by others"]);
+    project.run(&["decide", "skip", "migrate/2", "--reason", "looked"]).code(3);
+    project.run(&["decide", "skip", "migrate/1", "--reason", "looked"]);
+    assert_eq!(project.run(&["status", "--json"]).json()["state"], "abandoned");
+    assert!(project.world().contains('丙'));
+    assert_eq!(std::fs::read(project.path("before.db")).unwrap(), backup);
+}
