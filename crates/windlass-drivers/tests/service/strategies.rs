@@ -214,3 +214,17 @@ async fn a_second_try_of_a_stop_still_knows_what_served() {
     stop.undone(&second).await;
     assert!(stage.serves("1").await);
 }
+
+#[tokio::test]
+async fn a_version_that_the_document_does_not_start_from_is_told_before_anything_runs() {
+    let stage = Stage::serving().await;
+    for (from, operation, told) in
+        [("1", Stop, false), ("9", Stop, true), ("9", Restart, true), ("9", Start, false)]
+    {
+        let mut act = stage.act("drift/1", operation);
+        std::sync::Arc::make_mut(&mut act.cx.plan).release.from = Some(from.into());
+        let survey = act.driver.survey(&act.cx, &act.unit).await.unwrap();
+        let drift = |line: &String| line.contains("serves version 1") && line.contains("`from: 9`");
+        assert_eq!(survey.problems.iter().any(drift), told, "{from} {operation:?}: {survey:?}");
+    }
+}
