@@ -42,7 +42,8 @@ pub(crate) fn hash(
         sha.update((field.len() as u64).to_le_bytes());
         sha.update(field.as_bytes());
     }
-    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(value.into(), 16).expect("half a byte is a hexadecimal digit");
+    sha.finalize().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Checks that `entries` are an unbroken piece of the chain that begins behind (`seq`, `previous`).

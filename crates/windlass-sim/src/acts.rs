@@ -126,12 +126,15 @@ impl State {
         let mut begun = vec![&spec.host];
         for (id, other) in &self.world.specs {
             let same = other.plan == spec.plan && other.step == spec.step;
-            let known = self.mirror.state_of(id).and_then(|run| run.units.get(id).cloned());
+            if !same || begun.contains(&&other.host) {
+                continue;
+            }
+            let known = self.mirror.state_of(id).and_then(|run| run.units.get(id));
             let open = |unit: &UnitState| {
                 !matches!(unit.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped)
             };
             let script = matches!(other.role, Role::Script { .. });
-            if same && !script && known.as_ref().is_none_or(open) && self.was_begun(other) {
+            if !script && known.is_none_or(open) && self.was_begun(other) {
                 begun.push(&other.host);
             }
         }

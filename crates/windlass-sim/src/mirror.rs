@@ -26,6 +26,8 @@ pub struct Intent {
 pub struct Mirror {
     /// Runs, folded entry by entry.
     pub runs: BTreeMap<String, RunState>,
+    /// The newest run of each unit.
+    run_of: BTreeMap<UnitId, String>,
     /// Every intent.
     pub intents: BTreeMap<ActKey, Intent>,
     /// Token of the newest lease.
@@ -43,7 +45,7 @@ impl Mirror {
     /// The run a unit belongs to.
     #[must_use]
     pub fn state_of(&self, unit: &UnitId) -> Option<&RunState> {
-        self.runs.values().rfind(|run| run.plan.unit(unit).is_some())
+        self.runs.get(self.run_of.get(unit)?)
     }
 
     /// A run.
@@ -58,6 +60,9 @@ impl Mirror {
             Some(state) => state.apply(entry).map_err(|e| e.to_string()),
             None => {
                 let state = RunState::begin(entry).map_err(|e| e.to_string())?;
+                let scripts = state.plan.steps.iter().flat_map(|s| s.undo.iter().flat_map(|u| &u.units));
+                let all = state.plan.units().map(|(_, unit)| unit).chain(scripts);
+                self.run_of.extend(all.map(|unit| (unit.id.clone(), run.clone())));
                 self.runs.insert(run, state);
                 Ok(())
             }

@@ -52,7 +52,9 @@ pub fn make(state: &mut State, prefix: &str, steps_max: u64) -> Plan {
         specs: BTreeMap::new(),
         backup: None,
     };
-    let count = maker.rng.between(1, steps_max);
+    // Half of the plans are short: what is rare happens in them as well, and more stories are told in the same time.
+    let most = if maker.rng.chance(500) { steps_max } else { steps_max.div_ceil(3) };
+    let count = maker.rng.between(1, most);
     let steps: Vec<Step> = (0..usize::try_from(count).unwrap_or(1)).map(|at| maker.step(at)).collect();
     let Maker { resources, specs, .. } = maker;
     state.world.resources = resources;
