@@ -22,8 +22,9 @@ steps 100 >"$out/100.md"
 steps 1000 >"$out/1000.md"
 # Markdown of 100 KB and 1 MB: the runbooks, again and again.
 while [ "$(stat -c %s "$out/big.md" 2>/dev/null || echo 0)" -lt 1000000 ]; do cat examples/runbooks/*.md >>"$out/big.md"; done
-head -c 1000000 "$out/big.md" | iconv -c -f utf-8 -t utf-8 >"$out/1mb.md"
-head -c 100000 "$out/big.md" | iconv -c -f utf-8 -t utf-8 >"$out/100kb.md"
+# A cut in the middle of a character is left out (iconv -c, which then still reports it).
+head -c 1000000 "$out/big.md" | { iconv -c -f utf-8 -t utf-8 2>/dev/null || true; } >"$out/1mb.md"
+head -c 100000 "$out/big.md" | { iconv -c -f utf-8 -t utf-8 2>/dev/null || true; } >"$out/100kb.md"
 
 pair() { # name small large
   hyperfine -N --ignore-failure --warmup 2 --runs 10 --export-csv "$out/times.csv" "$2" "$3" >/dev/null 2>&1

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use windlass_plan::{Digest, Plan, UnitId, Way};
 
-/// Version of the journal's format. A newer one is read where possible and never written.
+/// Version of the journal's format. A newer one is refused, never guessed at and never written.
 pub const JOURNAL_FORMAT: u32 = 1;
 
 /// Name of a run: `YYYYMMDD-HHMMSS-xxxx`.
