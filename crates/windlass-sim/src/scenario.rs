@@ -239,7 +239,12 @@ impl Story {
         let mut outcomes: Vec<(Outcome, Arc<Proc>)> = Vec::new();
         // A decision is about what the person saw: nobody else changes that meanwhile.
         let decision = matches!(command, Command::Decide(..));
-        let rival = hostile && !decision && self.hub.with(|s| s.rng.chance(300));
+        let rival = hostile
+            && !decision
+            && self.hub.with(|s| {
+                let rate = if s.setup.slow { 700 } else { 300 };
+                s.rng.chance(rate)
+            });
         let commands = if rival { vec![command.clone(), self.rival(&command)] } else { vec![command] };
         for (at, command) in commands.into_iter().enumerate() {
             let proc = self.proc(hostile);
@@ -294,7 +299,10 @@ impl Story {
         let session = self.session;
         self.hub.with(|s| {
             let id = u32::try_from(s.procs.len()).unwrap_or(0) + 1;
-            let boot = *s.rng.pick(&["m0", "m0", "m1"]);
+            // In a slow world the question is who keeps the lease: on two machines, mostly undisturbed.
+            let slow = s.setup.slow;
+            let boot = if slow { ["m0", "m1"][s.procs.len() % 2] } else { *s.rng.pick(&["m0", "m0", "m1"]) };
+            let hostile = hostile && !(slow && s.rng.chance(700));
             let proc = Proc::on(&format!("controller {id} on {boot}"), id, boot);
             s.procs.push(proc.clone());
             let scripted = s.setup.scripted.clone();
