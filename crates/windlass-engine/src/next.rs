@@ -86,13 +86,9 @@ fn unknown_text(trouble: &Trouble) -> Why {
     format!("its outcome is not known: {}", trouble.message)
 }
 
-/// Whether the run need not come back to the unit on its way forward.
-fn passed(unit: &UnitState) -> bool {
-    matches!(unit.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped)
-}
-
 fn forward(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits, now_ms: i64) -> Next {
-    let open = |step: &&Step| step.units.iter().any(|u| !state.units.get(&u.id).is_some_and(passed));
+    let open =
+        |step: &&Step| step.units.iter().any(|u| !state.units.get(&u.id).is_some_and(UnitState::passed));
     let Some(step) = state.plan.steps.iter().find(open) else {
         return Next::End(Ending::Done);
     };
@@ -103,11 +99,12 @@ fn forward(state: &RunState, busy: &BTreeSet<UnitId>, limits: Limits, now_ms: i6
         // What runs beside it is finished first: nothing is left half-way on purpose.
         return if busy.is_empty() { Next::Failed(id, trouble.message) } else { Next::Wait };
     }
-    if let Some(gate) = step.units.iter().find(|u| is_gate(u) && !state.units.get(&u.id).is_some_and(passed))
+    if let Some(gate) =
+        step.units.iter().find(|u| is_gate(u) && !state.units.get(&u.id).is_some_and(UnitState::passed))
     {
         return Next::Confirm(gate.id.clone());
     }
-    let lanes = lanes(step.units.iter(), |u| !state.units.get(&u.id).is_some_and(passed));
+    let lanes = lanes(step.units.iter(), |u| !state.units.get(&u.id).is_some_and(UnitState::passed));
     begin(lanes, busy, hosts_at_a_time(step, limits), Way::Forward)
 }
 
@@ -246,7 +243,7 @@ fn unwind_by_script(
         let why = format!("the hand-written undo #{} failed: {}", script.id, trouble.message);
         return Some(if busy.is_empty() { Next::Person(id, why) } else { Next::Wait });
     }
-    let lanes = lanes(script.units.iter(), |u| !state.units.get(&u.id).is_some_and(passed));
+    let lanes = lanes(script.units.iter(), |u| !state.units.get(&u.id).is_some_and(UnitState::passed));
     (!lanes.is_empty()).then(|| begin(lanes, busy, hosts_at_a_time(step, limits), Way::Forward))
 }
 

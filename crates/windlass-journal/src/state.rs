@@ -252,10 +252,7 @@ impl RunState {
     /// Whether a hand-written undo has taken the step back as a whole.
     #[must_use]
     pub fn undone_by_script(&self, step: &windlass_plan::Step) -> bool {
-        let passed = |unit: &UnitState| {
-            matches!(unit.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped)
-        };
-        let done = |id: &UnitId| self.units.get(id).is_some_and(passed);
+        let done = |id: &UnitId| self.units.get(id).is_some_and(UnitState::passed);
         step.undo.as_ref().is_some_and(|script| script.units.iter().all(|unit| done(&unit.id)))
     }
 
@@ -390,6 +387,12 @@ impl RunState {
 }
 
 impl UnitState {
+    /// Whether the run need not come back to the unit on its way forward.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        matches!(self.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped)
+    }
+
     /// Whether the world may hold something of it that an unwind has to take back.
     #[must_use]
     pub fn has_effect(&self) -> bool {

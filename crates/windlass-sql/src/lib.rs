@@ -11,7 +11,7 @@ mod summary;
 
 pub use name::ObjectName;
 pub use split::split;
-pub use summary::{AlterAction, Kind, Summary};
+pub use summary::{AlterAction, Kind, READING_PRAGMAS, Summary};
 
 use serde::{Deserialize, Serialize};
 

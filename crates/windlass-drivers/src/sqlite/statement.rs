@@ -15,6 +15,7 @@ use serde_json::json;
 use std::sync::{Arc, Mutex};
 use windlass_driver::{Done, Failure, Fault};
 use windlass_plan::{Action, UndoBy};
+use windlass_sql::READING_PRAGMAS;
 
 /// Rows of a query that are shown.
 const ROWS_SHOWN: usize = 50;
@@ -23,20 +24,6 @@ const VALUE_MAX: usize = 60;
 
 /// Pragmas that change the database as part of the transaction.
 const PRAGMAS_SET: [&str; 2] = ["user_version", "application_id"];
-/// Pragmas whose argument is what to look at.
-const PRAGMAS_ASK: [&str; 10] = [
-    "table_info",
-    "table_xinfo",
-    "table_list",
-    "index_list",
-    "index_info",
-    "index_xinfo",
-    "foreign_key_list",
-    "foreign_key_check",
-    "integrity_check",
-    "quick_check",
-];
-
 /// What the statement touches, learned from SQLite while it prepares it.
 #[derive(Clone, Default)]
 pub(super) struct Touched(Arc<Mutex<Notes>>);
@@ -107,7 +94,7 @@ fn pragma_refusal(name: &str, value: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     let known = |list: &[&str]| list.contains(&name.as_str());
     let off = ["off", "0", "no", "false"].contains(&value.to_ascii_lowercase().as_str());
-    if known(&PRAGMAS_SET) || known(&PRAGMAS_ASK) || (name == "foreign_keys" && off) {
+    if known(&PRAGMAS_SET) || known(&READING_PRAGMAS) || (name == "foreign_keys" && off) {
         return None;
     }
     Some(format!(

@@ -297,19 +297,22 @@ fn explain(summary: &mut Summary, cursor: &mut Cursor<'_>, dialect: Dialect) {
     summary.kind = Kind::Explain;
 }
 
+/// SQLite's pragmas whose argument is what to look at: with one they read, as without. Plan and driver share the list,
+/// so that both call the same statements read-only.
+pub const READING_PRAGMAS: [&str; 10] = [
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "index_list",
+    "index_info",
+    "index_xinfo",
+    "foreign_key_list",
+    "foreign_key_check",
+    "integrity_check",
+    "quick_check",
+];
+
 fn pragma(summary: &mut Summary, cursor: &mut Cursor<'_>) {
-    const READING: [&str; 10] = [
-        "table_info",
-        "table_xinfo",
-        "table_list",
-        "index_list",
-        "index_info",
-        "index_xinfo",
-        "foreign_key_list",
-        "foreign_key_check",
-        "integrity_check",
-        "quick_check",
-    ];
     /// Without an argument they still act.
     const ACTING: [&str; 4] = ["wal_checkpoint", "optimize", "incremental_vacuum", "shrink_memory"];
     summary.kind = Kind::Pragma;
@@ -317,7 +320,7 @@ fn pragma(summary: &mut Summary, cursor: &mut Cursor<'_>) {
     let name = summary.object.as_ref().map(|name| name.base().to_ascii_lowercase()).unwrap_or_default();
     let assigns = cursor.has_symbol(b'=') || cursor.has_symbol(b'(');
     summary.readonly =
-        if assigns { READING.contains(&name.as_str()) } else { !ACTING.contains(&name.as_str()) };
+        if assigns { READING_PRAGMAS.contains(&name.as_str()) } else { !ACTING.contains(&name.as_str()) };
 }
 
 fn copy(summary: &mut Summary, cursor: &mut Cursor<'_>) {
