@@ -10,7 +10,15 @@ use std::{
 
 struct Manner {
     sick: bool,
+    /// Sick as long as this file is there.
+    sick_file: Option<std::path::PathBuf>,
     version: String,
+}
+
+impl Manner {
+    fn sick(&self) -> bool {
+        self.sick || self.sick_file.as_ref().is_some_and(|file| file.exists())
+    }
 }
 
 pub fn serve(port: u16, flags: &[&str]) -> ExitCode {
@@ -61,6 +69,7 @@ pub fn serve(port: u16, flags: &[&str]) -> ExitCode {
     };
     let manner = Arc::new(Manner {
         sick: flags.contains(&"sick"),
+        sick_file: value("sick-while=").map(Into::into),
         version: value("version=").unwrap_or("none").to_owned(),
     });
     for stream in listener.incoming().flatten() {
@@ -124,7 +133,7 @@ fn answer(stream: TcpStream, manner: &Manner) -> Option<()> {
         reader.read_exact(&mut vec![0; length]).ok()?;
         let path = request.split(' ').nth(1)?;
         let (status, body) = match path {
-            "/health" if manner.sick => ("500 Sick", "sick".to_owned()),
+            "/health" if manner.sick() => ("500 Sick", "sick".to_owned()),
             "/moved" => ("302 Found", String::new()),
             "/slow" => {
                 std::thread::sleep(Duration::from_millis(300));

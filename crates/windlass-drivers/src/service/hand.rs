@@ -6,7 +6,7 @@ use super::{
     job::{Job, Program, broken},
     site::{Site, program},
     spec::{Limits, Origin, Phase, unix_ms},
-    world::Wanted,
+    world::{Live, Wanted},
 };
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::Path, sync::Arc};
@@ -267,9 +267,11 @@ impl Hand {
     }
 
     /// Starts it unless it runs (`version` absent: the one that ran last), waits for health, lets requests through.
+    /// A process that never got requests and is not healthy is replaced; one that served is left as it is.
     ///
     /// # Errors
-    /// It does not get healthy; then it was stopped again and requests stay held.
+    /// What it started does not get healthy; then it was stopped again and requests stay held. Or what ran before is
+    /// not healthy.
     pub async fn start(&self, version: Option<&str>) -> Result<Done, Failure> {
         let job = self.job();
         self.alone(&job, self.start_or_keep(&job, version)).await
@@ -282,6 +284,11 @@ impl Hand {
             return job.serve(&live, true).await;
         };
         let running = Program::of(&live.instance.spec);
+        let served = live.instance.ready().map_err(|error| broken("ready.json", &error))?.is_some();
+        let same = version.is_none_or(|version| version == running.version);
+        if !served {
+            return self.start_or_replace(job, live, version.unwrap_or(&running.version), same).await;
+        }
         if version.is_some_and(|version| version != running.version) {
             let runs = format!("{} runs already, as version {}", self.site.name, running.version);
             return Err(Failure::clean(Fault::Document, runs)
@@ -289,6 +296,36 @@ impl Hand {
         }
         let live = job.bring_up(&running, &Wanted::Numbered(live.instance.number)).await?;
         job.serve(&live, true).await
+    }
+
+    /// With a process that never got requests, because the command that started it was killed: it is waited for while
+    /// it has time to get healthy, and then replaced. Nobody loses anything by that.
+    async fn start_or_replace(
+        &self,
+        job: &Job<'_>,
+        live: &Live,
+        version: &str,
+        same: bool,
+    ) -> Result<Done, Failure> {
+        let number = live.instance.number;
+        let wanted = Wanted::Numbered(number);
+        let found = match same {
+            true => job.bring_up(&Program::of(&live.instance.spec), &wanted).await.ok(),
+            false => None,
+        };
+        if let Some(live) = found {
+            return job.serve(&live, true).await;
+        }
+        (self.say)(&format!(
+            "{}: instance {} never served and is not what was asked for: it is replaced\n",
+            self.site.name,
+            live.instance.name()
+        ));
+        let mut effects = job.stop(|instance| instance.number == number).await?;
+        let live = job.bring_up(&self.program(Some(version))?, &Wanted::Nothing).await?;
+        let done = job.serve(&live, true).await?;
+        effects.extend(done.effects);
+        Ok(Done { effects, ..done })
     }
 
     /// Replaces it by its strategy.

@@ -2,9 +2,12 @@
 
 use super::{
     logs,
-    process::{KILL_MS_MAX, ProcessId},
     spec::{Folder, Phase, Spec, State, read_json, unix_ms, write_json},
     supervise::{LOCK_MS_MAX, left_behind},
+};
+use crate::{
+    process::{KILL_MS_MAX, ProcessId},
+    shell,
 };
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -74,6 +77,16 @@ impl Life {
             Self::Supervised { state, .. } | Self::Unsupervised { state, .. } | Self::Ended { state } => {
                 Some(state)
             }
+        }
+    }
+
+    /// How long its process has been running, milliseconds; 0 while there is none.
+    #[must_use]
+    pub fn age_ms(&self) -> u64 {
+        match self {
+            Self::Supervised { state, .. } => state.child.as_ref().map_or(0, ProcessId::age_ms),
+            Self::Unsupervised { child, .. } => child.age_ms(),
+            Self::Unborn | Self::Ended { .. } => 0,
         }
     }
 
@@ -172,6 +185,8 @@ impl Instance {
         tokio::process::Command::new(program)
             .args(arguments)
             .arg(self.folder.spec())
+            // A service that a line starts by `windlass service` is Windlass's to stop, not the line's end.
+            .env_remove(shell::MARK)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

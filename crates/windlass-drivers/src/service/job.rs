@@ -20,6 +20,9 @@ const TURN_MS_MAX: u64 = 5_000;
 /// Tries with another port when the chosen one was taken meanwhile.
 const PORT_TRIES: u32 = 3;
 
+/// How long a process that had its time to get healthy is asked again, milliseconds.
+const SICK_MS: u64 = 2_000;
+
 /// What an instance is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -180,13 +183,17 @@ impl Job<'_> {
                 instance.supervise(&self.site.supervisor).map_err(|error| broken("supervisor", &error))?;
             }
             let crashes = live.life.state().map_or(0, |state| state.restarts);
-            match self.healthy(&instance, crashes).await {
+            let age_ms = live.life.age_ms();
+            // The time to get healthy begins when it starts, not when somebody asks.
+            let within_ms = self.start_within_ms.saturating_sub(age_ms);
+            let within_ms = within_ms.max(SICK_MS.min(self.start_within_ms));
+            match self.healthy(&instance, crashes, within_ms).await {
                 Ok(live) => return Ok(live),
                 // One that was made by this work is replaced; anything else is not ours to end.
                 Err(_) if instance.spec.origin.same_work(&self.origin) => {
                     self.stop(|other| other.number == instance.number).await?;
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) => return Err(self.sick(failure, age_ms)),
             }
         }
         let mut tries = 1;
@@ -231,7 +238,7 @@ impl Job<'_> {
             error => error,
         };
         let result = match started {
-            Ok(()) => self.healthy(&instance, 0).await,
+            Ok(()) => self.healthy(&instance, 0, self.start_within_ms).await,
             Err(error) => Err(broken(&format!("{} cannot be started", self.name()), &error)),
         };
         match result {
@@ -251,11 +258,21 @@ impl Job<'_> {
         }
     }
 
+    /// What a start says of a process that was there before it and is not healthy.
+    fn sick(&self, failure: Failure, age_ms: u64) -> Failure {
+        let message = format!(
+            "{}; it has been up for {} s and was not started by this: a start leaves it as it is, a restart replaces it",
+            failure.message,
+            age_ms / 1000
+        );
+        Failure { message, ..failure }.hint(format!("windlass service restart {}", self.name()))
+    }
+
     /// Waits for health.
-    async fn healthy(&self, instance: &Instance, crashes: u32) -> Result<Live, Failure> {
+    async fn healthy(&self, instance: &Instance, crashes: u32, within_ms: u64) -> Result<Live, Failure> {
         let probe = self.site.probe(&instance.spec)?;
         let stable_ms = self.site.service.stable_ms;
-        let result = probe.stable(instance, crashes, self.start_within_ms, stable_ms).await;
+        let result = probe.stable(instance, crashes, within_ms, stable_ms).await;
         let spec = &instance.spec;
         let subject =
             format!("{} {} (instance {}, port {})", self.name(), spec.version, instance.name(), spec.port);
@@ -267,7 +284,7 @@ impl Job<'_> {
             }
             Err(Unhealthy::Crashed(how)) => format!("{subject} ended by itself while it started: {how}"),
             Err(Unhealthy::Late(why)) => {
-                format!("{subject} was not healthy within {} ms: {why}", self.start_within_ms)
+                format!("{subject} was not healthy within {within_ms} ms: {why}")
             }
             Err(Unhealthy::Io(why)) => format!("{subject} cannot be watched: {why}"),
         };
@@ -382,7 +399,11 @@ impl Job<'_> {
             "{}; requests to {name} are held since {since_ms} ms, each waits at most {} ms and then gets 503",
             failure.message, proxy.hold_ms
         );
-        failure.hint(format!("windlass service start {name}")).hint(format!("windlass proxy resume {name}"))
+        let restart = format!("windlass service restart {name}");
+        // What runs and is not healthy is not helped by a start.
+        let start = (!failure.hints.contains(&restart)).then(|| format!("windlass service start {name}"));
+        failure.hints.extend(start);
+        failure.hint(format!("windlass proxy resume {name}"))
     }
 }
 

@@ -47,16 +47,15 @@ mod health;
 mod instance;
 mod job;
 mod logs;
-mod process;
 mod site;
 mod spec;
 mod supervise;
 mod work;
 mod world;
 
+pub use crate::process::ProcessId;
 pub use front::{Front, FrontError, Fronts};
 pub use hand::{Hand, InstanceStatus, ServiceStatus, service_status};
-pub use process::ProcessId;
 pub use spec::{Limits, Origin, Phase, Spec, State};
 pub use supervise::{SuperviseError, supervise};
 

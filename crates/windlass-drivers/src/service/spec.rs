@@ -4,7 +4,7 @@
 //! is about to end it), `out.log`, `out.log.1` …,
 //! `supervisor.log`.
 
-use super::process::ProcessId;
+use crate::process::ProcessId;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     fs, io,

@@ -15,9 +15,9 @@
 
 use super::{
     logs,
-    process::{Handle, KILL_MS_MAX, ProcessId, leader_with},
     spec::{Folder, Phase, Spec, State, read_json, unix_ms, write_json},
 };
+use crate::process::{Handle, KILL_MS_MAX, ProcessId, leader_with};
 use rustix::process::Signal;
 use std::{
     collections::VecDeque,

@@ -1,7 +1,6 @@
 //! The folder of one try of one line: what is written before it starts, and what can be read while and after it runs.
 
-use super::process::Identity;
-use crate::disk;
+use crate::{disk, process::ProcessId};
 use std::{
     fs::{self, DirBuilder},
     io::{self, Read as _, Seek as _},
@@ -34,7 +33,7 @@ pub(super) enum Claim {
     /// Nobody yet.
     Free,
     /// The line: it runs or ran.
-    Line(Identity),
+    Line(ProcessId),
     /// The controller: it never runs.
     Prevented,
 }
@@ -106,7 +105,7 @@ impl Folder {
     pub(super) fn claim(&self) -> Claim {
         match self.link("claim") {
             None => Claim::Free,
-            Some(text) => Identity::parse(&text).map_or(Claim::Prevented, Claim::Line),
+            Some(text) => ProcessId::parse(&text).map_or(Claim::Prevented, Claim::Line),
         }
     }
 
@@ -122,8 +121,8 @@ impl Folder {
     }
 
     /// The wrapper, once it runs.
-    pub(super) fn wrapper(&self) -> Option<Identity> {
-        Identity::parse(&self.link("wrapper")?)
+    pub(super) fn wrapper(&self) -> Option<ProcessId> {
+        ProcessId::parse(&self.link("wrapper")?)
     }
 
     /// Takes the claim, so that the line can never run. False if it was taken before.

@@ -8,14 +8,15 @@
 //! Whoever creates the link `claim` decides whether the line ever runs: the line itself as its last act before the
 //! script, or `inspect`, after which a late wrapper finds it taken and ends.
 
+mod family;
 mod folder;
-mod process;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 use crate::disk::{one_line, resolve};
 use async_trait::async_trait;
+pub(crate) use family::MARK;
 use folder::Folder;
 use std::{path::PathBuf, process::Stdio, time::Duration};
 use tokio::{io::AsyncWriteExt as _, process::Command};
@@ -25,9 +26,9 @@ use windlass_plan::{Action, UndoBy, Unit, Way};
 
 /// Runs shell lines on this machine.
 ///
-/// A try without a timeout of its own may take [`ShellDriver::TIMEOUT_MS_DEFAULT`]. After a timeout all
-/// processes of the line's session get SIGTERM, and SIGKILL after [`ShellDriver::GRACE_MS`]. Output passes to the watching person as it comes; the
-/// output file is cut when it passes 64 MiB.
+/// A try without a timeout of its own may take [`ShellDriver::TIMEOUT_MS_DEFAULT`]. After a timeout all processes that
+/// the line has started get SIGTERM, and SIGKILL after [`ShellDriver::GRACE_MS`]; `family` says how they are found and
+/// which are not. Output passes to the watching person as it comes; the output file is cut when it passes 64 MiB.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShellDriver;
 
@@ -247,11 +248,11 @@ fn report(cx: &Context, folder: &Folder, line: &Line<'_>, ended: Ended) -> Resul
         }
         Ended::Status(code) => Err(changed(format!("`{short}` ended with {}", exit_text(code)))),
         Ended::TimedOut(limit_ms) => Err(changed(format!(
-            "`{short}` did not end within {:.1} s and was stopped with all processes of its session",
+            "`{short}` did not end within {:.1} s and was stopped with all processes that it had started",
             limit_ms as f64 / 1000.0
         ))),
         Ended::Stopped => Err(changed(format!("`{short}` only reads and was stopped as asked")).hint("run it again")),
-        Ended::Survived(session, left) => Err(survived(&short, session, &left).hint(&look).output(&output)),
+        Ended::Survived(left) => Err(survived(&short, &left).hint(&look).output(&output)),
         Ended::NeverRan => Err(Failure::clean(
             Fault::Transport,
             format!("`{short}` was not started: its wrapper ended or did not begin in time; it cannot start any more"),
@@ -281,18 +282,18 @@ fn report(cx: &Context, folder: &Folder, line: &Line<'_>, ended: Ended) -> Resul
 }
 
 /// A line that was to be stopped and of which processes are left.
-fn survived(short: &str, session: i32, left: &[i32]) -> Failure {
-    let pids: Vec<_> = left.iter().take(20).map(i32::to_string).collect();
+fn survived(short: &str, left: &[u32]) -> Failure {
+    let pids: Vec<_> = left.iter().take(20).map(u32::to_string).collect();
     Failure::unknown(
         Fault::Target,
         format!(
-            "`{short}` was to be stopped, but of its session {session} these processes still run and may still change \
+            "`{short}` was to be stopped, but of the processes that it started these still run and may still change \
              things: {}",
             pids.join(", ")
         ),
     )
-    .hint(format!("see what they do: ps -o pid,stat,user,args -s {session}"))
-    .hint(format!("end them: pkill -KILL -s {session} (as root if they are another user's)"))
+    .hint(format!("see what they do: ps -o pid,stat,user,args -p {}", pids.join(",")))
+    .hint(format!("end them: kill -KILL {} (as root if they are another user's)", pids.join(" ")))
     .hint("once none is left, say how it went on: retry (it may be repeated), mark done, skip, or unwind")
 }
 

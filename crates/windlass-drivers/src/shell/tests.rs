@@ -1,4 +1,6 @@
 use super::*;
+use super::{family::Family, folder::Claim};
+use crate::process::ProcessId;
 use crate::testing::{argument, context, controller, unit, wait_until};
 use std::{
     fs,
@@ -24,6 +26,13 @@ async fn look(folder: &Path, script: &str) -> Found {
     let unit = line(script, false);
     let (cx, _) = context(folder, &unit);
     ShellDriver.inspect(&cx, &unit, &Capsule::default(), Way::Forward).await
+}
+
+/// What the line of the try has started.
+fn family(cx: &Context) -> Family {
+    let attempt = Folder::of(cx);
+    let Claim::Line(line) = attempt.claim() else { panic!("it never ran") };
+    Family::new(&line, attempt.path())
 }
 
 /// No process of the try stays, not even the one that watches its output.
@@ -124,13 +133,50 @@ async fn timeout_stops_every_group_of_the_session() {
         cx.timeout_ms = Some(300);
         let failure = ShellDriver.apply(&cx, &unit, &Capsule::default()).await.unwrap_err();
         assert_eq!(failure.effect, Effect::Partial, "{script}: {failure:?}");
-        assert!(failure.message.contains("all processes of its session"), "{}", failure.message);
-        let Claim::Line(leader) = Folder::of(&cx).claim() else { panic!("{script}") };
-        assert_eq!(leader.session(), [], "{script}");
-        // With no process of the session left, nobody can write it later.
+        assert!(failure.message.contains("all processes that it had started"), "{}", failure.message);
+        assert_eq!(family(&cx).look(), [], "{script}");
+        // With no process left, nobody can write it later.
         assert!(!folder.path().join("late").exists(), "{script}");
         assert!(matches!(look(folder.path(), script).await, Found::Failed(_)), "{script}");
     }
+}
+
+/// A session of its own does not take a process out of its line: found by its environment, or by its parent.
+#[tokio::test]
+async fn timeout_stops_what_has_a_session_of_its_own() {
+    let scripts = [
+        "setsid sh -c 'echo $$ >pid; sleep 1000; echo LATE >>late'",
+        "setsid sh -c 'echo $$ >pid; sleep 1000; echo LATE >>late' & wait",
+        "(setsid sh -c 'trap \"\" TERM; echo $$ >pid; while :; do sleep 0.05; done' &) & sleep 1000",
+        "env -i setsid sh -c 'echo $$ >pid; sleep 1000; echo LATE >>late'",
+    ];
+    let one = |script: &'static str| async move {
+        let folder = crate::testing::folder();
+        let unit = line(script, false);
+        let (mut cx, _) = context(folder.path(), &unit);
+        cx.timeout_ms = Some(500);
+        let failure = ShellDriver.apply(&cx, &unit, &Capsule::default()).await.unwrap_err();
+        assert_eq!(failure.effect, Effect::Partial, "{script}: {failure:?}");
+        let pid: u32 = fs::read_to_string(folder.path().join("pid")).unwrap().trim().parse().unwrap();
+        assert!(ProcessId::of(pid).is_err(), "{script}: process {pid} still runs");
+        assert!(!folder.path().join("late").exists(), "{script}");
+    };
+    // Side by side: one of them needs the whole grace.
+    let runs: tokio::task::JoinSet<()> = scripts.map(one).into_iter().collect();
+    runs.join_all().await;
+}
+
+/// A line that ends by itself may leave a service, in its session or in one of its own.
+#[tokio::test]
+async fn a_line_that_ends_in_time_may_leave_a_service() {
+    let folder = crate::testing::folder();
+    let script = "setsid sleep 1000 >/dev/null 2>&1 & echo $! >pid";
+    run(folder.path(), script, false).await.0.unwrap();
+    let pid: u32 = fs::read_to_string(folder.path().join("pid")).unwrap().trim().parse().unwrap();
+    let service = ProcessId::of(pid).unwrap();
+    let Found::Applied(_) = look(folder.path(), script).await else { panic!() };
+    assert!(service.alive());
+    service.open().unwrap().unwrap().signal(rustix::process::Signal::KILL).unwrap();
 }
 
 /// The controller died while it stopped the line: the status alone is not the whole truth.
@@ -145,15 +191,16 @@ async fn what_is_left_of_a_stopped_line_makes_it_unknown() {
     let attempt = Folder::of(&cx);
     attempt.begin_stop();
     let found = look(folder.path(), script).await;
-    let Claim::Line(leader) = attempt.claim() else { panic!() };
-    let left = leader.session();
-    use rustix::process::{Pid, Signal, kill_process_group};
-    kill_process_group(Pid::from_raw(leader.pid).unwrap(), Signal::KILL).unwrap();
+    let left = family(&cx).look();
+    for member in &left {
+        let process = ProcessId::of(member.pid).unwrap().open().unwrap().unwrap();
+        process.signal(rustix::process::Signal::KILL).unwrap();
+    }
     assert_eq!(left.len(), 1);
     let Found::Unknown(words) = found else { panic!("{found:?}") };
     assert!(words.contains(&format!("still change things: {}\n", left[0].pid)), "{words}");
-    assert!(words.contains(&format!("pkill -KILL -s {}", leader.pid)), "{words}");
-    wait_until("its end", || leader.session().is_empty());
+    assert!(words.contains(&format!("kill -KILL {} ", left[0].pid)), "{words}");
+    wait_until("its end", || family(&cx).look().is_empty());
     assert!(matches!(look(folder.path(), script).await, Found::Failed(_)));
 }
 
@@ -333,7 +380,7 @@ async fn a_killed_line_without_status_is_unknown_with_commands() {
             wait_until("output", || fs::read_to_string(&output).is_ok_and(|text| text == "begun\n"));
             let Claim::Line(line) = attempt.claim() else { panic!() };
             use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-            let id = |pid| Pid::from_raw(pid).unwrap();
+            let id = |pid: u32| Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
             kill_process(id(attempt.wrapper().unwrap().pid), Signal::KILL).unwrap();
             kill_process_group(id(line.pid), Signal::KILL).unwrap();
         })
@@ -345,8 +392,6 @@ async fn a_killed_line_without_status_is_unknown_with_commands() {
     assert!(words.contains("left no exit status") && words.contains("cat "), "{words}");
     assert_none_left(&attempt);
 }
-
-use super::folder::Claim;
 
 /// Run by [`killed_controller`] as a process of its own.
 #[test]

@@ -2,9 +2,10 @@
 
 use super::{
     Line, ShellDriver,
+    family::Family,
     folder::{Claim, Folder, Tail},
-    process::Identity,
 };
+use crate::process::ProcessId;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
     collections::BTreeSet,
@@ -32,12 +33,12 @@ pub(super) enum Ended {
     TimedOut(u64),
     /// A person asked to stop, and it only reads.
     Stopped,
-    /// It was to be stopped, but of the session with this number these processes still run.
-    Survived(i32, Vec<i32>),
+    /// It was to be stopped, but of what it started these processes still run.
+    Survived(Vec<u32>),
     /// It did not run and never will.
     NeverRan,
     /// It ran as this process, and left no status.
-    Lost(i32),
+    Lost(u32),
     /// The folder cannot be used to find out.
     Unreadable(String),
 }
@@ -97,7 +98,7 @@ impl<'a> Watch<'a> {
                     if late || (self.readonly && self.cx.stopping.asked()) {
                         let left = self.terminate(&line).await;
                         return match (left.is_empty(), late) {
-                            (false, _) => Ended::Survived(line.pid, left),
+                            (false, _) => Ended::Survived(left),
                             (true, true) => Ended::TimedOut(self.limit_ms),
                             (true, false) => Ended::Stopped,
                         };
@@ -116,16 +117,16 @@ impl<'a> Watch<'a> {
         if let Claim::Line(line) = self.folder.claim()
             && self.folder.stop_begun()
         {
-            let left: Vec<_> = line.session().iter().map(|member| member.pid).collect();
+            let left = self.family(&line).look();
             if !left.is_empty() {
-                return Ended::Survived(line.pid, left);
+                return Ended::Survived(left.iter().map(|member| member.pid).collect());
             }
         }
         Ended::Status(code)
     }
 
     /// The line has ended: its wrapper, while it lives, is about to write the status.
-    async fn last_word(&mut self, line: &Identity) -> Ended {
+    async fn last_word(&mut self, line: &ProcessId) -> Ended {
         let begun = Instant::now();
         loop {
             // Asked before the status is read: a wrapper that was dead then cannot write it afterwards.
@@ -140,17 +141,22 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// SIGTERM to all process groups of the line's session (job control and `timeout` make groups of their own), SIGKILL
-    /// to what is left of it after the grace. The processes that are left even then.
-    async fn terminate(&mut self, line: &Identity) -> Vec<i32> {
+    fn family(&self, line: &ProcessId) -> Family {
+        Family::new(line, self.folder.path())
+    }
+
+    /// SIGTERM to all process groups of what the line has started (job control, `timeout` and `setsid` make groups of
+    /// their own), SIGKILL to what is left of them after the grace. The processes that are left even then.
+    async fn terminate(&mut self, line: &ProcessId) -> Vec<u32> {
         self.folder.begin_stop();
+        let mut family = self.family(line);
         let begun = Instant::now();
         let grace = Duration::from_millis(ShellDriver::GRACE_MS);
         let mut asked = BTreeSet::new();
         let mut pause = LOOK_FIRST;
         let mut empty = 0;
         loop {
-            let left = line.session();
+            let left = family.look();
             // One look can miss a process that is started during it by one that ends during it.
             empty = if left.is_empty() { empty + 1 } else { 0 };
             if empty == 2 {
@@ -164,7 +170,7 @@ impl<'a> Watch<'a> {
             let groups: BTreeSet<_> =
                 left.iter().map(|member| (member.group != line.pid, member.group)).collect();
             for (_, group) in groups {
-                let Some(id) = Pid::from_raw(group) else { continue };
+                let Some(id) = i32::try_from(group).ok().and_then(Pid::from_raw) else { continue };
                 // It may have ended just now; whether it has is what the next look tells.
                 if kill {
                     let _ = kill_process_group(id, Signal::KILL);

@@ -22,6 +22,8 @@ if [ "$me" = line ]; then
     cd "$work" || exit 1
     ln -s "$id:$PPID" "$folder/claim" 2>/dev/null || exit 1
     sync "$folder" 2>/dev/null || sync
+    # All that the line starts is known by this, in whatever session.
+    export WINDLASS_TRY="$folder"
     exec /bin/sh "$folder/script" </dev/null >>"$folder/output" 2>&1
 fi
 

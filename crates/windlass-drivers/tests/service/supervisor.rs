@@ -171,14 +171,97 @@ async fn a_port_that_is_taken_between_choice_and_start_is_replaced_by_another() 
     fs::remove_file(squatter.with_extension("lives")).unwrap();
 }
 
+fn hand(stage: &Stage) -> Hand {
+    let scene = &stage.scene;
+    Hand::new(&scene.base, NAME, &scene.service(), Some(&Scene::target()), scene.supervisor()).unwrap()
+}
+
+/// A service without proxy that is sick while the file is there.
+fn sick_while(stage: &mut Stage, start_within_ms: u64) -> PathBuf {
+    let file = stage.scene.base.join("sick");
+    stage.scene.fronting = Fronting::None;
+    stage.scene.start_within_ms = start_within_ms;
+    stage.scene.release("1", &[&format!("sick-while={}", file.display())]);
+    file
+}
+
+#[tokio::test]
+async fn a_start_says_of_a_sick_process_how_long_it_is_up_and_what_replaces_it() {
+    let mut stage = Stage::new();
+    let sick = sick_while(&mut stage, 600_000);
+    hand(&stage).start(Some("1")).await.unwrap();
+    fs::write(&sick, "").unwrap();
+    // Its time to get healthy is over.
+    stage.scene.start_within_ms = 100;
+    let pid = stage.status().await.instances[0].pid;
+    let asked = Instant::now();
+    for failure in [
+        hand(&stage).start(None).await.unwrap_err(),
+        stage
+            .act("start/1", Start)
+            .try_apply(&stage.act("start/1", Start).capture().await)
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(failure.message.contains("answered 500"), "{failure:?}");
+        assert!(failure.message.contains("it has been up for"), "{failure:?}");
+        assert!(failure.message.contains("a start leaves it as it is, a restart replaces it"), "{failure:?}");
+        assert!(failure.hints.contains(&"windlass service restart booking".to_owned()), "{failure:?}");
+        assert!(!failure.hints.contains(&"windlass service start booking".to_owned()), "{failure:?}");
+    }
+    assert!(asked.elapsed() < Duration::from_secs(60), "nobody waits for what had its time");
+    assert_eq!(stage.status().await.instances[0].pid, pid, "the same process still runs");
+    fs::remove_file(&sick).unwrap();
+    hand(&stage).start(None).await.unwrap();
+    assert_eq!(stage.status().await.instances[0].pid, pid, "it got well by itself");
+    fs::write(&sick, "").unwrap();
+    let gone = stage.states().pop().unwrap().child.unwrap();
+    hand(&stage).restart(None).await.unwrap_err();
+    assert!(!gone.alive(), "a restart replaces it, even by one that is sick too");
+}
+
+#[tokio::test]
+async fn a_start_replaces_a_process_that_never_served() {
+    for (asked, runs) in [(None, "1"), (Some("2"), "2")] {
+        let mut stage = Stage::new();
+        let sick = sick_while(&mut stage, 300);
+        // As after a start that was killed while it waited for health.
+        hand(&stage).start(Some("1")).await.unwrap();
+        fs::remove_file(stage.instances().pop().unwrap().join("ready.json")).unwrap();
+        fs::write(&sick, "").unwrap();
+        let first = stage.states().pop().unwrap().child.unwrap();
+        let failure = hand(&stage).start(asked).await.unwrap_err();
+        assert!(!first.alive(), "{failure:?}");
+        assert!(failure.message.contains("instance 0002"), "the new one was tried: {failure:?}");
+        fs::remove_file(&sick).unwrap();
+        hand(&stage).start(Some(runs)).await.unwrap();
+        assert_eq!(stage.versions().await, [runs]);
+    }
+}
+
+#[tokio::test]
+async fn a_start_waits_for_a_process_that_still_has_time_and_keeps_it() {
+    let mut stage = Stage::new();
+    let sick = sick_while(&mut stage, 600_000);
+    hand(&stage).start(Some("1")).await.unwrap();
+    fs::remove_file(stage.instances().pop().unwrap().join("ready.json")).unwrap();
+    fs::write(&sick, "").unwrap();
+    let first = stage.states().pop().unwrap().child.unwrap();
+    let again = hand(&stage);
+    let start = again.start(None);
+    let heal = async {
+        fs::remove_file(&sick).unwrap();
+        Ok::<_, Failure>(())
+    };
+    tokio::try_join!(start, heal).unwrap();
+    assert_eq!(stage.states().pop().unwrap().child.unwrap(), first);
+    assert!(stage.instances().pop().unwrap().join("ready.json").exists());
+}
+
 #[tokio::test]
 async fn by_hand_it_goes_the_same_way() {
     let mut stage = Stage::new();
     stage.scene.fronting = Fronting::None;
-    let hand = |stage: &Stage| {
-        let scene = &stage.scene;
-        Hand::new(&scene.base, NAME, &scene.service(), Some(&Scene::target()), scene.supervisor()).unwrap()
-    };
     let failure = hand(&stage).start(None).await.unwrap_err();
     assert!(failure.hints[0].contains("--version"), "{failure:?}");
     assert!(hand(&stage).start(Some("1")).await.unwrap().changed);

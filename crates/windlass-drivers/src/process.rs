@@ -1,4 +1,6 @@
-//! Processes named so that a reused process id is never mistaken for the one that had it before.
+//! Processes named so that a reused process id is never mistaken for the one that had it before, and what `/proc`
+//! says of them (proc(5)). Only processes of this machine, and only while `/proc` shows them: under `hidepid` those of
+//! other users are not seen.
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -48,6 +50,32 @@ impl ProcessId {
             Ok(_) | Err(Errno::SRCH) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Reads `PID:START:BOOT`, with anything after a further colon left out. No process 0 or 1.
+    #[must_use]
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        Some(Self {
+            pid: parts.next()?.parse().ok().filter(|pid| *pid > 1)?,
+            started_ticks: parts.next()?.parse().ok()?,
+            boot: parts.next()?.to_owned(),
+        })
+    }
+
+    /// Milliseconds since it started, by the machine's clock of uptime; 0 when `/proc` does not tell.
+    #[must_use]
+    pub(crate) fn age_ms(&self) -> u64 {
+        let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+        let seconds = uptime.split(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+        ((seconds * 1000.0) as u64).saturating_sub(self.started_ticks * 1000 / TICKS_PER_SECOND)
+    }
+
+    /// Whether its id belongs to another process now, or it ran before the last boot.
+    #[must_use]
+    pub(crate) fn replaced(&self) -> bool {
+        boot().is_ok_and(|now| now != self.boot)
+            || Stat::of(self.pid).is_ok_and(|now| now.started_ticks != self.started_ticks)
     }
 
     fn raw(&self) -> Option<Pid> {
@@ -127,6 +155,10 @@ pub const KILL_MS_MAX: u64 = 5_000;
 /// How often the end of a process that was told to end is looked for, milliseconds.
 const LOOK_EVERY_MS: u64 = 5;
 
+/// Ticks per second of field 22 of `/proc/PID/stat` and of `sysconf(_SC_CLK_TCK)`: the kernel's `USER_HZ`, 100 on all
+/// Linux targets of Rust.
+const TICKS_PER_SECOND: u64 = 100;
+
 fn gone_is_fine(result: rustix::io::Result<()>) -> io::Result<()> {
     match result {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
@@ -140,32 +172,74 @@ fn boot() -> io::Result<String> {
 
 /// Start time of a process; `None`: a zombie.
 fn started_ticks(pid: u32) -> io::Result<Option<u64>> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat"))?).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat is not as documented"))
-    })
+    Stat::of(pid).map(|stat| stat.runs().then_some(stat.started_ticks))
 }
 
-/// Start time out of a line of `/proc/PID/stat`; inner `None`: the process has ended.
-fn parse_stat(line: &str) -> Option<Option<u64>> {
-    // The second field is the program name in brackets; it may hold brackets and blanks itself.
-    let mut fields = line.get(line.rfind(')')? + 1..)?.split_ascii_whitespace();
-    let state = fields.next()?;
-    let started = fields.nth(18)?.parse().ok()?;
-    Some((!matches!(state, "Z" | "X" | "x")).then_some(started))
+/// What is looked at of `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// Process id (field 1).
+    pub(crate) pid: u32,
+    /// Field 3.
+    state: char,
+    /// Process that waits for it (field 4).
+    pub(crate) parent: u32,
+    /// Its process group (field 5).
+    pub(crate) group: u32,
+    /// Its session (field 6).
+    pub(crate) session: u32,
+    /// Start time in clock ticks since boot (field 22).
+    pub(crate) started_ticks: u64,
+}
+
+impl Stat {
+    /// Of the process that has this id now.
+    fn of(pid: u32) -> io::Result<Self> {
+        Self::parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat"))?).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat is not as documented"))
+        })
+    }
+
+    /// Of every process that is seen, ended ones that nobody waited for included.
+    pub(crate) fn all() -> io::Result<Vec<Self>> {
+        let pids =
+            fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        // One that ends between the listing and the reading is none.
+        Ok(pids.filter_map(|pid| Self::of(pid).ok()).collect())
+    }
+
+    /// A zombie does not run.
+    pub(crate) fn runs(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X' | 'x')
+    }
+
+    /// The second field is the program name in brackets; it may hold brackets and blanks itself.
+    fn parse(pid: u32, line: &str) -> Option<Self> {
+        let mut fields = line.get(line.rfind(')')? + 1..)?.split_ascii_whitespace();
+        Some(Self {
+            pid,
+            state: fields.next()?.chars().next()?,
+            parent: fields.next()?.parse().ok()?,
+            group: fields.next()?.parse().ok()?,
+            session: fields.next()?.parse().ok()?,
+            started_ticks: fields.nth(15)?.parse().ok()?,
+        })
+    }
+}
+
+/// Whether `NAME=value` stands in the environment with which a process was started. False for processes of other users,
+/// whose environment only root sees, and for one that was started without it.
+pub(crate) fn marked(pid: u32, name: &str, value: &Path) -> bool {
+    let wanted = [name.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == wanted)
 }
 
 /// The leading process of a process group in whose environment `NAME=value` stands. Only processes of the same user
 /// are seen.
 pub fn leader_with(name: &str, value: &Path) -> Option<ProcessId> {
-    let wanted = [name.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
-    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let environment = fs::read(entry.path().join("environ")).ok()?;
-        let found = environment.split(|byte| *byte == 0).any(|variable| variable == wanted);
-        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
-        let leads = found && rustix::process::getpgid(Some(raw)).ok()? == raw;
-        leads.then(|| ProcessId::of(pid).ok()).flatten()
-    })
+    let leads = |stat: &Stat| stat.group == stat.pid && stat.runs() && marked(stat.pid, name, value);
+    Stat::all().ok()?.iter().find(|stat| leads(stat)).and_then(|stat| ProcessId::of(stat.pid).ok())
 }
 
 #[cfg(test)]
@@ -173,27 +247,59 @@ mod tests {
     use super::*;
     use std::{os::unix::process::CommandExt as _, process::Command};
 
+    fn me() -> ProcessId {
+        ProcessId::of(std::process::id()).unwrap()
+    }
+
     #[test]
     fn a_program_name_may_hold_brackets_and_blanks() {
         let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21";
-        assert_eq!(parse_stat(&format!("12 (a) b) {rest}")), Some(Some(4711)));
-        assert_eq!(parse_stat(&format!("12 (a) {}", rest.replacen('S', "Z", 1))), Some(None));
-        assert_eq!(parse_stat("12 (a"), None);
+        let stat = Stat::parse(12, &format!("12 (a) b) {rest}")).unwrap();
+        assert_eq!((stat.parent, stat.group, stat.session, stat.started_ticks), (1, 2, 3, 4711));
+        assert!(stat.runs());
+        for ended in ["Z", "X", "x"] {
+            assert!(!Stat::parse(12, &format!("12 (a) {}", rest.replacen('S', ended, 1))).unwrap().runs());
+        }
+        assert_eq!(Stat::parse(12, "12 (a"), None);
     }
 
     #[test]
     fn another_start_time_or_boot_is_another_process() {
-        let me = ProcessId::of(std::process::id()).unwrap();
-        assert!(me.alive());
-        assert!(!ProcessId { started_ticks: me.started_ticks + 1, ..me.clone() }.alive());
-        assert!(!ProcessId { boot: "another".into(), ..me }.alive());
+        assert!(me().alive() && !me().replaced());
+        let reused = ProcessId { started_ticks: me().started_ticks + 1, ..me() };
+        let before = ProcessId { boot: "another".into(), ..me() };
+        for other in [reused, before] {
+            assert!(!other.alive() && other.replaced(), "{other:?}");
+        }
+        let none = ProcessId { pid: i32::MAX.unsigned_abs(), ..me() };
+        assert!(!none.alive() && !none.replaced(), "its id is free");
+    }
+
+    #[test]
+    fn a_zombie_is_not_alive() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let stat = Stat::of(child.id()).unwrap();
+        let ended = ProcessId { pid: child.id(), started_ticks: stat.started_ticks, ..me() };
+        crate::testing::wait_until("its end", || !ended.alive());
+        assert!(Stat::of(child.id()).is_ok_and(|stat| !stat.runs()), "not yet collected");
+        child.wait().unwrap();
+        assert!(!ended.alive());
+    }
+
+    #[test]
+    fn reads_what_the_wrapper_of_a_shell_line_writes() {
+        let text = format!("{}:{}:{}:77", me().pid, me().started_ticks, me().boot);
+        assert_eq!(ProcessId::parse(&text), Some(me()));
+        for bad in ["", "x:1:b", "1:1:b", "-5:1:b", "7:y:b", "7:1", "prevented"] {
+            assert_eq!(ProcessId::parse(bad), None, "{bad}");
+        }
+        assert!(me().age_ms() < 3_600_000);
     }
 
     #[tokio::test]
     async fn a_reused_id_is_never_opened() {
-        let me = ProcessId::of(std::process::id()).unwrap();
-        assert!(me.open().unwrap().is_some());
-        assert!(ProcessId { started_ticks: me.started_ticks + 1, ..me }.open().unwrap().is_none());
+        assert!(me().open().unwrap().is_some());
+        assert!(ProcessId { started_ticks: me().started_ticks + 1, ..me() }.open().unwrap().is_none());
     }
 
     #[tokio::test]
