@@ -99,6 +99,7 @@ fn crates_depend_only_downwards() {
         ("windlass-drivers", &["document", "sql", "plan", "driver", "proxy"]),
         ("windlass-proxy", &[]),
         ("windlass-report", &["document", "plan", "journal"]),
+        ("windlass-lab", &[]),
         ("windlass-sim", &["document", "plan", "journal", "driver", "engine"]),
         (
             "windlass",

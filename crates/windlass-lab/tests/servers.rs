@@ -1,0 +1,144 @@
+//! Each server starts, answers its own client tool, keeps what it acknowledged when it is killed, and ends with its test.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot do what it wants has to fail")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use windlass_lab::{Flavor, Server, server};
+
+fn wait_until(what: &str, mut probe: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !probe() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn answers(flavor: Flavor, version: &str) {
+    let server = server(flavor);
+    assert!(server.version().starts_with(version), "{}", server.version());
+    let (one, two) = (server.database(), server.database());
+    assert_ne!(one.name(), two.name());
+    one.run("CREATE TABLE t (id int PRIMARY KEY, name varchar(20)); INSERT INTO t VALUES (1, '名字');");
+    assert_eq!(one.run("SELECT name FROM t"), "名字");
+    assert!(two.try_run("SELECT name FROM t").is_err(), "databases are apart");
+    assert!(server.data().is_dir());
+}
+
+fn survives(flavor: Flavor) {
+    let server = Server::start(flavor);
+    let database = server.database();
+    database.run("CREATE TABLE t (id int PRIMARY KEY)");
+    let (pid, port) = (server.pid(), server.port());
+    for id in 0..3 {
+        database.run(&format!("INSERT INTO t VALUES ({id})"));
+        server.kill();
+        assert!(!is_running(pid));
+        assert!(database.try_run("SELECT 1").is_err(), "a killed server answers");
+        server.restart();
+        assert_eq!(database.run("SELECT count(*) FROM t"), (id + 1).to_string());
+    }
+    assert_eq!(server.port(), port);
+    let (pid, folder) = (server.pid(), server.data().parent().unwrap().to_owned());
+    drop(server);
+    assert!(!is_running(pid) && !folder.exists(), "a dropped server leaves nothing behind");
+}
+
+/// Runs `holds_a_server` below in a process of its own and kills that, or makes it panic.
+fn ends_with_its_process(flavor: Flavor) {
+    for ending in ["kill", "panic"] {
+        let mut holder = Command::new(std::env::current_exe().unwrap());
+        holder.args(["--exact", "--ignored", "--nocapture", "holds_a_server"]);
+        holder.env("WINDLASS_LAB_HOLD", format!("{} {ending}", flavor.name()));
+        let mut holder =
+            holder.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let line = lines.find_map(|line| line.strip_prefix("HELD ").map(str::to_owned)).unwrap();
+        let (pid, folder) = line.split_once(' ').unwrap();
+        let (pid, folder) = (pid.parse().unwrap(), Path::new(folder));
+        assert!(is_running(pid) && folder.exists());
+        let family = children(pid);
+        if ending == "kill" {
+            holder.kill().unwrap();
+        }
+        drop(holder.stdin.take());
+        assert!(!holder.wait().unwrap().success());
+        wait_until("the server outlives its test", || {
+            !is_running(pid) && !family.iter().any(|p| is_running(*p))
+        });
+        wait_until("the folder outlives its test", || !folder.exists());
+    }
+}
+
+fn children(of: u32) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
+    let parent = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
+    };
+    pids.filter(|pid| parent(pid) == Some(of)).collect()
+}
+
+#[test]
+#[ignore = "started by the tests that end it"]
+#[expect(clippy::print_stdout, reason = "how the test that started it learns the server's number")]
+fn holds_a_server() {
+    let Some(what) = std::env::var_os("WINDLASS_LAB_HOLD") else { return };
+    let what = what.into_string().unwrap();
+    let (name, ending) = what.split_once(' ').unwrap();
+    let flavor = Flavor::ALL.into_iter().find(|flavor| flavor.name() == name).unwrap();
+    let server = server(flavor);
+    println!("HELD {} {}", server.pid(), server.data().parent().unwrap().display());
+    drop(std::io::stdin().read_to_end(&mut Vec::new()));
+    assert_ne!(ending, "panic", "as asked");
+}
+
+mod postgres15 {
+    use super::*;
+
+    #[test]
+    fn answers_its_client() {
+        answers(Flavor::Postgres15, "15.");
+    }
+
+    #[test]
+    fn survives_kill_and_restart() {
+        survives(Flavor::Postgres15);
+    }
+
+    #[test]
+    fn ends_with_its_test() {
+        ends_with_its_process(Flavor::Postgres15);
+    }
+}
+
+mod mariadb {
+    use super::*;
+
+    #[test]
+    fn answers_its_client() {
+        answers(Flavor::Mariadb, "10.11.");
+    }
+
+    #[test]
+    fn survives_kill_and_restart() {
+        survives(Flavor::Mariadb);
+    }
+
+    #[test]
+    fn ends_with_its_test() {
+        ends_with_its_process(Flavor::Mariadb);
+    }
+}
