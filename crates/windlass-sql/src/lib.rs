@@ -4,12 +4,16 @@
 //! that cannot be classified is [`Kind::Other`], never an error, for the server is the judge of syntax.
 
 mod body;
+mod dml;
 mod lexer;
 mod name;
+mod qualified;
 mod split;
 mod summary;
 
-pub use name::ObjectName;
+pub use dml::{Dml, DmlKind, dml};
+pub use name::{ObjectName, identifier, literal, quote};
+pub use qualified::{Place, Qualified, keywords, qualified_names};
 pub use split::split;
 pub use summary::{AlterAction, Kind, READING_PRAGMAS, Summary};
 

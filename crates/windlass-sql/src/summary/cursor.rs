@@ -1,18 +1,20 @@
 //! Reading a statement's tokens from left to right.
 
+use crate::Dialect;
 use crate::lexer::{Token, TokenKind};
-use crate::name::{ObjectName, unquote};
+use crate::name::{ObjectName, identifier};
 
 /// A place in the tokens of one statement. Executable comment marks are invisible to it.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
     text: &'a str,
     tokens: &'a [Token],
+    dialect: Dialect,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(text: &'a str, tokens: &'a [Token]) -> Self {
-        Self { text, tokens }
+    pub(super) fn new(text: &'a str, tokens: &'a [Token], dialect: Dialect) -> Self {
+        Self { text, tokens, dialect }
     }
 
     fn skip_marks(&mut self) {
@@ -85,7 +87,7 @@ impl<'a> Cursor<'a> {
             return None;
         }
         *self = here;
-        Some(unquote(token.span.of(self.text)))
+        Some(identifier(token.span.of(self.text), self.dialect))
     }
 
     /// A qualified name.
@@ -109,7 +111,7 @@ impl<'a> Cursor<'a> {
                 TokenKind::Symbol(b'(') => depth += 1,
                 TokenKind::Symbol(b')') => depth = depth.saturating_sub(1),
                 TokenKind::Symbol(b',') if depth == 0 => {
-                    let item = Cursor::new(self.text, &self.tokens[..index]);
+                    let item = Cursor::new(self.text, &self.tokens[..index], self.dialect);
                     self.tokens = &self.tokens[index + 1..];
                     return Some(item);
                 }

@@ -137,7 +137,7 @@ pub struct Summary {
 
 /// Reads the summary of one statement; `tokens` are without comments.
 pub(crate) fn summarize(text: &str, tokens: &[Token], dialect: Dialect) -> Summary {
-    let mut cursor = Cursor::new(text, tokens);
+    let mut cursor = Cursor::new(text, tokens, dialect);
     let mut summary = Summary::default();
     read(&mut summary, &mut cursor, dialect);
     summary
