@@ -40,12 +40,26 @@ pub struct Context {
     pub timeout_ms: Option<u64>,
     /// Turns true when a person asked to stop.
     pub stopping: Stopping,
+    /// What an undo does with rows that somebody has written to since.
+    pub on_conflict: OnConflict,
     /// Resolves secret references and remembers the values, so that they are masked wherever text leaves.
     pub secrets: Arc<dyn Secrets>,
     /// Live output for the person watching; the driver calls it for each piece as it comes.
     pub output: Arc<dyn Fn(&str) + Send + Sync>,
     /// What the units done so far in this run reported, for example where a backup lies.
     pub facts: Arc<BTreeMap<UnitId, serde_json::Value>>,
+}
+
+/// What an undo does with rows that no longer hold what the release wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// They stay as they are, and are listed.
+    #[default]
+    Keep,
+    /// They are put back too; what was written to them since is lost, and listed.
+    Force,
+    /// Nothing of the unit is undone while there are any: a person decides.
+    Ask,
 }
 
 /// Whether a person asked to stop.

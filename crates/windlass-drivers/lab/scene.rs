@@ -111,6 +111,7 @@ impl Scene {
             attempt: self.attempt,
             timeout_ms: None,
             stopping: Stopping::default(),
+            on_conflict: windlass_driver::OnConflict::Keep,
             secrets: Arc::new(OneSecret),
             output: Arc::new(move |_| ticks.tick()),
             facts: Arc::new(self.facts.clone()),

@@ -10,6 +10,7 @@ mod process;
 mod serial;
 pub mod service;
 pub mod shell;
+mod sql;
 pub mod sqlite;
 #[cfg(test)]
 mod testing;

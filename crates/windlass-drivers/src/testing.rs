@@ -40,6 +40,7 @@ pub(crate) fn context(folder: &Path, unit: &Unit) -> (Context, Arc<Mutex<String>
         attempt: 1,
         timeout_ms: Some(60_000),
         stopping: Stopping::default(),
+        on_conflict: windlass_driver::OnConflict::Keep,
         secrets: Arc::new(OneSecret),
         output: Arc::new(move |text| sink.lock().unwrap().push_str(text)),
         facts: Arc::new(BTreeMap::new()),
@@ -85,6 +86,12 @@ pub(crate) fn unit(id: &str, action: Action) -> Unit {
         "action": action, "effect": "", "undo": undo, "timeout_ms": null, "within_ms": null,
     }))
     .unwrap()
+}
+
+/// A statement on the target `db`.
+pub(crate) fn sql(statement: &str, rows: Option<u64>) -> Action {
+    let (target, statement) = ("db".to_owned(), statement.to_owned());
+    Action::Sql { target, statement, rows, session: false, data: None, batch: None, from: None }
 }
 
 /// Runs the test `name` of this executable as a process of its own, with `WINDLASS_TEST` set to `argument`.

@@ -84,6 +84,7 @@ fn context(timeout_ms: Option<u64>) -> Context {
         attempt: 1,
         timeout_ms,
         stopping: Stopping::default(),
+        on_conflict: windlass_driver::OnConflict::Keep,
         secrets: Arc::new(OneSecret),
         output: Arc::new(|_| ()),
         facts: Arc::new(BTreeMap::new()),

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use windlass_driver::{Drivers, Secrets, Stopping};
+use windlass_driver::{Drivers, OnConflict, Secrets, Stopping};
 use windlass_journal::{
     Direction, Ending, Entry, Event, Lease, Liveness, OnFailure, Owner, RunId, RunState, Store, StoreError,
     Unlinked, Verb, fold,
@@ -26,11 +26,19 @@ pub struct Settings {
     pub tries_max: u32,
     /// Wait before the second try, milliseconds; doubles with each, up to ten times this.
     pub retry_ms: u64,
+    /// What an undo does with rows that somebody has written to since.
+    pub on_conflict: OnConflict,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lease_ttl_ms: 10_000, hosts_max: 32, tries_max: 3, retry_ms: 500 }
+        Self {
+            lease_ttl_ms: 10_000,
+            hosts_max: 32,
+            tries_max: 3,
+            retry_ms: 500,
+            on_conflict: OnConflict::Keep,
+        }
     }
 }
 

@@ -67,6 +67,7 @@ impl Job {
             attempt,
             timeout_ms: unit.timeout_ms,
             stopping: engine.stopping.clone(),
+            on_conflict: engine.settings.on_conflict,
             secrets: engine.secrets.clone(),
             output: Arc::new(output),
             facts: Arc::new(state.facts()),

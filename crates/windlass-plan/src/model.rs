@@ -344,6 +344,10 @@ pub enum DriverKind {
     Files,
     /// SQLite statements and backups.
     Sqlite,
+    /// PostgreSQL statements and backups.
+    Postgres,
+    /// Statements and backups of MySQL and MariaDB.
+    Mysql,
     /// Services.
     Service,
     /// HTTP checks.
@@ -424,6 +428,18 @@ pub enum Action {
         statement: String,
         /// Expected number of changed rows; of a query, of returned rows.
         rows: Option<u64>,
+        /// It sets something of the session: it is repeated before each later statement of its step, and of no other.
+        #[serde(default, skip_serializing_if = "is_false")]
+        session: bool,
+        /// Lines behind `COPY … FROM stdin`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data: Option<String>,
+        /// Rows at a time (`batch=`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch: Option<u64>,
+        /// Where it stands, when it comes from a file of `files=`; the unit's own place is that of `files=` then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<FilePlace>,
     },
     /// `sqlite3 DB ".backup FILE"`.
     Backup {
@@ -451,6 +467,23 @@ pub enum Action {
         /// What to confirm.
         text: String,
     },
+}
+
+/// A place in a file that statements come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilePlace {
+    /// Its path, relative to the folder of `windlass.toml`.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What to do with a service.

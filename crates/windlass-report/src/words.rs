@@ -76,6 +76,8 @@ pub(crate) fn driver_word(kind: DriverKind) -> &'static str {
         DriverKind::Shell => "shell",
         DriverKind::Files => "files",
         DriverKind::Sqlite => "sqlite",
+        DriverKind::Postgres => "postgres",
+        DriverKind::Mysql => "mysql",
         DriverKind::Service => "service",
         DriverKind::Http => "http",
         DriverKind::Gate => "gate",

@@ -204,7 +204,13 @@ fn engine(hub: &Arc<Hub>, proc: &Arc<Proc>, journal: &Arc<MemoryStore>, faults: 
         stopping: proc.stopping.clone(),
         base: "/".into(),
         workspaces: "/runs".into(),
-        settings: Settings { lease_ttl_ms: TTL_MS, hosts_max: 4, tries_max: TRIES_MAX, retry_ms: 100 },
+        settings: Settings {
+            lease_ttl_ms: TTL_MS,
+            hosts_max: 4,
+            tries_max: TRIES_MAX,
+            retry_ms: 100,
+            ..Settings::default()
+        },
     }
 }
 

@@ -226,11 +226,24 @@ pub struct DrivingArgs {
     /// Confirm this gate beforehand (its id, or `all`); may be given more than once.
     #[arg(long, value_name = "GATE|all")]
     pub confirm: Vec<String>,
+    /// What an undo does with rows that somebody has written to since: keep them and list them, put them back by force,
+    /// or stop and ask.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "keep")]
+    pub on_conflict: ConflictArg,
     /// Let something go wrong: fail, fail-undo, repeat, crash-before or crash-after, and a unit.
     ///
     /// For rehearsals. `crash-after:undo:migrate/2` happens on the way back. Each fault happens once.
     #[arg(long, value_name = "KIND:UNIT")]
     pub fault: Vec<Fault>,
+}
+
+/// `--on-conflict`
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum ConflictArg {
+    #[default]
+    Keep,
+    Force,
+    Ask,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! Puts the engine together: the only place that names concrete drivers, store, clock, people and secrets.
 
 use crate::{
-    args::DrivingArgs,
+    args::{ConflictArg, DrivingArgs},
     env,
     exit::Failure,
     project::Place,
@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use windlass_driver::{Context, Drivers, Stopping};
+use windlass_driver::{Context, Drivers, OnConflict, Stopping};
 use windlass_drivers::{
     files::FilesDriver, gate::GateDriver, http::HttpDriver, service::ServiceDriver, shell::ShellDriver,
     sqlite::SqliteDriver,
@@ -68,6 +68,7 @@ pub fn survey_context(place: &Place, plan: &Arc<Plan>, secrets: &Arc<SecretStore
         attempt: 1,
         timeout_ms: unit.timeout_ms,
         stopping: Stopping::default(),
+        on_conflict: windlass_driver::OnConflict::Keep,
         secrets: secrets.clone(),
         output: Arc::new(|_| ()),
         facts: Arc::new(BTreeMap::new()),
@@ -113,9 +114,17 @@ pub fn controller(
         stopping,
         base: place.base.clone(),
         workspaces: place.workspaces(),
-        settings: Settings::default(),
+        settings: Settings { on_conflict: on_conflict(driving.on_conflict), ..Settings::default() },
     };
     Ok(Controller { engine, progress })
+}
+
+fn on_conflict(said: ConflictArg) -> OnConflict {
+    match said {
+        ConflictArg::Keep => OnConflict::Keep,
+        ConflictArg::Force => OnConflict::Force,
+        ConflictArg::Ask => OnConflict::Ask,
+    }
 }
 
 /// The clock of the machine.

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 use windlass_driver::{Context, Failure, Fault};
-use windlass_plan::{Target, Unit, UrlKind, Value};
+use windlass_plan::{Unit, UrlKind};
 
 /// Longest wait for another writer.
 pub(super) const BUSY_MAX: Duration = Duration::from_secs(5);
@@ -132,15 +132,7 @@ pub(super) fn busy(error: &Error) -> bool {
 /// Path of the database of a target.
 fn database(cx: &Context, target: &str) -> Result<PathBuf, Failure> {
     let wrong = |text: String| Failure::clean(Fault::Document, format!("target `{target}`: {text}"));
-    let url = match cx.plan.targets.get(target) {
-        Some(Target::Url { url: Value::Plain(url), kind: UrlKind::Sqlite }) => url.clone(),
-        Some(Target::Url { url: Value::Secret(secret), kind: UrlKind::Sqlite }) => cx
-            .secrets
-            .resolve(secret)
-            .map_err(|why| wrong(why).hint("set the secret that windlass.toml refers to"))?,
-        Some(_) => return Err(wrong("is not an SQLite database".to_owned())),
-        None => return Err(wrong("is not in the plan".to_owned())),
-    };
+    let url = crate::sql::url(cx, target, UrlKind::Sqlite)?;
     let path =
         url.strip_prefix("sqlite:").ok_or_else(|| wrong("its URL does not begin with `sqlite:`".into()))?;
     let path = path.strip_prefix("//").unwrap_or(path);

@@ -6,7 +6,10 @@ use super::{
     fingerprint::Fingerprint,
     ledger::{self, Entry},
 };
-use crate::disk::{one_line, sha256};
+use crate::{
+    disk::{one_line, sha256},
+    sql::{ROWS_SHOWN, VALUE_MAX, aligned, wrong_rows},
+};
 use rusqlite::{
     Connection, Error, ErrorCode, Statement,
     hooks::{AuthAction, AuthContext, Authorization},
@@ -16,11 +19,6 @@ use std::sync::{Arc, Mutex};
 use windlass_driver::{Done, Failure, Fault};
 use windlass_plan::{Action, UndoBy};
 use windlass_sql::READING_PRAGMAS;
-
-/// Rows of a query that are shown.
-const ROWS_SHOWN: usize = 50;
-/// Longest value shown, in characters.
-const VALUE_MAX: usize = 60;
 
 /// Pragmas that change the database as part of the transaction.
 const PRAGMAS_SET: [&str; 2] = ["user_version", "application_id"];
@@ -105,7 +103,7 @@ fn pragma_refusal(name: &str, value: &str) -> Option<String> {
 
 /// Runs the statement of the job.
 pub(super) fn apply(job: &Job) -> Result<Done, Failure> {
-    let Action::Sql { target, statement, rows } = &job.unit.action else {
+    let Action::Sql { target, statement, rows, .. } = &job.unit.action else {
         unreachable!("the driver chose by the action")
     };
     let mut connection = job.write()?;
@@ -149,14 +147,7 @@ fn change(job: &Job, connection: &mut Connection, change: &Change<'_>) -> Result
         .map_err(|error| refused(job, change.statement, &error, &watched))?;
     Touched::end(connection).map_err(sqlite("preparing"))?;
     if let Some(expected) = change.rows.filter(|expected| *expected != rows) {
-        return Err(Failure::clean(
-            Fault::Target,
-            format!(
-                "`{}` changed {rows} rows where `rows={expected}` expects {expected}; rolled back, nothing was changed",
-                one_line(change.statement, 120)
-            ),
-        )
-        .hint("look at the rows it selects, then correct the statement or `rows=`"));
+        return Err(wrong_rows(&job.cx, &job.unit, rows, expected));
     }
     let after = before.is_some().then(|| Fingerprint::of(connection));
     let after = after.transpose().map_err(sqlite("taking the fingerprint"))?;
@@ -351,26 +342,4 @@ fn show(value: rusqlite::types::ValueRef<'_>) -> String {
         ValueRef::Text(text) => one_line(&String::from_utf8_lossy(text), VALUE_MAX),
         ValueRef::Blob(blob) => format!("<{} bytes>", blob.len()),
     }
-}
-
-/// Rows under their names, in columns.
-fn aligned(table: &[Vec<String>], count: u64) -> String {
-    let width = |column: usize| {
-        table.iter().map(|row| unicode_width::UnicodeWidthStr::width(row[column].as_str())).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..table[0].len()).map(width).collect();
-    let mut text = String::new();
-    for row in table {
-        let mut line = String::new();
-        for (value, width) in row.iter().zip(&widths) {
-            let pad = width - unicode_width::UnicodeWidthStr::width(value.as_str());
-            line.extend([value.as_str(), &" ".repeat(pad + 2)]);
-        }
-        text.extend([line.trim_end(), "\n"]);
-    }
-    let shown = table.len() as u64 - 1;
-    if count > shown {
-        text.push_str(&format!("… {} more rows\n", count - shown));
-    }
-    text + &format!("({count} rows)\n")
 }

@@ -23,14 +23,14 @@ struct World {
 }
 
 fn sql(id: &str, statement: &str) -> Unit {
-    let action = Action::Sql { target: "db".into(), statement: statement.into(), rows: None };
+    let action = crate::testing::sql(statement, None);
     let undo = Undo { class: Class::Restore, how: String::new(), by: UndoBy::Driver };
     Unit { undo, ..unit(id, action) }
 }
 
 fn with_rows(unit: Unit, count: u64) -> Unit {
-    let Action::Sql { target, statement, .. } = unit.action else { panic!() };
-    Unit { action: Action::Sql { target, statement, rows: Some(count) }, ..unit }
+    let Action::Sql { statement, .. } = unit.action else { panic!() };
+    Unit { action: crate::testing::sql(&statement, Some(count)), ..unit }
 }
 
 fn undone_by(unit: Unit, by: UndoBy) -> Unit {

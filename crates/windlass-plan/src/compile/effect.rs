@@ -20,7 +20,7 @@ pub(super) fn words(action: &Action, config: &Config) -> String {
             format!("set {}{path} aside", if *recursive { "all of " } else { "" })
         }
         Action::MakeDir { path, .. } => format!("make the folder {path}"),
-        Action::Sql { target, statement, rows } => {
+        Action::Sql { target, statement, rows, .. } => {
             let rows = rows.map_or(String::new(), |rows| format!(" ({rows} rows expected)"));
             format!("{target}: {}{rows}", one_line(statement))
         }

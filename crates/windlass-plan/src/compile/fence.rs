@@ -3,6 +3,7 @@
 use super::{
     Compiled, Compiler, Draft, Mark,
     place::Place,
+    sql_undo,
     way_back::{self, WayBack},
 };
 use crate::{Action, LineEdit, Step, StepId, UndoScript, Unit, UnitId};
@@ -28,6 +29,7 @@ impl Compiler<'_> {
             way_back = self.backup_of(undo, &place.on, &drafts)?;
         }
         self.contradictions(step, &drafts, &way_back);
+        self.statements_without_undo(step, &drafts, &way_back);
         let undo = self.undone_by.get(&index).copied().and_then(|at| self.undo_script(at, &place.on));
         let failed = self.findings[errors_before..].iter().any(|f| f.severity == doc::Severity::Error);
         let id = StepId(step.id.value.clone());
@@ -161,12 +163,30 @@ impl Compiler<'_> {
         );
     }
 
+    /// A statement of which nobody knows the way back has to say so, or name one.
+    fn statements_without_undo(&mut self, step: &doc::Step, drafts: &[Draft], way_back: &WayBack) {
+        if !matches!(way_back, WayBack::Own) {
+            return;
+        }
+        let unknown =
+            |draft: &&Draft| draft.sql.is_some() && !draft.readonly && sql_undo::of(draft).is_none();
+        for draft in drafts.iter().filter(unknown) {
+            let id = &step.id.value;
+            self.findings.push(
+                Finding::error("sql-without-undo", draft.span, "nobody knows how to undo this statement")
+                    .why("a failed release goes back by itself only if every change in it has a way back")
+                    .help(format!(
+                        "add an `sql` fence with `undoes={id}` that takes the step back, or say `irreversible`"
+                    )),
+            );
+        }
+    }
+
     fn refuse_batch(&mut self, step: &doc::Step) {
         let Some(batch) = &step.attributes.batch else { return };
         self.findings.push(
-            Finding::error("driver-missing", batch.span, "`batch=` cannot be done by this version").help(
-                "SQLite writes one at a time: take it out, or write the batches as statements of their own",
-            ),
+            Finding::error("driver-missing", batch.span, "`batch=` cannot be done by this version")
+                .help("take it out, or write the batches as statements of their own"),
         );
     }
 }

@@ -5,6 +5,7 @@ mod fence;
 mod place;
 mod shell;
 mod sql;
+mod sql_undo;
 mod way_back;
 
 #[cfg(test)]
@@ -17,7 +18,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use windlass_document::{self as doc, Document, Finding, GateState, LineIndex, Severity, Span};
-use windlass_sql::Summary;
+use windlass_sql::{Dialect, Summary};
 
 /// The text that a document was parsed from.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +108,8 @@ struct Draft {
     readonly: bool,
     /// What a statement does.
     sql: Option<Summary>,
+    /// Whose SQL it is, or of which database a backup is made.
+    dialect: Option<Dialect>,
 }
 
 impl Draft {
@@ -116,7 +119,7 @@ impl Draft {
             Action::Http { .. } | Action::Gate { .. } => true,
             _ => false,
         };
-        Self { action, span, readonly, sql: None }
+        Self { action, span, readonly, sql: None, dialect: None }
     }
 }
 
@@ -227,7 +230,7 @@ impl<'a> Compiler<'a> {
             Unit {
                 id: UnitId(format!("{id}/{}{at}", n + 1)),
                 host: host.clone(),
-                driver: driver_of(&draft.action),
+                driver: driver_of(draft),
                 line: position.line,
                 column: position.column,
                 effect: effect::words(&draft.action, self.config),
@@ -301,15 +304,19 @@ impl<'a> Compiler<'a> {
 }
 
 /// The driver that an action belongs to.
-fn driver_of(action: &Action) -> DriverKind {
-    match action {
+fn driver_of(draft: &Draft) -> DriverKind {
+    match &draft.action {
         Action::Shell { .. } => DriverKind::Shell,
         Action::Patch { .. }
         | Action::Copy { .. }
         | Action::Move { .. }
         | Action::Remove { .. }
         | Action::MakeDir { .. } => DriverKind::Files,
-        Action::Sql { .. } | Action::Backup { .. } => DriverKind::Sqlite,
+        Action::Sql { .. } | Action::Backup { .. } => match draft.dialect {
+            Some(Dialect::Postgresql) => DriverKind::Postgres,
+            Some(Dialect::Mysql) => DriverKind::Mysql,
+            Some(Dialect::Sqlite) | None => DriverKind::Sqlite,
+        },
         Action::Service { .. } => DriverKind::Service,
         Action::Http { .. } => DriverKind::Http,
         Action::Gate { .. } => DriverKind::Gate,

@@ -3,6 +3,7 @@
 use super::Compiler;
 use crate::{Target, UrlKind, suggest};
 use windlass_document::{self as doc, Finding, Language};
+use windlass_sql::Dialect;
 
 /// Where a step runs.
 pub(super) struct Place {
@@ -12,6 +13,8 @@ pub(super) struct Place {
     pub(super) hosts: Vec<String>,
     /// Working folder of the target.
     pub(super) dir: Option<String>,
+    /// Whose SQL it is, when the target is a database.
+    pub(super) dialect: Option<Dialect>,
 }
 
 impl Compiler<'_> {
@@ -25,7 +28,7 @@ impl Compiler<'_> {
                 Some(on) => on,
                 None if language == Language::Http => {
                     let hosts = vec!["local".to_owned()];
-                    return Some(Place { on: String::new(), hosts, dir: None });
+                    return Some(Place { on: String::new(), hosts, dir: None, dialect: None });
                 }
                 None => return None,
             },
@@ -39,15 +42,16 @@ impl Compiler<'_> {
         let place = match target {
             Target::Hosts { hosts, dir } if language != Language::Sql => {
                 self.hosts(step, &on, hosts)?;
-                Place { on: on.clone(), hosts: vec!["local".to_owned()], dir: dir.clone() }
+                Place { on: on.clone(), hosts: vec!["local".to_owned()], dir: dir.clone(), dialect: None }
             }
-            Target::Url { kind: UrlKind::Sqlite, .. }
-                if matches!(language, Language::Sql | Language::Shell) =>
+            Target::Url { kind, .. }
+                if *kind != UrlKind::S3 && matches!(language, Language::Sql | Language::Shell) =>
             {
-                Place { on: on.clone(), hosts: vec!["local".to_owned()], dir: None }
+                let hosts = vec!["local".to_owned()];
+                Place { on: on.clone(), hosts, dir: None, dialect: dialect_of(*kind) }
             }
-            Target::Url { kind, .. } if *kind != UrlKind::Sqlite && fits_later(language, *kind) => {
-                let message = format!("{} `{on}` cannot be driven by this version", kind_words(*kind));
+            Target::Url { kind: UrlKind::S3, .. } if language == Language::Shell => {
+                let message = format!("the object store `{on}` cannot be driven by this version");
                 self.at_target(step, "driver-missing", message, DRIVEN);
                 return None;
             }
@@ -125,25 +129,17 @@ impl Compiler<'_> {
 }
 
 /// What this version can do, for whom it cannot help.
-pub(super) const DRIVEN: &str = "this version drives this machine, SQLite databases (`sqlite:`) and services that it \
+pub(super) const DRIVEN: &str = "this version drives this machine, databases (PostgreSQL, MySQL, MariaDB, SQLite) and services that it \
                                  runs itself (`run = [...]`, strategies recreate and bluegreen); the document can be \
                                  checked, but not planned or applied yet";
 
-/// Whether such a fence will make sense on such a target once there is a driver.
-fn fits_later(language: Language, kind: UrlKind) -> bool {
-    match language {
-        Language::Sql => kind != UrlKind::S3,
-        Language::Shell => true,
-        Language::Diff | Language::Http => false,
-    }
-}
-
-fn kind_words(kind: UrlKind) -> &'static str {
+/// Whose SQL the databases of a kind speak.
+fn dialect_of(kind: UrlKind) -> Option<Dialect> {
     match kind {
-        UrlKind::Sqlite => "the SQLite database",
-        UrlKind::Postgresql => "the PostgreSQL database",
-        UrlKind::Mysql => "the MySQL database",
-        UrlKind::S3 => "the object store",
+        UrlKind::Sqlite => Some(Dialect::Sqlite),
+        UrlKind::Postgresql => Some(Dialect::Postgresql),
+        UrlKind::Mysql => Some(Dialect::Mysql),
+        UrlKind::S3 => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! SQL fences: one unit for each statement.
 
 use super::{Compiler, Draft, place::Place};
-use crate::{Action, suggest};
+use crate::{Action, FilePlace, suggest};
 use windlass_document::{self as doc, Finding, LineIndex, Span};
 use windlass_sql::{Dialect, Kind, Problem, Statement, Summary};
 
@@ -11,6 +11,9 @@ struct Source<'s> {
     /// For statements of a file: its name and lines. Findings stand at `files=` then and name the place in words.
     file: Option<(&'s str, LineIndex)>,
     step: &'s doc::Step,
+    /// The target.
+    on: &'s str,
+    dialect: Dialect,
 }
 
 impl Source<'_> {
@@ -21,42 +24,59 @@ impl Source<'_> {
         }
     }
 
+    /// Where it stands in its file.
+    fn place(&self, span: windlass_sql::Span) -> Option<FilePlace> {
+        let (file, lines) = self.file.as_ref()?;
+        let position = lines.position(self.text, span.start);
+        Some(FilePlace { file: (*file).to_owned(), line: position.line, column: position.column })
+    }
+
     /// `file:line: ` before a message about a file.
-    fn place(&self, span: windlass_sql::Span) -> String {
-        match &self.file {
-            Some((name, lines)) => format!("{name}:{}: ", lines.line(span.start)),
-            None => String::new(),
-        }
+    fn before(&self, span: windlass_sql::Span) -> String {
+        self.place(span).map_or_else(String::new, |place| format!("{}:{}: ", place.file, place.line))
     }
 }
 
 impl Compiler<'_> {
     pub(super) fn sql(&mut self, step: &doc::Step, place: &Place) -> Option<Vec<Draft>> {
-        if let Some(dialect) = step.dialect {
-            let (name, words) = match dialect {
-                doc::Dialect::Mysql => ("mysql", "MySQL"),
-                doc::Dialect::Postgresql => ("postgresql", "PostgreSQL"),
-            };
-            let message = format!("the fence is {words}, but `{}` is an SQLite database", place.on);
-            let help = format!("write `sql` instead of `{name}`, or name another target");
-            self.at_target(step, "dialect-mismatch", message, help);
-            return None;
+        let dialect = place.dialect.unwrap_or(Dialect::Sqlite);
+        if step.dialect.is_some() {
+            self.same_dialect(step, dialect, &place.on)?;
         }
         let mut drafts = Vec::new();
-        let body = Source { text: &step.body.text, file: None, step };
-        self.statements(&body, &place.on, &mut drafts);
+        let body = Source { text: &step.body.text, file: None, step, on: &place.on, dialect };
+        self.statements(&body, &mut drafts);
         if let Some(pattern) = &step.attributes.files {
-            self.statements_of_files(step, pattern, &place.on, &mut drafts)?;
+            self.statements_of_files(pattern, &body, &mut drafts)?;
         }
         self.expect_rows(step, &mut drafts);
         Some(drafts)
     }
 
+    /// A fence may say whose SQL it is; then the target has to speak it.
+    fn same_dialect(&mut self, step: &doc::Step, dialect: Dialect, on: &str) -> Option<()> {
+        let (name, words, said) = match step.dialect? {
+            doc::Dialect::Mysql => ("mysql", "MySQL", Dialect::Mysql),
+            doc::Dialect::Postgresql => ("postgresql", "PostgreSQL", Dialect::Postgresql),
+        };
+        if said == dialect {
+            return Some(());
+        }
+        let is = match dialect {
+            Dialect::Sqlite => "an SQLite",
+            Dialect::Postgresql => "a PostgreSQL",
+            Dialect::Mysql => "a MySQL",
+        };
+        let message = format!("the fence is {words}, but `{on}` is {is} database");
+        let help = format!("write `sql` instead of `{name}`, or name another target");
+        self.at_target(step, "dialect-mismatch", message, help);
+        None
+    }
+
     fn statements_of_files(
         &mut self,
-        step: &doc::Step,
         pattern: &doc::Spanned<String>,
-        on: &str,
+        body: &Source<'_>,
         drafts: &mut Vec<Draft>,
     ) -> Option<()> {
         let files = match self.files.files(&pattern.value) {
@@ -75,36 +95,35 @@ impl Compiler<'_> {
         }
         for file in &files {
             let lines = LineIndex::new(&file.text);
-            let source = Source { text: &file.text, file: Some((&file.name, lines)), step };
-            self.statements(&source, on, drafts);
+            let source = Source { text: &file.text, file: Some((&file.name, lines)), ..*body };
+            self.statements(&source, drafts);
         }
         Some(())
     }
 
-    fn statements(&mut self, source: &Source<'_>, on: &str, drafts: &mut Vec<Draft>) {
-        let (statements, problems) = windlass_sql::split(source.text, Dialect::Sqlite);
+    fn statements(&mut self, source: &Source<'_>, drafts: &mut Vec<Draft>) {
+        let (statements, problems) = windlass_sql::split(source.text, source.dialect);
         for problem in problems {
             self.findings.push(finding(source, &problem));
         }
         for statement in statements {
-            if let Some((message, help)) = refused(&statement, source.text) {
-                let message = format!("{}{message}", source.place(statement.span));
-                let at = source.span(statement.span);
-                self.findings.push(Finding::error("sql-not-in-transaction", at, message).help(help).why(
-                    "each statement runs in a transaction of its own, together with the note that it has run: so a \
-                     crash never leaves it half done or done twice",
-                ));
-                continue;
+            let at = source.span(statement.span);
+            match fit(&statement, source) {
+                Fit::Unit => drafts.push(draft(statement, source)),
+                Fit::Needless => self.findings.push(
+                    Finding::note(
+                        "transaction-left-out",
+                        at,
+                        format!("{}left out", source.before(statement.span)),
+                    )
+                    .why(TRANSACTION_WHY),
+                ),
+                Fit::Refused(message, help) => {
+                    let message = format!("{}{message}", source.before(statement.span));
+                    let finding = Finding::error("sql-not-in-transaction", at, message).help(help);
+                    self.findings.push(finding.why(TRANSACTION_WHY));
+                }
             }
-            let action = Action::Sql {
-                target: on.to_owned(),
-                statement: statement.span.of(source.text).to_owned(),
-                rows: None,
-            };
-            let mut draft = Draft::new(action, source.span(statement.span));
-            draft.readonly = reads_only(&statement, source.text);
-            draft.sql = Some(statement.summary);
-            drafts.push(draft);
         }
     }
 
@@ -130,12 +149,33 @@ impl Compiler<'_> {
     }
 }
 
+const TRANSACTION_WHY: &str = "each statement runs in a transaction of its own, together with the note that it has run: so \
+                               a crash never leaves it half done or done twice";
+
+fn draft(statement: Statement, source: &Source<'_>) -> Draft {
+    let session = statement.summary.kind == Kind::Session;
+    let action = Action::Sql {
+        target: source.on.to_owned(),
+        statement: statement.span.of(source.text).to_owned(),
+        rows: None,
+        session,
+        data: statement.data.map(|data| data.of(source.text).to_owned()),
+        batch: None,
+        from: source.place(statement.span),
+    };
+    let mut draft = Draft::new(action, source.span(statement.span));
+    draft.readonly = session || reads_only(&statement, source.text);
+    draft.sql = Some(statement.summary);
+    draft.dialect = Some(source.dialect);
+    draft
+}
+
 fn is_query(sql: Option<&Summary>) -> bool {
     sql.is_some_and(|sql| sql.kind == Kind::Select)
 }
 
 fn finding(source: &Source<'_>, problem: &Problem) -> Finding {
-    let message = format!("{}{}", source.place(problem.span), problem.message);
+    let message = format!("{}{}", source.before(problem.span), problem.message);
     Finding::error(problem.rule, source.span(problem.span), message)
         .label(problem.label)
         .why(problem.why)
@@ -190,35 +230,50 @@ fn reads_only(statement: &Statement, text: &str) -> bool {
     }
 }
 
-/// Why a statement cannot run in a transaction of its own, and what to do.
-fn refused(statement: &Statement, text: &str) -> Option<(String, String)> {
+/// What becomes of a statement.
+enum Fit {
+    /// It is a unit.
+    Unit,
+    /// It is not needed: every statement is a transaction of its own.
+    Needless,
+    /// It cannot run; why, and what to do.
+    Refused(String, String),
+}
+
+fn fit(statement: &Statement, source: &Source<'_>) -> Fit {
+    let refused = |message: &str, help: &str| Fit::Refused(message.to_owned(), help.to_owned());
     let kind = &statement.summary.kind;
-    if kind.controls_transaction() {
-        let help = "take it out: each statement is a transaction, and a failed step is taken back as a whole";
-        return Some(("transactions are opened and closed by windlass".to_owned(), help.to_owned()));
-    }
-    let (what, help) = match kind {
-        Kind::Attach | Kind::Detach => {
-            ("`ATTACH` and `DETACH`", "make a target of the other database and a step for each".to_owned())
-        }
-        Kind::Vacuum => {
-            ("`VACUUM`", "run it outside of a release, or as a shell line that says `readonly`".to_owned())
-        }
-        Kind::Pragma => {
-            let (name, sets) = pragma(statement.span.of(text));
+    match (kind, source.dialect) {
+        // Scripts for these servers begin and end with them by habit.
+        (Kind::Begin | Kind::Commit, Dialect::Postgresql | Dialect::Mysql) => Fit::Needless,
+        (kind, _) if kind.controls_transaction() => refused(
+            "transactions are opened and closed by windlass",
+            "take it out: each statement is a transaction, and a failed step is taken back as a whole",
+        ),
+        (Kind::Lock, _) => refused(
+            "a lock ends with the transaction of its statement, so it would protect nothing",
+            "take it out: each statement takes the locks it needs, and waits for them no longer than it may",
+        ),
+        (Kind::Attach | Kind::Detach, Dialect::Sqlite) => refused(
+            "`ATTACH` and `DETACH` cannot run inside a transaction",
+            "make a target of the other database and a step for each",
+        ),
+        (Kind::Vacuum, Dialect::Sqlite) => refused(
+            "`VACUUM` cannot run inside a transaction",
+            "run it outside of a release, or as a shell line that says `readonly`",
+        ),
+        (Kind::Pragma, Dialect::Sqlite) => {
+            let (name, sets) = pragma(statement.span.of(source.text));
             let fits = if sets { STORED } else { READING };
             if fits.contains(&name.as_str()) {
-                return None;
+                return Fit::Unit;
             }
             let message = format!("`PRAGMA {name}` has no effect, or another one, inside a transaction");
-            return Some((
-                message,
-                format!("pragmas that can be used: {}", suggest::listed(READING.iter().copied())),
-            ));
+            let help = format!("pragmas that can be used: {}", suggest::listed(READING.iter().copied()));
+            Fit::Refused(message, help)
         }
-        _ => return None,
-    };
-    Some((format!("{what} cannot run inside a transaction"), help))
+        _ => Fit::Unit,
+    }
 }
 
 #[cfg(test)]

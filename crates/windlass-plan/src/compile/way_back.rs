@@ -1,6 +1,6 @@
 //! How units are undone.
 
-use super::{Compiler, Draft};
+use super::{Compiler, Draft, sql_undo};
 use crate::{Action, Class, ServiceOperation, Undo, UndoBy, UnitId};
 use windlass_document::{self as doc, Finding};
 
@@ -81,12 +81,12 @@ impl WayBack {
         }
         let database = matches!(draft.action, Action::Sql { .. });
         match self {
-            Self::Irreversible if matches!(draft.action, Action::Backup { .. }) => own(&draft.action),
+            Self::Irreversible if matches!(draft.action, Action::Backup { .. }) => own(draft),
             Self::Irreversible => {
                 undo(Class::None, "no way back: the document says irreversible", UndoBy::Nobody)
             }
             // A half-applied SQL step is not what the hand-written undo was written for: then the driver does it.
-            Self::Script(_) if database => own(&draft.action),
+            Self::Script(_) if database => own(draft),
             Self::Script(id) => {
                 undo(Class::Lossy, &format!("by the hand-written undo #{id}"), UndoBy::Script)
             }
@@ -95,7 +95,7 @@ impl WayBack {
                 &format!("by the backup of step #{id}; refused if others have written since"),
                 UndoBy::Backup(unit.clone()),
             ),
-            Self::Backup(..) | Self::Own | Self::Readonly => own(&draft.action),
+            Self::Backup(..) | Self::Own | Self::Readonly => own(draft),
         }
     }
 
@@ -117,16 +117,15 @@ pub(super) fn of_undo(draft: &Draft) -> Undo {
     undo(Class::None, "it is itself an undo", UndoBy::Nobody)
 }
 
-fn own(action: &Action) -> Undo {
-    let how = match action {
+fn own(draft: &Draft) -> Undo {
+    let how = match &draft.action {
         Action::Shell { .. } => return undo(Class::None, "no way back is known", UndoBy::Nobody),
         Action::Http { .. } | Action::Gate { .. } => return undo(Class::Readonly, NOTHING, UndoBy::Nothing),
         // It may be the only copy of what an undo that was refused or skipped left behind.
         Action::Backup { .. } => return undo(Class::Readonly, BACKUP_STAYS, UndoBy::Nothing),
         Action::Sql { .. } => {
-            let how =
-                "by the copy of the database taken before the step; refused if others have written since";
-            return undo(Class::Restore, how, UndoBy::Driver);
+            return sql_undo::of(draft)
+                .unwrap_or_else(|| undo(Class::None, "no way back is known", UndoBy::Nobody));
         }
         Action::Patch { .. } => "the lines are put back; refused if the file was edited since",
         Action::Copy { .. } => "what stood there before is put back; refused if it was changed since",
@@ -142,6 +141,6 @@ fn own(action: &Action) -> Undo {
     undo(Class::Exact, how, UndoBy::Driver)
 }
 
-fn undo(class: Class, how: &str, by: UndoBy) -> Undo {
+pub(super) fn undo(class: Class, how: &str, by: UndoBy) -> Undo {
     Undo { class, how: how.to_owned(), by }
 }

@@ -45,9 +45,6 @@ fn what_this_version_cannot_drive_is_said_in_clear_words() {
                 [target.pg]\nurl = { env = \"DB\" }\nkind = \"postgresql\"\n[target.store]\nurl = \"s3://bucket\"\n";
     for (body, marked) in [
         ("```sh {on=app readonly}\n./look\n```\n", "app"),
-        ("```sql {on=pg}\nSELECT 1;\n```\n", "pg"),
-        ("```postgresql {on=pg}\nSELECT 1;\n```\n", "pg"),
-        ("```sh {on=pg irreversible}\npg_dump db\n```\n", "pg"),
         ("```sh {on=store irreversible}\naws s3 rm --recursive s3://bucket/discard/\n```\n", "store"),
     ] {
         assert_eq!(errors_with(body, toml), [pair("driver-missing", marked)], "{body}");

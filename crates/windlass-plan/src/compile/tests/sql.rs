@@ -180,3 +180,61 @@ fn attributes_of_the_step_are_carried() {
     assert_eq!(step.serial, Some(doc::Serial::Percent(25)));
     assert_eq!((step.units[0].timeout_ms, step.units[0].within_ms), (Some(5_000), Some(60_000)));
 }
+
+const SERVERS: &str = "[target.pg]\nurl = { env = \"A\" }\nkind = \"postgresql\"\n[target.my]\nurl = { env = \"B\" }\n\
+                       kind = \"mysql\"\n";
+
+fn server_plan(body: &str) -> (Plan, Vec<Finding>) {
+    let (plan, findings) = compiled_with(&document(body), &config(SERVERS), &NoFiles);
+    (plan.unwrap_or_else(|| panic!("a plan is expected: {findings:#?}")), findings)
+}
+
+#[test]
+fn the_target_says_whose_sql_it_is() {
+    let body = "```sql {#a on=pg}\nUPDATE t SET a = $$;$$;\n```\n```mysql {#b on=my}\nUPDATE `t;` SET a = 1 # ;\n;\n```\n";
+    let (plan, _) = server_plan(body);
+    let drivers: Vec<_> = plan.units().map(|(_, unit)| unit.driver).collect();
+    assert_eq!(drivers, [DriverKind::Postgres, DriverKind::Mysql]);
+    assert_eq!(errors_with("```mysql {on=pg}\nSELECT 1;\n```\n", SERVERS), [pair("dialect-mismatch", "pg")]);
+}
+
+#[test]
+fn settings_of_the_session_are_units_that_change_nothing() {
+    let body = "```sql {#a on=my}\nSET NAMES utf8mb4;\nSET FOREIGN_KEY_CHECKS = 0;\nDELETE FROM t WHERE id = 1;\n```\n";
+    let (plan, _) = server_plan(body);
+    let session = |unit: &Unit| matches!(unit.action, Action::Sql { session: true, .. });
+    let seen: Vec<_> = plan.units().map(|(_, unit)| (session(unit), unit.undo.class)).collect();
+    assert_eq!(seen, [(true, Class::Readonly), (true, Class::Readonly), (false, Class::Exact)]);
+}
+
+#[test]
+fn a_transaction_around_the_script_of_a_server_is_left_out_and_said() {
+    let (plan, findings) =
+        server_plan("```sql {#a on=pg}\nBEGIN;\nDELETE FROM t WHERE id = 1;\nCOMMIT;\n```\n");
+    assert_eq!(plan.units().count(), 1);
+    let notes = findings.iter().filter(|finding| finding.rule == "transaction-left-out").count();
+    assert_eq!(notes, 2);
+    let body = "```sql {on=pg}\nDELETE FROM t WHERE id = 1;\nROLLBACK;\n```\n";
+    assert_eq!(errors_with(body, SERVERS), [pair("sql-not-in-transaction", "ROLLBACK")]);
+}
+
+#[test]
+fn a_statement_whose_undo_nobody_knows_has_to_say_so() {
+    let drop = "DROP DATABASE old";
+    let bare = format!("```sql {{#a on=pg}}\n{drop};\n```\n");
+    assert_eq!(errors_with(&bare, SERVERS), [pair("sql-without-undo", drop)]);
+    let said = format!("```sql {{#a on=pg irreversible}}\n{drop};\n```\n");
+    assert_eq!(units(&server_plan(&said).0, "a"), [("a/1".into(), Class::None, UndoBy::Nobody)]);
+    let script = format!("{bare}```sql {{#b undoes=a}}\nCREATE DATABASE old;\n```\n");
+    assert_eq!(server_plan(&script).0.steps[0].class, Class::Lossy);
+}
+
+#[test]
+fn copied_lines_belong_to_their_statement() {
+    let (plan, _) = server_plan("```sql {#a on=pg}\nCOPY t FROM stdin;\n1\ta\n\\.\n```\n");
+    let data = plan.units().find_map(|(_, unit)| match &unit.action {
+        Action::Sql { data, .. } => data.clone(),
+        _ => None,
+    });
+    assert_eq!(data.as_deref(), Some("1\ta\n"));
+}

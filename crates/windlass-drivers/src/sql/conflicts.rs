@@ -1,0 +1,111 @@
+//! Rows that an undo leaves alone, because somebody has written to them since.
+
+use super::{VALUE_MAX, aligned};
+use crate::disk::{one_line, write_durable};
+use std::{fs, io, path::Path};
+
+/// Conflicts shown in a message; all of them are in the file.
+const SHOWN: usize = 20;
+
+/// One value that is no longer what the release wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) table: String,
+    /// `id=7`, or `a=1, b=2`.
+    pub(crate) key: String,
+    /// The column; empty where the whole row is meant.
+    pub(crate) column: String,
+    /// Before the release; `None` is NULL, or no such row.
+    pub(crate) before: Option<String>,
+    /// What the release wrote.
+    pub(crate) wrote: Option<String>,
+    /// What stands there now.
+    pub(crate) now: Option<String>,
+}
+
+const HEAD: [&str; 6] = ["table", "key", "column", "before", "wrote", "now"];
+
+impl Conflict {
+    fn values(&self) -> [&str; 6] {
+        [
+            &self.table,
+            &self.key,
+            &self.column,
+            self.before.as_deref().unwrap_or("NULL"),
+            self.wrote.as_deref().unwrap_or("NULL"),
+            self.now.as_deref().unwrap_or("NULL"),
+        ]
+    }
+}
+
+/// The first conflicts as a table; `all` is how many there are.
+pub(crate) fn table(conflicts: &[Conflict], all: u64) -> String {
+    let head = HEAD.map(str::to_owned).to_vec();
+    let row = |conflict: &Conflict| conflict.values().map(|value| one_line(value, VALUE_MAX)).to_vec();
+    let rows: Vec<_> = std::iter::once(head).chain(conflicts.iter().take(SHOWN).map(row)).collect();
+    aligned(&rows, all)
+}
+
+/// Writes all conflicts to `conflicts.csv` (RFC 4180, UTF-8) in `folder`, durably; `NULL` is an empty field, an empty
+/// text is `""`. Values may be personal data, so the file is readable by its owner only.
+pub(crate) fn write(conflicts: &[Conflict], folder: &Path) -> io::Result<std::path::PathBuf> {
+    fs::create_dir_all(folder)?;
+    let mut text = HEAD.join(",") + "\r\n";
+    for conflict in conflicts {
+        let field = |value: Option<&str>| value.map_or_else(String::new, quoted);
+        let fields = [
+            field(Some(&conflict.table)),
+            field(Some(&conflict.key)),
+            field(Some(&conflict.column)),
+            field(conflict.before.as_deref()),
+            field(conflict.wrote.as_deref()),
+            field(conflict.now.as_deref()),
+        ];
+        text.extend([fields.join(",").as_str(), "\r\n"]);
+    }
+    let path = folder.join("conflicts.csv");
+    write_durable(&path, text.as_bytes())?;
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(path)
+}
+
+fn quoted(value: &str) -> String {
+    if !value.is_empty() && !value.contains([',', '"', '\r', '\n']) {
+        return value.to_owned();
+    }
+    format!("\"{}\"", value.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conflict(now: Option<&str>) -> Conflict {
+        Conflict {
+            table: "record".into(),
+            key: "id=7".into(),
+            column: "note".into(),
+            before: None,
+            wrote: Some("a, \"b\"".into()),
+            now: now.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn null_and_empty_text_are_told_apart_in_the_file() {
+        let folder = crate::testing::folder();
+        let file = write(&[conflict(None), conflict(Some(""))], folder.path()).unwrap();
+        assert_eq!(
+            fs::read_to_string(file).unwrap(),
+            "table,key,column,before,wrote,now\r\nrecord,id=7,note,,\"a, \"\"b\"\"\",\r\n\
+             record,id=7,note,,\"a, \"\"b\"\"\",\"\"\r\n"
+        );
+    }
+
+    #[test]
+    fn many_are_cut_in_the_table_and_counted() {
+        let many = vec![conflict(Some("x")); 30];
+        let text = table(&many, 30);
+        assert!(text.contains("… 10 more rows") && text.ends_with("(30 rows)\n"), "{text}");
+    }
+}

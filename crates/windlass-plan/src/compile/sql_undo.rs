@@ -1,0 +1,112 @@
+//! How a statement is undone, as far as its text tells. The driver finds the exact way in the catalog; it refuses the
+//! statement, before it is committed, where it cannot keep what is said here.
+
+use super::{Draft, way_back::undo};
+use crate::{Class, Undo, UndoBy};
+use windlass_sql::{AlterAction, Dialect, Kind, Summary};
+
+const COPY: &str = "by the copy of the database taken before the step; refused if others have written since";
+const ROWS: &str = "rows are put back where they still hold what this wrote; others are kept and listed";
+const ASIDE: &str = "set aside now, brought back as it was; dropped for good by `windlass prune`";
+const CREATED: &str = "dropped again; set aside instead if there are rows in it by then";
+const COLUMN: &str =
+    "back to the definition in the catalog; what was written to the new column since is lost";
+const CATALOG: &str = "back to the definition in the catalog as it is before";
+const FOUND: &str = "back to the catalog as it is before; refused if it changes rows that are not covered";
+
+/// What `draft`, a statement, says of its way back; `None`: nobody knows one.
+pub(super) fn of(draft: &Draft) -> Option<Undo> {
+    let sql = draft.sql.as_ref()?;
+    let (class, how) = match draft.dialect? {
+        Dialect::Sqlite => (Class::Restore, COPY),
+        Dialect::Postgresql => server(sql).or_else(|| found(sql))?,
+        Dialect::Mysql => server(sql)?,
+    };
+    Some(undo(class, how, UndoBy::Driver))
+}
+
+/// PostgreSQL changes definitions in a transaction: what a block or call did to them is seen before it is committed.
+fn found(sql: &Summary) -> Option<(Class, &'static str)> {
+    matches!(sql.kind, Kind::Call | Kind::Other).then_some((Class::Lossy, FOUND))
+}
+
+fn server(sql: &Summary) -> Option<(Class, &'static str)> {
+    let answer = match &sql.kind {
+        Kind::Insert | Kind::Replace | Kind::Update | Kind::Delete | Kind::Merge | Kind::Load => {
+            (Class::Exact, ROWS)
+        }
+        Kind::Truncate | Kind::DropTable => (Class::Exact, ASIDE),
+        Kind::CreateTable => (Class::Exact, CREATED),
+        Kind::AlterTable(actions) => alter(actions),
+        Kind::CreateOther(what) | Kind::DropOther(what) | Kind::AlterOther(what) if global(what) => {
+            return None;
+        }
+        Kind::CreateIndex
+        | Kind::CreateView
+        | Kind::CreateTrigger
+        | Kind::CreateOther(_)
+        | Kind::AlterOther(_)
+        | Kind::RenameTable
+        | Kind::DropIndex
+        | Kind::DropView
+        | Kind::DropTrigger
+        | Kind::DropOther(_)
+        | Kind::Comment
+        | Kind::Privileges => (Class::Exact, CATALOG),
+        // Data of other statements: `CREATE TABLE … AS` is CreateTable, `SELECT … INTO` is not understood.
+        _ => return None,
+    };
+    Some(answer)
+}
+
+fn alter(actions: &[AlterAction]) -> (Class, &'static str) {
+    let worst = |action: &AlterAction| match action {
+        AlterAction::AddColumn(_) => (Class::Lossy, COLUMN),
+        AlterAction::AlterColumn(_) | AlterAction::Other(_) => (Class::Lossy, CATALOG),
+        AlterAction::DropColumn(_) => (Class::Exact, ASIDE),
+        _ => (Class::Exact, CATALOG),
+    };
+    actions.iter().map(worst).max_by_key(|(class, _)| *class).unwrap_or((Class::Lossy, CATALOG))
+}
+
+/// Things of the whole server, which no catalog of one database brings back.
+fn global(what: &str) -> bool {
+    matches!(
+        what,
+        "DATABASE" | "TABLESPACE" | "SYSTEM" | "SERVER" | "SUBSCRIPTION" | "INSTANCE" | "LOGFILE" | "UNDO"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(statement: &str, dialect: Dialect) -> Option<Class> {
+        let (statements, problems) = windlass_sql::split(statement, dialect);
+        assert!(problems.is_empty() && statements.len() == 1, "{statement}");
+        let sql = statements[0].summary.clone();
+        let action = crate::Action::Gate { text: String::new() };
+        let span = windlass_document::Span::new(0, 0);
+        let draft = Draft { sql: Some(sql), dialect: Some(dialect), ..Draft::new(action, span) };
+        of(&draft).map(|undo| undo.class)
+    }
+
+    #[test]
+    fn what_a_statement_says_of_its_way_back() {
+        for (statement, postgres, mysql) in [
+            ("UPDATE t SET a = 1", Some(Class::Exact), Some(Class::Exact)),
+            ("DROP TABLE t", Some(Class::Exact), Some(Class::Exact)),
+            ("CREATE TABLE t (a INT)", Some(Class::Exact), Some(Class::Exact)),
+            ("ALTER TABLE t ADD COLUMN a INT", Some(Class::Lossy), Some(Class::Lossy)),
+            ("ALTER TABLE t DROP COLUMN a", Some(Class::Exact), Some(Class::Exact)),
+            ("ALTER TABLE t DROP COLUMN a, ADD COLUMN b INT", Some(Class::Lossy), Some(Class::Lossy)),
+            ("ALTER TABLE t RENAME TO u", Some(Class::Exact), Some(Class::Exact)),
+            ("CREATE INDEX i ON t (a)", Some(Class::Exact), Some(Class::Exact)),
+            ("DROP DATABASE d", None, None),
+            ("CALL p()", Some(Class::Lossy), None),
+        ] {
+            assert_eq!(class(statement, Dialect::Postgresql), postgres, "{statement}");
+            assert_eq!(class(statement, Dialect::Mysql), mysql, "{statement}");
+        }
+    }
+}
