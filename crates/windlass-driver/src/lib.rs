@@ -13,6 +13,9 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+mod stopping;
+
+pub use stopping::{Stopped, Stopping};
 use windlass_plan::{DriverKind, Plan, Secret, Unit, UnitId};
 
 pub use windlass_plan::Way;
@@ -60,23 +63,6 @@ pub enum OnConflict {
     Force,
     /// Nothing of the unit is undone while there are any: a person decides.
     Ask,
-}
-
-/// Whether a person asked to stop.
-#[derive(Clone, Debug, Default)]
-pub struct Stopping(Arc<std::sync::atomic::AtomicBool>);
-
-impl Stopping {
-    /// Asks to stop.
-    pub fn stop(&self) {
-        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
-    }
-
-    /// Whether it was asked.
-    #[must_use]
-    pub fn asked(&self) -> bool {
-        self.0.load(std::sync::atomic::Ordering::SeqCst)
-    }
 }
 
 /// Resolves secret references.

@@ -24,7 +24,7 @@ impl Session<'_> {
         let plan = self.state().plan.clone();
         self.engine.can_drive(&plan)?;
         let mut work = Work::default();
-        self.leave_person_if_known(&mut work).await?;
+        self.look_again(&mut work).await?;
         loop {
             if let Some(stop) = self.step(&mut work).await? {
                 return Ok(stop);
@@ -36,26 +36,40 @@ impl Session<'_> {
         }
     }
 
-    /// A run that waits for a person about an unknown outcome asks the world once more: it may be reachable now.
-    async fn leave_person_if_known(&mut self, work: &mut Work) -> Result<(), EngineError> {
-        let Some(turn) = self.state().person.clone() else { return Ok(()) };
-        let Some((unit, way)) =
-            turn.unit.and_then(|unit| unknown_way(self.state(), &unit).map(|way| (unit, way)))
-        else {
+    /// Asks the world once more about every outcome that is not known, before a person is asked: it may be reachable
+    /// now. A run that waited for a person about one of them goes on by itself when the world has answered.
+    async fn look_again(&mut self, work: &mut Work) -> Result<(), EngineError> {
+        if self.state().ending.is_some() {
             return Ok(());
-        };
-        if let Some(job) = Job::new(self.engine, self.state(), &unit, way, false) {
-            let piece = self.beating(job.inspect()).await?;
-            work.busy.insert(unit.clone());
-            let known = !matches!(&piece, Piece::Settled(_, Outcome::Unknown(_), _));
-            self.journal(piece, work).await?;
-            if known {
-                let to = self.state().direction;
-                let why = "the outcome is known now".to_owned();
-                self.append(vec![Event::Turned { to, why, unit: Some(unit) }]).await?;
+        }
+        let units = self.state().units.keys();
+        let unknown: Vec<_> =
+            units.filter_map(|unit| Some((unit.clone(), unknown_way(self.state(), unit)?))).collect();
+        self.begin(work, unknown.clone(), false);
+        while !work.inspecting.is_empty() {
+            if let Some(piece) = self.wait(work).await? {
+                self.journal_if_new(piece, work).await?;
             }
         }
+        let Some(unit) = self.state().person.as_ref().and_then(|turn| turn.unit.clone()) else {
+            return Ok(());
+        };
+        if unknown.iter().any(|(was, _)| *was == unit) && unknown_way(self.state(), &unit).is_none() {
+            let why = "the outcome is known now".to_owned();
+            let to = self.state().direction;
+            self.append(vec![Event::Turned { to, why, unit: Some(unit) }]).await?;
+        }
         Ok(())
+    }
+
+    /// An answer that is as unknown as before tells nothing new: what was written first says why.
+    async fn journal_if_new(&mut self, piece: Piece, work: &mut Work) -> Result<(), EngineError> {
+        if let Piece::Settled(job, Outcome::Unknown(_), _) = &piece {
+            work.busy.remove(&job.unit.id);
+            work.inspecting.remove(&job.unit.id);
+            return Ok(());
+        }
+        self.journal(piece, work).await
     }
 
     /// Begins what can begin. `Some`: nothing more to do here.

@@ -1,7 +1,7 @@
 //! The life of one unit, as futures that talk to nobody: the dispatcher journals between them.
 
 use crate::{Engine, Fault, FaultKind, Notice, Observer};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, select};
 use std::{path::PathBuf, sync::Arc};
 use windlass_driver::{Capsule, Context, Done, Driver, Effect, Failure, Found};
 use windlass_journal::{Outcome, Report, RunState, Trouble, UnitState};
@@ -79,6 +79,10 @@ impl Job {
     pub(crate) fn capture(self: Box<Self>) -> BoxFuture<'static, Piece> {
         Box::pin(async move {
             self.pause().await;
+            if self.cx.stopping.asked() {
+                // Whoever reads this drops it: nothing is captured for a try that is not made.
+                return Piece::Captured(self, Ok(Capsule::default()));
+            }
             let kept = self.before.capsule.clone().filter(|_| self.before.touched);
             let result = match (self.way, kept) {
                 (Way::Undo, _) => Ok(Capsule::default()),
@@ -106,8 +110,13 @@ impl Job {
         if self.before.tries > 0 {
             let ms = backoff(self.tools.retry_ms, self.before.tries);
             self.tools.observer.notice(Notice::Retrying(self.unit.id.clone(), ms, String::new()));
-            self.tools.clock.sleep(ms).await;
+            self.rest(ms).await;
         }
+    }
+
+    /// Waits, but no longer than until a person asks to stop.
+    async fn rest(&self, ms: u64) {
+        select(self.tools.clock.sleep(ms), self.cx.stopping.stopped()).await;
     }
 
     /// Second piece, after the intent is durable: act, and find out where the act could not tell.
@@ -179,7 +188,10 @@ impl Job {
             let ms = backoff(self.tools.retry_ms, tries).min(deadline - now);
             let why = self.mask(&failure.message);
             self.tools.observer.notice(Notice::Retrying(self.unit.id.clone(), ms, why));
-            self.tools.clock.sleep(ms).await;
+            self.rest(ms).await;
+            if self.cx.stopping.asked() {
+                return Err(failure);
+            }
         }
     }
 

@@ -11,11 +11,13 @@ mod memory;
 mod sqlite;
 mod state;
 mod store;
+mod unit;
 
 pub use chain::{Unlinked, link, verify};
 pub use event::*;
 pub use lease::{Lease, Life, Liveness, Owner, ProcLiveness};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
-pub use state::{FoldError, Forward, RunState, Turn, UndoPhase, UnitState, fold};
+pub use state::{FoldError, RunState, Turn, fold};
 pub use store::{Head, Store, StoreError};
+pub use unit::{Forward, UndoPhase, UnitState};

@@ -1,86 +1,13 @@
 //! The state of a run: one pure fold over its entries.
 
-use crate::{Direction, Ending, Entry, Event, OnFailure, Outcome, Report, RunId, Trouble, Verb};
+use crate::{
+    Direction, Ending, Entry, Event, Forward, OnFailure, Outcome, RunId, UndoPhase, UnitState, Verb,
+};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 use windlass_plan::{Action, Digest, Plan, Unit, UnitId, Way};
-
-/// Forward life of a unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Forward {
-    /// Not begun, or to be tried again.
-    #[default]
-    Waiting,
-    /// Intended and not settled.
-    Running,
-    /// It took effect.
-    Applied,
-    /// The world already was as wanted.
-    Unchanged,
-    /// Failed, nothing changed.
-    Failed(Trouble),
-    /// Failed, and may have changed something that its undo covers.
-    FailedPartly(Trouble),
-    /// Nobody knows.
-    Unknown(Trouble),
-    /// A person left it out.
-    Skipped,
-}
-
-/// Undo life of a unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum UndoPhase {
-    /// Not begun, or to be tried again.
-    #[default]
-    None,
-    /// Intended and not settled.
-    Running,
-    /// Taken back.
-    Undone,
-    /// Failed, nothing changed.
-    Failed(Trouble),
-    /// Failed half-way.
-    FailedPartly(Trouble),
-    /// Nobody knows.
-    Unknown(Trouble),
-    /// A person left it as it is.
-    Left,
-}
-
-/// One unit of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UnitState {
-    /// Forward.
-    pub forward: Forward,
-    /// Undo.
-    pub undo: UndoPhase,
-    /// Forward tries so far: the number of the last.
-    pub attempt: u32,
-    /// Undo tries so far.
-    pub undo_attempt: u32,
-    /// Tries (of the way it is going) since a person last said retry: what limits repetition.
-    pub tries: u32,
-    /// What an undo needs; from the last intent that could have had an effect.
-    pub capsule: Option<serde_json::Value>,
-    /// An earlier try may have changed the world, so its capsule must be kept and not be taken anew.
-    pub touched: bool,
-    /// A person did it, or said that it is done.
-    pub by_hand: bool,
-    /// A person confirmed it (gates, `after=`).
-    pub confirmed: Option<String>,
-    /// What applying it reported.
-    pub report: Option<Report>,
-    /// What undoing it reported.
-    pub undo_report: Option<Report>,
-    /// First forward intent, by the writer's clock.
-    pub began_ms: Option<i64>,
-    /// Last settlement.
-    pub ended_ms: Option<i64>,
-    /// Time of all settled tries, both ways, milliseconds.
-    pub took_ms: u64,
-}
 
 /// Why a run turned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +18,8 @@ pub struct Turn {
     pub why: String,
     /// The unit that caused it.
     pub unit: Option<UnitId>,
+    /// Time that controllers had worked on the run by then, milliseconds.
+    pub worked_ms: u64,
 }
 
 /// A run.
@@ -110,6 +39,9 @@ pub struct RunState {
     pub started_ms: i64,
     /// Last entry's time.
     pub last_ms: i64,
+    /// Time in which a controller worked on it, from taking it up to its last entry, milliseconds: for people. Waiting for
+    /// an answer on the terminal counts, the time between two controllers does not.
+    pub worked_ms: u64,
     /// Last entry's position.
     pub seq: u64,
     /// Where it goes; never `Person`.
@@ -193,6 +125,7 @@ impl RunState {
             actor: entry.actor.clone(),
             started_ms: entry.time_ms,
             last_ms: entry.time_ms,
+            worked_ms: 0,
             seq: entry.seq,
             direction: Direction::Forward,
             person: None,
@@ -224,28 +157,41 @@ impl RunState {
     /// # Errors
     /// When `entry` cannot follow.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), FoldError> {
-        let fail = |why: &str| FoldError { seq: entry.seq, why: why.to_owned() };
         if entry.run != self.id {
-            return Err(fail("it belongs to another run"));
+            return Err(FoldError { seq: entry.seq, why: "it belongs to another run".into() });
         }
-        match &entry.event {
-            Event::Started { .. } => return Err(fail("the run was started before")),
-            Event::Taken { owner, .. } => self.owners.push(owner.clone()),
-            Event::Intended { unit, way, attempt, capsule } => {
-                self.intended(unit, *way, *attempt, capsule, entry).map_err(|why| fail(&why))?;
-            }
-            Event::Settled { unit, way, attempt, outcome, took_ms } => {
-                self.settled(unit, *way, *attempt, outcome, *took_ms, entry).map_err(|why| fail(&why))?;
-            }
-            Event::Confirmed { unit, note } => self.confirmed(unit, note, entry).map_err(|why| fail(&why))?,
-            Event::Turned { to, why, unit } => self.turned(*to, why, unit.as_ref()),
-            Event::Decided { verb, unit, reason } => {
-                self.decided(*verb, unit.as_ref(), reason).map_err(|why| fail(&why))?;
-            }
-            Event::Ended { ending } => self.ending = Some(*ending),
+        let before = self.worked_ms;
+        if !matches!(entry.event, Event::Taken { .. }) {
+            // A clock that was set back in between adds nothing.
+            self.worked_ms += u64::try_from(entry.time_ms.saturating_sub(self.last_ms)).unwrap_or(0);
+        }
+        let followed = self.follow(entry);
+        if let Err(why) = followed {
+            self.worked_ms = before;
+            return Err(FoldError { seq: entry.seq, why });
         }
         self.seq = entry.seq;
         self.last_ms = entry.time_ms;
+        Ok(())
+    }
+
+    fn follow(&mut self, entry: &Entry) -> Result<(), String> {
+        match &entry.event {
+            Event::Started { .. } => return Err("the run was started before".into()),
+            Event::Taken { owner, .. } => self.owners.push(owner.clone()),
+            Event::Intended { unit, way, attempt, capsule } => {
+                self.intended(unit, *way, *attempt, capsule, entry)?;
+            }
+            Event::Settled { unit, way, attempt, outcome, took_ms } => {
+                self.settled(unit, *way, *attempt, outcome, *took_ms, entry)?;
+            }
+            Event::Confirmed { unit, note } => self.confirmed(unit, note, entry)?,
+            Event::Turned { to, why, unit } => self.turned(*to, why, unit.as_ref()),
+            Event::Decided { verb, unit, reason } => {
+                self.decided(*verb, unit.as_ref(), reason)?;
+            }
+            Event::Ended { ending } => self.ending = Some(*ending),
+        }
         Ok(())
     }
 
@@ -272,31 +218,36 @@ impl RunState {
         if self.ending.is_some() || self.person.is_some() {
             return Err("the run is not going anywhere".into());
         }
-        let unit = self.units.entry(id.clone()).or_default();
+        let fresh = UnitState::default();
+        let known = self.units.get(id).unwrap_or(&fresh);
         let (ready, last) = match way {
             Way::Forward => {
-                let ready = matches!(unit.forward, Forward::Waiting | Forward::Failed(_))
-                    || matches!(&unit.forward, Forward::FailedPartly(trouble) if trouble.retry);
-                (ready, &mut unit.attempt)
+                let ready = matches!(known.forward, Forward::Waiting | Forward::Failed(_))
+                    || matches!(&known.forward, Forward::FailedPartly(trouble) if trouble.retry);
+                (ready, known.attempt)
             }
             Way::Undo => {
-                let ready = matches!(unit.undo, UndoPhase::None | UndoPhase::Failed(_))
-                    || matches!(&unit.undo, UndoPhase::FailedPartly(trouble) if trouble.retry);
-                (unit.has_effect() && ready, &mut unit.undo_attempt)
+                let ready = matches!(known.undo, UndoPhase::None | UndoPhase::Failed(_))
+                    || matches!(&known.undo, UndoPhase::FailedPartly(trouble) if trouble.retry);
+                (known.has_effect() && ready, known.undo_attempt)
             }
         };
-        if !ready || attempt != *last + 1 {
+        if !ready || attempt != last + 1 {
             return Err(format!("{id} cannot be tried ({way:?}, attempt {attempt}) in its state"));
         }
-        *last = attempt;
+        let unit = self.units.entry(id.clone()).or_default();
         unit.tries += 1;
         match way {
             Way::Forward => {
+                unit.attempt = attempt;
                 unit.forward = Forward::Running;
                 unit.capsule = Some(capsule.clone());
                 unit.began_ms.get_or_insert(entry.time_ms);
             }
-            Way::Undo => unit.undo = UndoPhase::Running,
+            Way::Undo => {
+                unit.undo_attempt = attempt;
+                unit.undo = UndoPhase::Running;
+            }
         }
         Ok(())
     }
@@ -351,7 +302,7 @@ impl RunState {
     }
 
     fn turned(&mut self, to: Direction, why: &str, unit: Option<&UnitId>) {
-        let turn = Turn { to, why: why.to_owned(), unit: unit.cloned() };
+        let turn = Turn { to, why: why.to_owned(), unit: unit.cloned(), worked_ms: self.worked_ms };
         self.turns.push(turn.clone());
         match to {
             Direction::Person => self.person = Some(turn),
@@ -383,111 +334,5 @@ impl RunState {
             }
         }
         Ok(())
-    }
-}
-
-impl UnitState {
-    /// Whether the run need not come back to the unit on its way forward.
-    #[must_use]
-    pub fn passed(&self) -> bool {
-        matches!(self.forward, Forward::Applied | Forward::Unchanged | Forward::Skipped)
-    }
-
-    /// Whether the world may hold something of it that an unwind has to take back.
-    #[must_use]
-    pub fn has_effect(&self) -> bool {
-        match self.forward {
-            Forward::Applied | Forward::FailedPartly(_) => true,
-            Forward::Skipped | Forward::Waiting => self.touched,
-            _ => false,
-        }
-    }
-
-    fn settle_forward(&mut self, outcome: &Outcome) {
-        self.forward = match outcome {
-            Outcome::Applied(report) | Outcome::NoEffect(report) => {
-                self.report = Some(report.clone());
-                if matches!(outcome, Outcome::NoEffect(_)) && !self.touched {
-                    Forward::Unchanged
-                } else {
-                    Forward::Applied
-                }
-            }
-            Outcome::Failed(trouble) if trouble.interrupted => {
-                self.tries = self.tries.saturating_sub(1);
-                self.forget_capsule();
-                Forward::Waiting
-            }
-            // A clean failure after a try that was not clean: what that one left is still there.
-            Outcome::Failed(trouble) if self.touched => Forward::FailedPartly(trouble.clone()),
-            Outcome::Failed(trouble) => {
-                self.forget_capsule();
-                Forward::Failed(trouble.clone())
-            }
-            Outcome::FailedPartly(trouble) => {
-                self.touched = true;
-                Forward::FailedPartly(trouble.clone())
-            }
-            Outcome::Unknown(trouble) => {
-                self.touched = true;
-                Forward::Unknown(trouble.clone())
-            }
-        };
-    }
-
-    /// A try without effect needs no undo; the next one takes its own capsule.
-    fn forget_capsule(&mut self) {
-        if !self.touched {
-            self.capsule = None;
-        }
-    }
-
-    fn settle_undo(&mut self, outcome: &Outcome) {
-        self.undo = match outcome {
-            Outcome::Applied(report) | Outcome::NoEffect(report) => {
-                self.undo_report = Some(report.clone());
-                UndoPhase::Undone
-            }
-            Outcome::Failed(trouble) if trouble.interrupted => {
-                self.tries = self.tries.saturating_sub(1);
-                UndoPhase::None
-            }
-            Outcome::Failed(trouble) => UndoPhase::Failed(trouble.clone()),
-            Outcome::FailedPartly(trouble) => UndoPhase::FailedPartly(trouble.clone()),
-            Outcome::Unknown(trouble) => UndoPhase::Unknown(trouble.clone()),
-        };
-    }
-
-    /// Applies a person's word; `forward`: the unit is on its way forward.
-    fn decide(&mut self, verb: Verb, forward: bool) {
-        self.tries = 0;
-        self.by_hand = verb == Verb::MarkDone;
-        let open = match self.forward {
-            Forward::Unknown(_) | Forward::Running => true,
-            Forward::Waiting => self.touched && self.undo == UndoPhase::None,
-            _ => false,
-        };
-        if !forward && !open {
-            self.undo = match verb {
-                Verb::Retry => UndoPhase::None,
-                Verb::Skip => UndoPhase::Left,
-                _ => UndoPhase::Undone,
-            };
-            return;
-        }
-        self.forward = match verb {
-            Verb::Retry => Forward::Waiting,
-            Verb::Skip => Forward::Skipped,
-            _ => Forward::Applied,
-        };
-        match verb {
-            // On the way back it is not tried again: the person has looked, and nothing of it is there.
-            Verb::Retry if !forward => {
-                self.touched = false;
-                self.capsule = None;
-            }
-            Verb::Skip if !forward => self.undo = UndoPhase::Left,
-            _ => {}
-        }
     }
 }

@@ -37,7 +37,8 @@ Exit codes:
   0    done
   1    it failed, and everything was undone
   2    the document or the command line is wrong; nothing was done
-  3    a person has to confirm or decide (`windlass status` says what)
+  3    a person has to confirm or decide (`windlass status` says what), or the run
+       ended with parts left as they were, as a person decided
   4    refused: policy, drift, lock, journal
   130  interrupted; `windlass resume` goes on";
 

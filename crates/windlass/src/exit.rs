@@ -101,17 +101,16 @@ pub enum Wanted {
     Done,
     /// The world as it was before.
     Undone,
-    /// Whatever a person said.
-    Ended,
 }
 
-/// The exit code of where a controller left a run.
+/// The exit code of where a controller left a run. A run that ended with parts left as they were is in neither version,
+/// whatever command or decision led there: what is left is a person's from then on.
 pub fn of_stop(stop: &Stop, wanted: Wanted) -> Exit {
     match (stop, wanted) {
         (Stop::Interrupted, _) => Exit::Interrupted,
-        (Stop::Ended(Ending::Done), Wanted::Done | Wanted::Ended)
-        | (Stop::Ended(Ending::Undone), Wanted::Undone)
-        | (Stop::Ended(Ending::Abandoned), Wanted::Ended) => Exit::Done,
+        (Stop::Ended(Ending::Done), Wanted::Done) | (Stop::Ended(Ending::Undone), Wanted::Undone) => {
+            Exit::Done
+        }
         (Stop::Ended(Ending::Undone), _) => Exit::Undone,
         _ => Exit::Person,
     }
@@ -235,8 +234,9 @@ mod tests {
         assert_eq!(of_stop(&done, Wanted::Done), Exit::Done);
         assert_eq!(of_stop(&undone, Wanted::Done), Exit::Undone);
         assert_eq!(of_stop(&undone, Wanted::Undone), Exit::Done);
-        assert_eq!(of_stop(&Stop::Ended(Ending::Abandoned), Wanted::Undone), Exit::Person);
-        assert_eq!(of_stop(&Stop::Ended(Ending::Abandoned), Wanted::Ended), Exit::Done);
+        for wanted in [Wanted::Done, Wanted::Undone] {
+            assert_eq!(of_stop(&Stop::Ended(Ending::Abandoned), wanted), Exit::Person);
+        }
         assert_eq!(of_stop(&Stop::Gate(UnitId("g/1".into())), Wanted::Done), Exit::Person);
         assert_eq!(of_stop(&Stop::Interrupted, Wanted::Undone), Exit::Interrupted);
     }

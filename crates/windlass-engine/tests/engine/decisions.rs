@@ -126,6 +126,7 @@ fn a_decision_about_an_unknown_outcome_is_believed() {
 #[test]
 fn unwind_does_not_settle_an_unknown_outcome() {
     let rig = unknown_outcome();
+    rig.world.on("a/1", Op::Inspect, found(Found::Unknown("no answer".into())));
     let why = person(rig.decide(Verb::Unwind, None), "a/1");
     assert_eq!(why, "its outcome is not known: the link broke; no answer");
     assert!(rig.world.calls(Op::Undo).is_empty());
@@ -137,6 +138,7 @@ fn unwind_does_not_settle_an_unknown_outcome() {
 fn on_the_way_back_the_verbs_say_what_of_an_unknown_unit_is_there() {
     let back = |verb| {
         let rig = unknown_outcome();
+        rig.world.on("a/1", Op::Inspect, found(Found::Unknown("no answer".into())));
         person(rig.decide(Verb::Unwind, None), "a/1");
         (rig.decide(verb, Some("a/1")), rig)
     };

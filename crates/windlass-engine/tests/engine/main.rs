@@ -1,5 +1,6 @@
 //! The engine in a scripted world: what it asks of drivers, people and the journal, and in which order.
 
+mod again;
 mod back;
 mod decisions;
 mod faults;
@@ -7,6 +8,7 @@ mod forward;
 mod lease;
 mod next;
 mod next_back;
+mod pause;
 mod people;
 mod recovery;
 mod story;

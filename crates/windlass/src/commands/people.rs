@@ -51,7 +51,6 @@ pub fn decide(args: &DecideArgs, config: Option<&Path>) -> Result<Exit, Failure>
     };
     let wanted = match args.verb {
         Decision::Unwind => Wanted::Undone,
-        Decision::Abandon => Wanted::Ended,
         _ => wanted_of(&loaded.run),
     };
     Drive {
