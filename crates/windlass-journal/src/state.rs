@@ -195,13 +195,6 @@ impl RunState {
         Ok(())
     }
 
-    /// Whether a hand-written undo has taken the step back as a whole.
-    #[must_use]
-    pub fn undone_by_script(&self, step: &windlass_plan::Step) -> bool {
-        let done = |id: &UnitId| self.units.get(id).is_some_and(UnitState::passed);
-        step.undo.as_ref().is_some_and(|script| script.units.iter().all(|unit| done(&unit.id)))
-    }
-
     fn known(&self, id: &UnitId) -> Result<Kind, String> {
         self.kinds.get(id).copied().ok_or_else(|| format!("the plan has no unit {id}"))
     }

@@ -7,10 +7,10 @@ use crate::{
     stand::suggestions,
     text::width,
     time::duration,
-    words::{count, undone_by_script},
+    words::{count, taken_back},
 };
 use jiff::tz::TimeZone;
-use windlass_journal::{Ending, Forward, RunState, Trouble, UndoPhase, UnitState};
+use windlass_journal::{Direction, Ending, Forward, RunState, Trouble, UndoPhase, UnitState};
 use windlass_plan::{Unit, UnitId};
 
 const LABELS: usize = 12;
@@ -27,18 +27,16 @@ pub fn ending_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
     held(&mut text, run);
     match stand {
         Stand::Ended(_) => next_lines(&mut text, run, stand),
-        _ => stand_lines(&mut text, run, stand, zone),
+        _ => stand_lines(&mut text, run, stand, zone, true),
     }
     text
 }
 
 fn title(text: &mut Text, run: &RunState, stand: &Stand) {
-    let took = u64::try_from(run.last_ms.saturating_sub(run.started_ms)).unwrap_or(0);
+    let back = run.turns.iter().rev().find(|turn| turn.to == Direction::Unwind);
     let (mark, word) = match stand {
         Stand::Ended(Ending::Done) => (Mark::Good, "done"),
-        Stand::Ended(Ending::Undone) if run.turns.iter().any(|turn| turn.unit.is_some()) => {
-            (Mark::Bad, "failed and undone")
-        }
+        Stand::Ended(Ending::Undone) if failed(run) => (Mark::Bad, "failed and undone"),
         Stand::Ended(Ending::Undone) => (Mark::Good, "undone"),
         Stand::Ended(Ending::Abandoned) => (Mark::Bad, "ended with parts left as they were"),
         Stand::Person { .. } => (Mark::Bad, "needs a person"),
@@ -47,7 +45,29 @@ fn title(text: &mut Text, run: &RunState, stand: &Stand) {
         Stand::Stopped | Stand::Working(_) => (Mark::Warn, "stopped, to be resumed"),
     };
     text.line().plain("Release ").add(Mark::Strong, &run.plan.release.version).plain(": ").add(mark, word);
-    text.add(Mark::Dim, format!(" after {} (run {})", duration(took), run.id));
+    // Of what a person took back later, the way back is what took its time now.
+    let since = match stand {
+        Stand::Ended(Ending::Undone) if !failed(run) => back.map_or(0, |turn| turn.worked_ms),
+        _ => 0,
+    };
+    let took = format!(" after {}", duration(run.worked_ms.saturating_sub(since)));
+    let name = format!("(run {})", run.id);
+    let used = width("Release : ") + width(&run.plan.release.version) + width(word) + width(&took);
+    text.add(Mark::Dim, took);
+    if used + 1 + width(&name) > crate::text::COLUMNS {
+        text.line();
+    }
+    text.add(Mark::Dim, format!(" {name}"));
+}
+
+/// Whether the run went back because something failed, and not because a person wanted what was done to be undone.
+fn failed(run: &RunState) -> bool {
+    let back = run.turns.iter().rev().find(|turn| turn.to == Direction::Unwind);
+    let state = |unit: &Unit| run.unit(&unit.id);
+    let trouble = |unit: &Unit| {
+        matches!(state(unit).forward, Forward::Failed(_) | Forward::FailedPartly(_) | Forward::Unknown(_))
+    };
+    back.is_some_and(|turn| turn.unit.is_some()) || run.plan.units().any(|(_, unit)| trouble(unit))
 }
 
 /// Units that failed, either way, in the order of the plan.
@@ -62,15 +82,24 @@ fn failures(run: &RunState) -> Vec<&Unit> {
 
 /// What went wrong with a unit last; its undo is the newer news.
 pub(crate) fn trouble(state: &UnitState) -> Option<(&'static str, &Trouble)> {
-    match (&state.forward, &state.undo) {
-        (_, UndoPhase::Failed(t)) => Some(("its undo failed", t)),
-        (_, UndoPhase::FailedPartly(t)) => Some(("its undo failed half-way", t)),
-        (_, UndoPhase::Unknown(t)) => Some(("the outcome of its undo is not known", t)),
-        (Forward::Failed(t), _) => Some(("failed, nothing was changed", t)),
-        (Forward::FailedPartly(t), _) => Some(("failed, and may have changed something", t)),
-        (Forward::Unknown(t), _) => Some(("its outcome is not known", t)),
+    troubles(state).next()
+}
+
+/// What went wrong with a unit on its last try each way, the way back first.
+pub(crate) fn troubles(state: &UnitState) -> impl Iterator<Item = (&'static str, &Trouble)> {
+    let back = match &state.undo {
+        UndoPhase::Failed(t) => Some(("its undo failed", t)),
+        UndoPhase::FailedPartly(t) => Some(("its undo failed half-way", t)),
+        UndoPhase::Unknown(t) => Some(("the outcome of its undo is not known", t)),
         _ => None,
-    }
+    };
+    let forward = match &state.forward {
+        Forward::Failed(t) => Some(("failed, nothing was changed", t)),
+        Forward::FailedPartly(t) => Some(("failed, and may have changed something", t)),
+        Forward::Unknown(t) => Some(("its outcome is not known", t)),
+        _ => None,
+    };
+    back.into_iter().chain(forward)
 }
 
 fn failure(text: &mut Text, run: &RunState, unit: &Unit) {
@@ -96,33 +125,38 @@ fn failure(text: &mut Text, run: &RunState, unit: &Unit) {
     }
 }
 
-/// Done, undone, not undone, not begun: every unit that changes something stands in one of these.
+/// Done, in part, left out, undone, not undone, not begun: each unit that did not fail cleanly stands in one of these.
 fn lists(text: &mut Text, run: &RunState) {
-    let mut done = Vec::new();
-    let mut undone = Vec::new();
-    let mut left = Vec::new();
+    let went_back = run.turns.iter().any(|turn| turn.to == Direction::Unwind);
+    let (mut done, mut partly, mut undone, mut left, mut skipped) = (vec![], vec![], vec![], vec![], vec![]);
     let mut waiting = 0;
     for (step, unit) in run.plan.units() {
         let state = run.unit(&unit.id);
-        match (&state.forward, &state.undo) {
-            (_, UndoPhase::Undone) => undone.push(&unit.id),
-            _ if state.has_effect() && undone_by_script(run, step) => undone.push(&unit.id),
-            (Forward::Waiting, _) => waiting += 1,
-            _ if state.has_effect() && changes(unit) => {
-                done.push(&unit.id);
-                left.push(&unit.id);
-            }
-            (Forward::Applied | Forward::Unchanged, _) => done.push(&unit.id),
-            _ => {}
+        if taken_back(run, step, unit) {
+            undone.push(&unit.id);
+            continue;
+        }
+        let holds = state.has_effect() && changes(unit);
+        if went_back && holds {
+            left.push(&unit.id);
+        }
+        match &state.forward {
+            Forward::Applied | Forward::Unchanged if went_back && holds => {}
+            Forward::Applied | Forward::Unchanged => done.push(&unit.id),
+            Forward::FailedPartly(_) => partly.push(&unit.id),
+            Forward::Skipped if holds => partly.push(&unit.id),
+            Forward::Skipped => skipped.push(&unit.id),
+            Forward::Waiting if holds => partly.push(&unit.id),
+            Forward::Waiting => waiting += 1,
+            Forward::Running | Forward::Failed(_) | Forward::Unknown(_) => {}
         }
     }
     text.line();
-    let went_back = run.turns.iter().any(|turn| turn.to == windlass_journal::Direction::Unwind);
     list(text, "Done", Mark::Plain, &done);
+    list(text, "In part", Mark::Bad, &partly);
+    list(text, "Left out", Mark::Warn, &skipped);
     list(text, "Undone", Mark::Plain, &undone);
-    if went_back {
-        list(text, "Not undone", Mark::Bad, &left);
-    }
+    list(text, "Not undone", Mark::Bad, &left);
     if waiting > 0 {
         text.field("Not begun", LABELS, Mark::Plain, &count(waiting, "unit"));
     }

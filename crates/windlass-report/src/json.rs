@@ -3,7 +3,7 @@
 //! Field names are stable; new fields may be added, so readers ignore what they do not know. Times are milliseconds
 //! since 1970 (`*_at_ms`) or durations in milliseconds (`*_ms`). `format` rises when a field changes its meaning.
 
-use crate::{Stand, run::shown_units, suggestions, words};
+use crate::{Hold, Stand, run::shown_units, suggestions, words};
 use serde::Serialize;
 use windlass_journal::{Direction, Entry, Event, Forward, RunState, UndoPhase, UnitState};
 use windlass_plan::{Class, Step, Unit};
@@ -80,6 +80,8 @@ pub struct StatusJson {
     pub at_ms: Option<i64>,
     /// Commands that make sense now, best first.
     pub next: Vec<String>,
+    /// Requests that wait now; whoever asked the proxies fills it in.
+    pub holding: Vec<Hold>,
 }
 
 /// One unit of a run.
@@ -267,6 +269,7 @@ pub fn status_json(run: &RunState, stand: &Stand) -> StatusJson {
         owner: None,
         at_ms: None,
         next: suggestions(run, stand).into_iter().map(|next| next.command).collect(),
+        holding: Vec::new(),
     };
     let name = match stand {
         Stand::Working(holder) => {

@@ -22,7 +22,7 @@ pub use json::{
 pub use plan::{Surveyed, Surveys, plan_short_text, plan_text, steps_text};
 pub use record::record_markdown;
 pub use run::{rollback_text, run_text, runs_text, status_text};
-pub use stand::{Holder, Stand, Suggestion, suggestions};
+pub use stand::{Hold, Holder, Stand, Suggestion, holds_text, suggestions};
 pub use text::{Mark, Text, pad, shorten, tame, width};
 pub use time::{duration, moment};
-pub use words::{ending_word, unit_word};
+pub use words::{ending_word, progress, unit_word, why_in_short};

@@ -7,7 +7,7 @@ use crate::{
     run::shown_units,
     text::tame,
     time::duration,
-    words::{count, ending_word, purpose, run_word, state_word},
+    words::{count, ending_word, purpose, run_word, state_word, taken_back, why_in_short},
 };
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
@@ -74,7 +74,6 @@ fn fenced(text: &str) -> String {
 }
 
 fn summary(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
-    let took = u64::try_from(run.last_ms.saturating_sub(run.started_ms)).unwrap_or(0);
     page.line("");
     page.line("| | |");
     page.line("|---|---|");
@@ -93,7 +92,7 @@ fn summary(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) 
     page.row(&["Undo class", &run.plan.class.to_string()]);
     page.row(&["Started", &format!("{} by {}", moment(run.started_ms, zone), run.actor)]);
     let last = if run.ending.is_some() { "Ended" } else { "Last event" };
-    page.row(&[last, &format!("{}, after {}", moment(run.last_ms, zone), duration(took))]);
+    page.row(&[last, &format!("{}, {} of work", moment(run.last_ms, zone), duration(run.worked_ms))]);
     page.row(&["Downtime seen", &downtime(run, entries, zone)]);
     for owner in &run.owners {
         page.row(&["Controller", owner]);
@@ -177,13 +176,15 @@ fn turns(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
             Direction::Unwind => "back",
             Direction::Person => "waiting for a person",
         };
+        // The trouble itself stands with the unit, below.
+        let why = why_in_short(run, unit.as_ref(), why);
         let unit = unit.as_ref().map_or(String::new(), |unit| format!(" because of {}", inline(&unit.0)));
-        page.line(&format!("- {} {word}{unit}: {}", moment(entry.time_ms, zone), inline(why)));
+        page.line(&format!("- {} {word}{unit}: {}", moment(entry.time_ms, zone), inline(&why)));
     }
-    let back: Vec<_> = run.units.iter().filter(|(_, unit)| unit.undo == UndoPhase::Undone).collect();
-    if !back.is_empty() {
+    let back = run.plan.units().filter(|(step, unit)| taken_back(run, step, unit)).count();
+    if back > 0 {
         page.line("");
-        page.line(&format!("{} taken back.", count(back.len(), "unit")));
+        page.line(&format!("{} taken back.", count(back, "unit")));
     }
 }
 

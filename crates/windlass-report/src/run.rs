@@ -6,7 +6,7 @@ use crate::{
     moment,
     text::{pad, shorten, width},
     time::duration,
-    words::{count, purpose, run_word, state_word},
+    words::{count, progress, purpose, run_word, state_word, why_in_short},
 };
 use jiff::tz::TimeZone;
 use windlass_journal::{Direction, Forward, RunState, UndoPhase, UnitState};
@@ -34,7 +34,7 @@ pub fn run_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
     }
     turns(&mut text, run);
     text.line();
-    stand_lines(&mut text, run, stand, zone);
+    stand_lines(&mut text, run, stand, zone, true);
     text
 }
 
@@ -76,8 +76,7 @@ pub fn runs_text(runs: &[RunState], zone: &TimeZone) -> Text {
         let version = shorten(&run.plan.release.version, column);
         text.line().add(Mark::Strong, &run.id.0).plain("  ").plain(pad(&version, column)).plain("  ");
         text.add(mark, pad(word, 14)).plain("  ");
-        let took = u64::try_from(run.last_ms.saturating_sub(run.started_ms)).unwrap_or(0);
-        text.add(Mark::Dim, format!("{}  {}", moment(run.started_ms, zone), duration(took)));
+        text.add(Mark::Dim, format!("{}  {}", moment(run.started_ms, zone), duration(run.worked_ms)));
     }
     text
 }
@@ -86,13 +85,13 @@ pub fn runs_text(runs: &[RunState], zone: &TimeZone) -> Text {
 #[must_use]
 pub fn status_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
     let mut text = head(run, zone);
-    let done = run.plan.units().filter(|(_, unit)| settled(&run.unit(&unit.id))).count();
-    let way = match run.direction {
-        Direction::Unwind => "on the way back",
-        _ => "on the way forward",
+    let (over, of) = progress(run);
+    let all = count(of, "unit");
+    let line = match run.direction {
+        Direction::Unwind => format!("{over} of {all} taken back, on the way back"),
+        _ => format!("{over} of {all} settled, on the way forward"),
     };
-    let all = count(run.plan.units().count(), "unit");
-    text.field("Progress", 12, Mark::Plain, &format!("{done} of {all} settled, {way}"));
+    text.field("Progress", 12, Mark::Plain, &line);
     for (_, unit) in run.plan.units() {
         let state = run.unit(&unit.id);
         if state.forward == Forward::Running || state.undo == UndoPhase::Running {
@@ -100,7 +99,7 @@ pub fn status_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
         }
     }
     text.line();
-    stand_lines(&mut text, run, stand, zone);
+    stand_lines(&mut text, run, stand, zone, false);
     text
 }
 
@@ -154,12 +153,13 @@ fn turns(text: &mut Text, run: &RunState) {
             Direction::Person => "  waited for a person: ",
         };
         let unit = turn.unit.as_ref().map_or(String::new(), |unit| format!("{unit}: "));
-        text.wrapped(lead, Mark::Warn, &format!("{unit}{}", turn.why));
+        let why = why_in_short(run, turn.unit.as_ref(), &turn.why);
+        text.wrapped(lead, Mark::Warn, &format!("{unit}{why}"));
     }
 }
 
-/// The sentence about where it stands, then the commands.
-pub(crate) fn stand_lines(text: &mut Text, run: &RunState, stand: &Stand, zone: &TimeZone) {
+/// The sentence about where it stands, then the commands. `told`: the page shows the trouble of each unit already.
+pub(crate) fn stand_lines(text: &mut Text, run: &RunState, stand: &Stand, zone: &TimeZone, told: bool) {
     match stand {
         Stand::Working(holder) => {
             let since = moment(holder.since_ms, zone);
@@ -178,6 +178,7 @@ pub(crate) fn stand_lines(text: &mut Text, run: &RunState, stand: &Stand, zone: 
             text.field("Now", 12, Mark::Warn, &line);
         }
         Stand::Person { unit, why } => {
+            let why = if told { why_in_short(run, unit.as_ref(), why) } else { why.clone() };
             let unit = unit.as_ref().map_or(String::new(), |unit| format!(" about {unit}"));
             text.field("Now", 12, Mark::Bad, &format!("waits for a decision{unit}: {why}"));
         }
@@ -187,11 +188,6 @@ pub(crate) fn stand_lines(text: &mut Text, run: &RunState, stand: &Stand, zone: 
         }
     }
     next_lines(text, run, stand);
-}
-
-fn settled(state: &UnitState) -> bool {
-    let forward = !matches!(state.forward, Forward::Waiting | Forward::Running | Forward::Unknown(_));
-    forward && state.undo != UndoPhase::Running
 }
 
 /// Time of day.

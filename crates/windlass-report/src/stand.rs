@@ -1,5 +1,7 @@
 //! Where a run stands and what a person can type next.
 
+use crate::{Mark, Text, time::duration, words::count};
+use serde::Serialize;
 use windlass_journal::{Ending, RunState, Verb};
 use windlass_plan::UnitId;
 
@@ -37,6 +39,37 @@ pub enum Stand {
     },
     /// It ended.
     Ended(Ending),
+}
+
+/// Requests that wait now, since the proxy of a service holds them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// The service.
+    pub service: String,
+    /// How long they have been held, milliseconds.
+    pub since_ms: u64,
+    /// How many wait.
+    pub waiting: u64,
+    /// How long each of them waits at most before it is answered 503, milliseconds.
+    pub hold_ms: u64,
+}
+
+/// What is held now, and what lets it go.
+#[must_use]
+pub fn holds_text(holds: &[Hold]) -> Text {
+    let mut text = Text::new();
+    for hold in holds {
+        let waiting = count(usize::try_from(hold.waiting).unwrap_or(usize::MAX), "request");
+        let line = format!(
+            "traffic to {} since {}, {waiting} waiting, each at most {} and then 503; `windlass proxy resume {}` lets it go",
+            hold.service,
+            duration(hold.since_ms),
+            duration(hold.hold_ms),
+            hold.service
+        );
+        text.field("Held now", 12, Mark::Bad, &line);
+    }
+    text
 }
 
 /// A command that makes sense now.

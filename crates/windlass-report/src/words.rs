@@ -2,7 +2,7 @@
 
 use crate::Mark;
 use windlass_journal::{Direction, Ending, Forward, RunState, UndoPhase, UnitState};
-use windlass_plan::{Action, Class, DriverKind, Step, Unit};
+use windlass_plan::{Action, Class, DriverKind, Step, Unit, UnitId};
 
 /// State of a unit.
 #[must_use]
@@ -47,6 +47,48 @@ pub(crate) fn undone_by_script(run: &RunState, step: &Step) -> bool {
     let ran = |unit: &Unit| matches!(run.unit(&unit.id).forward, Forward::Applied | Forward::Unchanged);
     let script = step.undo.as_ref().filter(|script| !script.units.is_empty());
     run.direction == Direction::Unwind && script.is_some_and(|script| script.units.iter().all(ran))
+}
+
+/// Whether what a unit changed is there no more: its driver took it back, or its step's hand-written undo did.
+#[must_use]
+pub(crate) fn taken_back(run: &RunState, step: &Step, unit: &Unit) -> bool {
+    let state = run.unit(&unit.id);
+    state.undo == UndoPhase::Undone || (state.has_effect() && undone_by_script(run, step))
+}
+
+/// How far a run is: units of the plan that need not be come back to, and of how many. On the way back only those count
+/// that have something to take back; one that a person left in place is over too.
+#[must_use]
+pub fn progress(run: &RunState) -> (usize, usize) {
+    if run.direction != Direction::Unwind {
+        let passed = |unit: &Unit| {
+            let forward = &run.unit(&unit.id).forward;
+            !matches!(forward, Forward::Waiting | Forward::Running | Forward::Unknown(_))
+        };
+        return (run.plan.units().filter(|(_, unit)| passed(unit)).count(), run.plan.units().count());
+    }
+    let changed: Vec<_> = run
+        .plan
+        .units()
+        .filter(|(_, unit)| unit.undo.class != Class::Readonly && run.unit(&unit.id).has_effect())
+        .collect();
+    let over =
+        |step: &Step, unit: &Unit| taken_back(run, step, unit) || run.unit(&unit.id).undo == UndoPhase::Left;
+    (changed.iter().filter(|(step, unit)| over(step, unit)).count(), changed.len())
+}
+
+/// Why a run turned or waits, for a page that shows the trouble of `unit` too: only what that does not say.
+#[must_use]
+pub fn why_in_short(run: &RunState, unit: Option<&UnitId>, why: &str) -> String {
+    let state = unit.map(|unit| run.unit(unit));
+    let told = state.iter().flat_map(crate::ending::troubles);
+    let mut heads =
+        told.filter_map(|(how, trouble)| Some((how, why.strip_suffix(trouble.message.as_str())?)));
+    match heads.next() {
+        Some((how, "")) => how.to_owned(),
+        Some((_, head)) => head.trim_end().trim_end_matches(':').to_owned(),
+        None => why.to_owned(),
+    }
 }
 
 /// How a run ended.

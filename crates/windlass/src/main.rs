@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod env;
 mod exit;
+mod holds;
 mod journal;
 mod project;
 mod secrets;

@@ -3,7 +3,7 @@
 use crate::{
     args::{DrivingArgs, OutputArgs},
     exit::{self, Exit, Failure, Wanted},
-    journal,
+    holds, journal,
     project::{self, Place},
     secrets::SecretStore,
     terminal::{self, Estimate, Progress},
@@ -16,7 +16,7 @@ use windlass_driver::Stopping;
 use windlass_engine::{Engine, EngineError, Stop};
 use windlass_journal::{OnFailure, RunId, RunState, SqliteStore, Store, Verb};
 use windlass_plan::{Plan, UnitId};
-use windlass_report::{Mark, Stand, Text, ending_text, status_json};
+use windlass_report::{Mark, Stand, StatusJson, Text, ending_text, holds_text, status_json};
 
 /// Earlier runs that the estimate of the remaining time looks at.
 const ESTIMATE_RUNS_MAX: usize = 5;
@@ -121,9 +121,11 @@ fn report(place: &Place, state: &RunState, stop: &Stop, output: &OutputArgs) -> 
     let mut text = Text::new();
     text.line();
     text.append(ending_text(state, &stand, &zone(place)));
+    let holding = holds::now(place, state);
+    text.append(holds_text(&holding));
     terminal::say(&text);
     if output.json {
-        terminal::json(&status_json(state, &stand))?;
+        terminal::json(&StatusJson { holding, ..status_json(state, &stand) })?;
     }
     Ok(())
 }

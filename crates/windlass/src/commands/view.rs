@@ -4,6 +4,7 @@ use super::drive::zone;
 use crate::{
     args::{OutputArgs, RunArgs},
     exit::{Exit, Failure},
+    holds,
     journal::{self, Loaded},
     project::Place,
     terminal, wiring,
@@ -11,8 +12,8 @@ use crate::{
 use std::path::Path;
 use windlass_journal::{RunState, Store};
 use windlass_report::{
-    Stand, Text, record_json, record_markdown, run_json, run_text, runs_text, status_json, status_text,
-    summary_json,
+    Stand, StatusJson, Text, holds_text, record_json, record_markdown, run_json, run_text, runs_text,
+    status_json, status_text, summary_json,
 };
 
 /// `windlass status`.
@@ -29,9 +30,12 @@ pub fn status(args: &RunArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     if args.output.json {
-        terminal::json(&status_json(&loaded.run, &stand))?;
+        let holding = holds::now(&place, &loaded.run);
+        terminal::json(&StatusJson { holding, ..status_json(&loaded.run, &stand) })?;
     } else {
-        terminal::show(&status_text(&loaded.run, &stand, &zone(&place)))?;
+        let mut text = status_text(&loaded.run, &stand, &zone(&place));
+        text.append(holds_text(&holds::now(&place, &loaded.run)));
+        terminal::show(&text)?;
     }
     Ok(Exit::Done)
 }

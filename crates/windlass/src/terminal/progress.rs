@@ -10,9 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 use windlass_engine::{Notice, Observer};
-use windlass_journal::{Direction, Entry, Event, Forward, Outcome, RunState, UndoPhase};
-use windlass_plan::{Class, UnitId, Way};
-use windlass_report::{Mark, Text, duration, shorten, unit_word, width};
+use windlass_journal::{Direction, Entry, Event, Outcome, RunState};
+use windlass_plan::{UnitId, Way};
+use windlass_report::{Mark, Text, duration, shorten, unit_word, why_in_short, width};
 
 /// The live lines are drawn this often.
 const TICK: Duration = Duration::from_millis(200);
@@ -236,7 +236,10 @@ impl Screen {
             Event::Confirmed { unit, .. } => {
                 self.head(&mut text, Mark::Good, "confirmed", unit);
             }
-            Event::Turned { to, why, unit } => turned(&mut text, *to, why, unit.as_ref()),
+            Event::Turned { to, why, unit } => {
+                // The line of the unit has just told its trouble.
+                turned(&mut text, *to, &why_in_short(state, unit.as_ref(), why), unit.as_ref());
+            }
             Event::Decided { reason, .. } => {
                 text.wrapped("  decided: ", Mark::Strong, reason);
             }
@@ -250,26 +253,9 @@ impl Screen {
         self.draw();
     }
 
-    /// How many units of the plan are settled, for the counter in front of each line.
+    /// How far the run is, for the counter in front of each line.
     fn count(&mut self, state: &RunState) {
-        if state.direction == Direction::Unwind {
-            // On the way back the counter runs over what has to be taken back.
-            let changing = |(_, unit): &(&windlass_plan::Step, &windlass_plan::Unit)| {
-                unit.undo.class != Class::Readonly && state.unit(&unit.id).has_effect()
-            };
-            let undone = |unit: &windlass_plan::Unit| {
-                matches!(state.unit(&unit.id).undo, UndoPhase::Undone | UndoPhase::Left)
-            };
-            self.units = state.plan.units().filter(changing).count();
-            self.settled = state.plan.units().filter(changing).filter(|(_, unit)| undone(unit)).count();
-            return;
-        }
-        let passed = |unit: &windlass_plan::Unit| {
-            let forward = &state.unit(&unit.id).forward;
-            !matches!(forward, Forward::Waiting | Forward::Running | Forward::Unknown(_))
-        };
-        self.units = state.plan.units().count();
-        self.settled = state.plan.units().filter(|(_, unit)| passed(unit)).count();
+        (self.settled, self.units) = windlass_report::progress(state);
     }
 
     fn head(&self, text: &mut Text, mark: Mark, word: &str, unit: &UnitId) {

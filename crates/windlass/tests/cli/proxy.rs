@@ -133,3 +133,33 @@ fn a_plain_service_is_started_shown_and_stopped() {
     assert_eq!(stopped["changed"], true);
     assert!(project.run(&["service", "stop", "plain"]).code(0).stdout.contains("nothing to do"));
 }
+
+#[test]
+fn a_run_that_stopped_while_requests_are_held_says_so_and_its_rollback_lets_them_go() {
+    let project = Project::empty();
+    project.write("windlass.toml", CONFIG);
+    let steps = "```sh {#stop on=app}\nwindlass service stop booking\n```\n\n```sh {#look on=app readonly}\nfalse\n```\n\n\
+                 ```sh {#start on=app}\nwindlass service start booking\n```\n";
+    project.write("release.md", &format!("---\nrelease: 1.1\n---\n\n{steps}"));
+    let (running, _) = serve(&project);
+    let said = project.run(&["apply", "release.md", "--yes", "--on-failure=stop"]).code(3);
+    let held = ["Held now    traffic to booking since", "windlass proxy resume booking"];
+    said.says(&held);
+    let shown = project.run(&["status"]).code(0).stdout;
+    assert!(held.iter().all(|words| shown.contains(words)), "{shown}");
+    let json = project.run(&["status", "--json"]).code(0).json();
+    assert_eq!(
+        (&json["holding"][0]["service"], &json["holding"][0]["waiting"]),
+        (&"booking".into(), &0.into())
+    );
+    assert_eq!(json["holding"][0]["hold_ms"], 20_000);
+    project.run(&["rollback", "--yes"]).code(0);
+    let json = project.run(&["status", "--json"]).code(0).json();
+    assert_eq!(json["holding"], serde_json::json!([]), "the way back let them go");
+    running.signal(Signal::TERM);
+    running.end().code(0);
+    assert!(
+        !project.run(&["status"]).code(0).stdout.contains("Held now"),
+        "a proxy that is gone holds nothing"
+    );
+}
