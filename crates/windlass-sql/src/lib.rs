@@ -3,15 +3,29 @@
 //! Pure: no I/O, no panic on any input, linear time. What a statement means is read from its tokens only: a statement
 //! that cannot be classified is [`Kind::Other`], never an error, for the server is the judge of syntax.
 
+mod algorithm;
 mod body;
+mod compatibility;
+mod ddl;
 mod dml;
 mod lexer;
+mod live;
+mod lock;
 mod name;
 mod qualified;
+mod reader;
 mod split;
 mod summary;
 
+pub use algorithm::{Algorithm, AlterLock, Prediction, predict};
+pub use compatibility::{Compatibility, compatibility, of as compatibility_of};
+pub use ddl::{
+    AlterTable, Change, Column, ColumnType, Constraint, ConstraintKind, CreateIndex, CreateTable, Ddl,
+    DefaultKind, DefaultValue, Generated, IndexKind, ObjectChange, ObjectDrop, Position, TableIndex, ddl,
+};
 pub use dml::{Dml, DmlKind, dml};
+pub use live::{Live, LiveColumn, LiveForeignKey, LiveIndex, LiveTable, LiveTransaction, Product, Server};
+pub use lock::{LockMode, TableLock, Work, is_free_change, postgres_locks};
 pub use name::{ObjectName, identifier, literal, quote};
 pub use qualified::{Place, Qualified, keywords, qualified_names};
 pub use split::split;

@@ -1,8 +1,8 @@
 //! `UPDATE` and `DELETE`.
 
-use super::reader::{Reader, columns};
 use super::{Dml, DmlKind, Table, multi};
 use crate::Dialect;
+use crate::reader::{Reader, columns};
 
 /// Behind `UPDATE`.
 pub(super) fn update(reader: &mut Reader<'_>) -> Option<Dml> {

@@ -1,8 +1,8 @@
 //! `INSERT` and `REPLACE`.
 
-use super::reader::{Reader, columns};
 use super::{Dml, DmlKind, Table, writes_inside};
 use crate::Dialect;
+use crate::reader::{Reader, columns};
 
 /// Behind `INSERT` or `REPLACE`.
 pub(super) fn insert(reader: &mut Reader<'_>, kind: DmlKind) -> Option<Dml> {

@@ -1,8 +1,8 @@
 //! `MERGE` of PostgreSQL.
 
 use super::change::table;
-use super::reader::{Reader, columns};
 use super::{Dml, DmlKind};
+use crate::reader::{Reader, columns};
 
 /// Behind `MERGE`.
 pub(super) fn merge(reader: &mut Reader<'_>) -> Option<Dml> {

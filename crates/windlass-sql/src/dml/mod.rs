@@ -9,12 +9,12 @@ mod change;
 mod insert;
 mod merge;
 mod multi;
-mod reader;
+
 #[cfg(test)]
 mod tests;
 
+use crate::reader::Reader;
 use crate::{Dialect, ObjectName, Span};
-use reader::Reader;
 
 /// Which statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! `UPDATE` and `DELETE` of MySQL and MariaDB that name several tables.
 
-use super::reader::{Reader, Target};
 use super::{Dml, DmlKind, Table};
 use crate::ObjectName;
+use crate::reader::{Reader, Target};
 
 /// Behind `UPDATE`: table references from `from` up to `SET`. Which tables are changed comes from [`changed`].
 pub(super) fn update(reader: &Reader<'_>, from: usize, set: usize) -> Option<Dml> {

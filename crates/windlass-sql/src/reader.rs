@@ -5,20 +5,31 @@ use crate::name::identifier;
 use crate::{Dialect, ObjectName, Span};
 
 /// Reads one statement. Clauses stand at depth 0, outside parentheses and brackets.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     text: &'a str,
-    pub(super) dialect: Dialect,
+    pub(crate) dialect: Dialect,
     tokens: Vec<Token>,
     /// Open parentheses and brackets before each token; one that opens or closes has the depth outside.
     depths: Vec<u32>,
+    /// The depth that clauses stand at: 0, or that of the group being read.
+    base: u32,
     /// The next token.
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 impl<'a> Reader<'a> {
     /// `None`: quotes or parentheses do not match, it is more than one statement, or it holds executable comments or
     /// commands of a client program.
-    pub(super) fn new(text: &'a str, dialect: Dialect) -> Option<Self> {
+    pub(crate) fn new(text: &'a str, dialect: Dialect) -> Option<Self> {
+        Self::read(text, dialect, false)
+    }
+
+    /// As [`Reader::new`], but what stands in executable comments is read as if the marks were not there.
+    pub(crate) fn through_marks(text: &'a str, dialect: Dialect) -> Option<Self> {
+        Self::read(text, dialect, true)
+    }
+
+    fn read(text: &'a str, dialect: Dialect, marks: bool) -> Option<Self> {
         let mut lexer = Lexer::new(text, dialect);
         let (mut tokens, mut depths, mut open) = (Vec::new(), Vec::new(), Vec::new());
         loop {
@@ -30,6 +41,7 @@ impl<'a> Reader<'a> {
             let mut depth = open.len();
             match token.kind {
                 TokenKind::Comment => continue,
+                TokenKind::OpenExecutable | TokenKind::CloseExecutable if marks => continue,
                 TokenKind::OpenExecutable | TokenKind::CloseExecutable => return None,
                 TokenKind::Symbol(b';' | b'\\' | b'{' | b'}') => return None,
                 TokenKind::Symbol(b'(') => open.push(b')'),
@@ -45,38 +57,45 @@ impl<'a> Reader<'a> {
             tokens.push(token);
             depths.push(u32::try_from(depth).ok()?);
         }
-        (open.is_empty() && !tokens.is_empty()).then_some(Self { text, dialect, tokens, depths, at: 0 })
+        (open.is_empty() && !tokens.is_empty()).then_some(Self {
+            text,
+            dialect,
+            tokens,
+            depths,
+            base: 0,
+            at: 0,
+        })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.tokens.len()
     }
 
-    pub(super) fn kind(&self, at: usize) -> Option<TokenKind> {
+    pub(crate) fn kind(&self, at: usize) -> Option<TokenKind> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
-    fn written(&self, at: usize) -> &'a str {
+    pub(crate) fn written(&self, at: usize) -> &'a str {
         self.tokens.get(at).map_or("", |token| token.span.of(self.text))
     }
 
     /// Whether token `at` is this keyword (upper case): behind a dot it would be a name.
-    pub(super) fn is(&self, at: usize, word: &str) -> bool {
+    pub(crate) fn is(&self, at: usize, word: &str) -> bool {
         self.kind(at) == Some(TokenKind::Word)
             && self.written(at).eq_ignore_ascii_case(word)
             && !at.checked_sub(1).is_some_and(|before| self.is_symbol(before, b'.'))
     }
 
-    pub(super) fn is_any(&self, at: usize, words: &[&str]) -> bool {
+    pub(crate) fn is_any(&self, at: usize, words: &[&str]) -> bool {
         words.iter().any(|word| self.is(at, word))
     }
 
-    pub(super) fn is_symbol(&self, at: usize, symbol: u8) -> bool {
+    pub(crate) fn is_symbol(&self, at: usize, symbol: u8) -> bool {
         self.kind(at) == Some(TokenKind::Symbol(symbol))
     }
 
     /// Takes the next words if they are `words`.
-    pub(super) fn accept(&mut self, words: &[&str]) -> bool {
+    pub(crate) fn accept(&mut self, words: &[&str]) -> bool {
         let found = words.iter().enumerate().all(|(index, word)| self.is(self.at + index, word));
         if found {
             self.at += words.len();
@@ -84,14 +103,14 @@ impl<'a> Reader<'a> {
         found
     }
 
-    pub(super) fn symbol(&mut self, symbol: u8) -> bool {
+    pub(crate) fn symbol(&mut self, symbol: u8) -> bool {
         let found = self.is_symbol(self.at, symbol);
         self.at += usize::from(found);
         found
     }
 
     /// Takes one identifier. Only SQLite lets a string stand for one.
-    pub(super) fn identifier(&mut self) -> Option<String> {
+    pub(crate) fn identifier(&mut self) -> Option<String> {
         let written = self.written(self.at);
         let fits = match self.kind(self.at)? {
             TokenKind::Word => !written.starts_with(|first: char| first.is_ascii_digit()),
@@ -107,7 +126,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a qualified name.
-    pub(super) fn name(&mut self) -> Option<(ObjectName, Span)> {
+    pub(crate) fn name(&mut self) -> Option<(ObjectName, Span)> {
         let start = self.at;
         let mut parts = vec![self.identifier()?];
         while self.is_symbol(self.at, b'.') && !self.is_symbol(self.at + 1, b'*') {
@@ -118,7 +137,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a parenthesis with all that is in it; the tokens inside.
-    pub(super) fn group(&mut self) -> Option<(usize, usize)> {
+    pub(crate) fn group(&mut self) -> Option<(usize, usize)> {
         if !self.is_symbol(self.at, b'(') {
             return None;
         }
@@ -129,8 +148,38 @@ impl<'a> Reader<'a> {
         Some(inside)
     }
 
+    /// Runs `read` inside of a group, where its depth is the base.
+    pub(crate) fn inside<T>(&mut self, from: usize, read: impl FnOnce(&mut Self) -> T) -> T {
+        let (after, base) = (self.at, self.base);
+        self.base = self.depths.get(from).copied().unwrap_or(base);
+        self.at = from;
+        let result = read(self);
+        (self.at, self.base) = (after, base);
+        result
+    }
+
+    /// The parts between commas, as pairs of token indexes.
+    pub(crate) fn items(&self, from: usize, to: usize) -> Vec<(usize, usize)> {
+        let mut items = Vec::new();
+        let mut start = from;
+        while start < to {
+            let end = self.find_symbol(start, to, b',').unwrap_or(to);
+            items.push((start, end));
+            start = end + 1;
+        }
+        items
+    }
+
+    /// The word at `at`, upper case; empty if it is none.
+    pub(crate) fn word(&self, at: usize) -> String {
+        match self.kind(at) {
+            Some(TokenKind::Word) => self.written(at).to_ascii_uppercase(),
+            _ => String::new(),
+        }
+    }
+
     /// Names between two tokens, separated by commas, each with at most `parts` parts; of each the last.
-    pub(super) fn names_between(&mut self, from: usize, to: usize, parts: usize) -> Option<Vec<String>> {
+    pub(crate) fn names_between(&mut self, from: usize, to: usize, parts: usize) -> Option<Vec<String>> {
         let after = std::mem::replace(&mut self.at, from);
         let mut names = Vec::new();
         while self.at < to {
@@ -151,37 +200,42 @@ impl<'a> Reader<'a> {
     }
 
     /// The first of `words` at depth 0 from token `from` on: its index. A name behind `AS` is none.
-    pub(super) fn find(&self, from: usize, to: usize, words: &[&str]) -> Option<usize> {
+    pub(crate) fn find(&self, from: usize, to: usize, words: &[&str]) -> Option<usize> {
         (from..to.min(self.len())).find(|at| {
-            self.depths[*at] == 0
+            self.depths[*at] == self.base
                 && self.is_any(*at, words)
                 && !at.checked_sub(1).is_some_and(|before| self.is(before, "AS"))
         })
     }
 
     /// The first `symbol` at depth 0.
-    pub(super) fn find_symbol(&self, from: usize, to: usize, symbol: u8) -> Option<usize> {
-        (from..to.min(self.len())).find(|at| self.depths[*at] == 0 && self.is_symbol(*at, symbol))
+    pub(crate) fn find_symbol(&self, from: usize, to: usize, symbol: u8) -> Option<usize> {
+        (from..to.min(self.len())).find(|at| self.depths[*at] == self.base && self.is_symbol(*at, symbol))
     }
 
     /// The comma or join behind a table reference.
-    pub(super) fn find_table_end(&self, from: usize, to: usize) -> Option<usize> {
+    pub(crate) fn find_table_end(&self, from: usize, to: usize) -> Option<usize> {
         (from..to.min(self.len())).find(|at| {
-            self.depths[*at] == 0
+            self.depths[*at] == self.base
                 && (self.is_symbol(*at, b',') || self.is_any(*at, &["JOIN", "STRAIGHT_JOIN"]))
         })
     }
 
     /// The text of the tokens from `from` up to `to`; `None` if there are none.
-    pub(super) fn span(&self, from: usize, to: usize) -> Option<Span> {
+    pub(crate) fn span(&self, from: usize, to: usize) -> Option<Span> {
         if from >= to {
             return None;
         }
         Some(Span::new(self.tokens.get(from)?.span.start, self.tokens.get(to - 1)?.span.end))
     }
 
+    /// The text of the tokens from `from` up to `to`.
+    pub(crate) fn text_between(&self, from: usize, to: usize) -> Option<String> {
+        self.span(from, to).map(|span| span.of(self.text).to_owned())
+    }
+
     /// The part behind keyword `at` up to `to`; an empty one is not understood.
-    pub(super) fn part(&self, at: Option<usize>, to: usize) -> Option<Option<Span>> {
+    pub(crate) fn part(&self, at: Option<usize>, to: usize) -> Option<Option<Span>> {
         match at {
             None => Some(None),
             Some(at) => self.span(at + 1, to).map(Some),
@@ -190,7 +244,7 @@ impl<'a> Reader<'a> {
 
     /// `RETURNING` at depth 0 from `from` on; `Some(None)`: there is none, `None`: it cannot be told. PostgreSQL and
     /// SQLite reserve the word; in MySQL, whose sibling MariaDB has the clause, it may be a column.
-    pub(super) fn returning(&self, from: usize) -> Option<Option<usize>> {
+    pub(crate) fn returning(&self, from: usize) -> Option<Option<usize>> {
         const CLAUSES: [&str; 12] = [
             "FROM",
             "WHERE",
@@ -228,14 +282,14 @@ impl<'a> Reader<'a> {
 }
 
 /// A column that is assigned, and the words before it.
-pub(super) struct Target {
-    pub(super) qualifier: Vec<String>,
-    pub(super) column: String,
+pub(crate) struct Target {
+    pub(crate) qualifier: Vec<String>,
+    pub(crate) column: String,
 }
 
 impl Reader<'_> {
     /// The targets of `a = 1, b = 2` between two tokens; `None` if it is anything else.
-    pub(super) fn targets(&mut self, from: usize, to: usize) -> Option<Vec<Target>> {
+    pub(crate) fn targets(&mut self, from: usize, to: usize) -> Option<Vec<Target>> {
         let mut targets = Vec::new();
         self.at = from;
         loop {
@@ -292,7 +346,7 @@ impl Reader<'_> {
 const COLUMNS_MAX: usize = 4096;
 
 /// Column names in order, each once; `None`: there are too many.
-pub(super) fn columns(targets: &[Target], known: &mut Vec<String>) -> Option<()> {
+pub(crate) fn columns(targets: &[Target], known: &mut Vec<String>) -> Option<()> {
     for target in targets {
         if !known.contains(&target.column) {
             known.push(target.column.clone());
