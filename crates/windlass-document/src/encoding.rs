@@ -11,26 +11,36 @@ const GUESS_BYTES_MAX: usize = 64 * 1024;
 
 /// The text of a document, or the one finding that says why there is none.
 pub(crate) fn decode(source: &[u8]) -> Result<&str, Box<Finding>> {
-    if source.len() > DOCUMENT_BYTES_MAX {
-        return Err(Box::new(
-            rules::TOO_LARGE
-                .at(
-                    Span::new(0, 0),
-                    format!(
-                        "the file has {} MiB, a release document at most {} MiB",
-                        source.len().div_ceil(1024 * 1024),
-                        DOCUMENT_BYTES_MAX / (1024 * 1024)
-                    ),
-                )
-                .label("nothing was read")
-                .help("is this the right file? put SQL into files of its own and name them with `files=`"),
-        ));
-    }
+    refuse_large(source.len())?;
     let text = std::str::from_utf8(source).map_err(|error| Box::new(not_utf8(source, error)))?;
-    match source.iter().position(|b| *b == 0) {
-        Some(at) => Err(Box::new(nul_byte(source, at))),
-        None => Ok(text),
+    check(text)?;
+    Ok(text)
+}
+
+/// What a text in UTF-8 can have against it.
+pub(crate) fn check(text: &str) -> Result<(), Box<Finding>> {
+    refuse_large(text.len())?;
+    match text.find('\0') {
+        Some(at) => Err(Box::new(nul_byte(text.as_bytes(), at))),
+        None => Ok(()),
     }
+}
+
+fn refuse_large(bytes: usize) -> Result<(), Box<Finding>> {
+    if bytes <= DOCUMENT_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the file has {} MiB, a release document at most {} MiB",
+        bytes.div_ceil(1024 * 1024),
+        DOCUMENT_BYTES_MAX / (1024 * 1024)
+    );
+    Err(Box::new(
+        rules::TOO_LARGE
+            .at(Span::new(0, 0), message)
+            .label("nothing was read")
+            .help("is this the right file? put SQL into files of its own and name them with `files=`"),
+    ))
 }
 
 fn not_utf8(source: &[u8], error: std::str::Utf8Error) -> Finding {

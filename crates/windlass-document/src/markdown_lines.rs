@@ -107,6 +107,14 @@ pub(crate) fn check_unread(text: &str, start: usize, covered: &[Span], findings:
 
 /// Offset and length of the fence line in `line`, if it is one in a language that runs.
 fn looks_like_step(line: &str) -> Option<(usize, usize)> {
+    // Most lines are words, and there are many.
+    if line
+        .bytes()
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || matches!(first, b'#' | b'|' | b'\n'))
+    {
+        return None;
+    }
     let nested =
         |c: char| c.is_whitespace() || c.is_ascii_digit() || matches!(c, '>' | '-' | '*' | '+' | '.' | ')');
     let item = line.trim_start_matches(nested);

@@ -1,6 +1,8 @@
 //! The way from bytes to a document and its findings.
 
-use crate::{Document, Parsed, encoding, front, markdown, markdown_lines, references, rules::Findings};
+use crate::{
+    Document, Finding, Parsed, encoding, front, markdown, markdown_lines, references, rules::Findings,
+};
 
 /// Reads a release document. Never panics; the time is linear in the length of `source`.
 ///
@@ -10,14 +12,21 @@ use crate::{Document, Parsed, encoding, front, markdown, markdown_lines, referen
 pub fn parse(source: &[u8]) -> Parsed {
     match encoding::decode(source) {
         Ok(text) => read(text),
-        Err(finding) => Parsed { document: Document::default(), findings: vec![*finding] },
+        Err(finding) => refused(*finding),
     }
 }
 
 /// Reads a release document that is known to be UTF-8; see [`parse`].
 #[must_use]
 pub fn parse_str(source: &str) -> Parsed {
-    parse(source.as_bytes())
+    match encoding::check(source) {
+        Ok(()) => read(source),
+        Err(finding) => refused(*finding),
+    }
+}
+
+fn refused(finding: Finding) -> Parsed {
+    Parsed { document: Document::default(), findings: vec![finding] }
 }
 
 fn read(text: &str) -> Parsed {

@@ -13,10 +13,10 @@ mod lint;
 mod model;
 mod suggest;
 
-pub use compile::{DocumentMeta, FileSource, NoFiles, SourceFile, compile};
+pub use compile::{DocumentMeta, FileSource, NoFiles, SourceFile, compile, compile_broken};
 
 pub use config::{
-    Approval, Budget, Config, ConfigFinding, ConfigSource, Freeze, Guard, Keep, Limit, Policy, Watch,
+    Approval, Budget, Config, ConfigFinding, ConfigSource, Freeze, Guard, Keep, Limit, Policy, Unread, Watch,
     Weekday, Window, config_schema, parse_config, sqlite_path, url_kind,
 };
 pub use digest::{Digest, canonical_json};

@@ -94,9 +94,12 @@ impl Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
         for line in &self.lines {
-            let text: String = line.iter().map(|(_, piece)| piece.as_str()).collect();
-            writeln!(f, "{}", text.trim_end())?;
+            text.clear();
+            line.iter().for_each(|(_, piece)| text.push_str(piece));
+            f.write_str(text.trim_end())?;
+            f.write_str("\n")?;
         }
         Ok(())
     }
@@ -105,7 +108,12 @@ impl fmt::Display for Text {
 /// Columns that `text` takes.
 #[must_use]
 pub fn width(text: &str) -> usize {
-    text.width()
+    if is_plain(text) { text.len() } else { text.width() }
+}
+
+/// Printable ASCII alone, which most text is: a column for each byte, and nothing to tame.
+fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & (b' '..=b'~').contains(&byte))
 }
 
 /// `text` filled up with spaces to `columns`; longer text stays as it is.
@@ -144,7 +152,7 @@ pub fn tame(text: &str) -> String {
     let steers = |c: char| {
         (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    if !text.contains(steers) {
+    if is_plain(text) || !text.contains(steers) {
         return text.to_owned();
     }
     let mut tamed = String::with_capacity(text.len());

@@ -1,7 +1,7 @@
 //! The command line. Help texts are the doc comments here.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 use windlass_engine::Fault;
 use windlass_journal::{OnFailure, Verb};
 
@@ -453,7 +453,28 @@ pub struct ProxyStopArgs {
 
 /// Reads the command line.
 pub fn parse() -> Result<Cli, clap::Error> {
-    Cli::try_parse()
+    let words: Vec<_> = std::env::args_os().collect();
+    match checking(&words) {
+        Some(cli) => Ok(cli),
+        None => Cli::try_parse_from(words),
+    }
+}
+
+/// `windlass check FILE…`, which editors run at every key: to build the definition of all commands takes longer than to
+/// read the words of this one. `None`, also for what is wrong with them: then the whole definition has its say.
+fn checking(words: &[OsString]) -> Option<Cli> {
+    #[derive(Parser)]
+    #[command(name = "windlass", disable_help_flag = true)]
+    struct Check {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        args: CheckArgs,
+    }
+    let (_, words) =
+        words.split_first().filter(|(_, words)| words.first().is_some_and(|word| word == "check"))?;
+    let Check { config, args } = Check::try_parse_from(words).ok()?;
+    Some(Cli { config, command: Command::Check(args) })
 }
 
 #[cfg(test)]
@@ -464,6 +485,32 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_way_to_check_reads_what_the_long_way_reads() {
+        for words in [
+            "check a.md",
+            "check a.md b.md --json",
+            "check --env prod a.md",
+            "check --config=w.toml --env=p -- --json",
+            "check",
+            "check --help",
+            "check -h",
+            "check a.md --jsn",
+            "check a.md --env",
+            "check help",
+            "plan a.md",
+            "--config w.toml check a.md",
+        ] {
+            let words: Vec<OsString> =
+                std::iter::once("windlass").chain(words.split(' ')).map(Into::into).collect();
+            let Some(short) = checking(&words) else { continue };
+            let long = Cli::try_parse_from(&words).unwrap();
+            assert_eq!(format!("{short:?}"), format!("{long:?}"));
+        }
+        let common = ["windlass", "check", "a.md", "--env", "p", "--json"].map(OsString::from);
+        assert!(checking(&common).is_some());
     }
 
     #[test]

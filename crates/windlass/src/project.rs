@@ -8,12 +8,15 @@ pub use find::{CONFIG_NAME, Place};
 use crate::exit::{self, Exit, Failure};
 use files::SqlFiles;
 use std::{
-    fs::File,
+    fs::{Metadata, OpenOptions},
     io::Read as _,
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 use windlass_document::{DOCUMENT_BYTES_MAX, Finding, Parsed, Severity};
-use windlass_plan::{Config, ConfigFinding, ConfigSource, DocumentMeta, Plan, compile, parse_config};
+use windlass_plan::{
+    Config, ConfigFinding, ConfigSource, DocumentMeta, Plan, Unread, compile, compile_broken, parse_config,
+};
 
 /// Version of the tool, a part of each plan's digest.
 pub const TOOL: &str = env!("CARGO_PKG_VERSION");
@@ -26,8 +29,10 @@ pub struct Source {
     pub shown: String,
     /// File name without folders.
     pub name: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// Its text; what is not UTF-8 in it is replaced, for printing.
+    pub text: String,
+    /// Whether it is UTF-8.
+    pub readable: bool,
     /// What the parser made of it.
     pub parsed: Parsed,
 }
@@ -42,6 +47,15 @@ pub struct Settings {
     pub findings: Vec<ConfigFinding>,
 }
 
+impl Settings {
+    /// Of a configuration that could not be read at all: anything may stand in it.
+    fn unread() -> Self {
+        let unread = Unread { anything: true, ..Unread::default() };
+        let config = Config { unread, ..Config::default() };
+        Self { sources: Vec::new(), config, findings: Vec::new() }
+    }
+}
+
 /// Everything known about one document.
 pub struct Compiled {
     /// The document.
@@ -54,6 +68,8 @@ pub struct Compiled {
     pub plan: Option<Plan>,
     /// Where `windlass.toml` is, if there is one.
     pub place: Option<Place>,
+    /// Why the configuration could not be read, if that is so. The document was checked all the same.
+    pub unread: Option<Failure>,
 }
 
 impl Compiled {
@@ -65,40 +81,69 @@ impl Compiled {
     /// Number of errors in document and configuration.
     pub fn errors(&self) -> usize {
         let config = self.settings.findings.iter().map(|found| &found.finding);
-        self.findings.iter().chain(config).filter(|finding| is_error(finding)).count()
+        let findings = self.findings.iter().chain(config).filter(|finding| is_error(finding)).count();
+        findings + usize::from(self.unread.is_some())
     }
 }
 
 /// Reads a document.
 pub fn read_source(path: &Path) -> Result<Source, Failure> {
     let bytes = read(path, DOCUMENT_BYTES_MAX as u64, "release document")?;
-    let parsed = windlass_document::parse(&bytes);
+    let (parsed, text, readable) = match String::from_utf8(bytes) {
+        Ok(text) => (windlass_document::parse_str(&text), text, true),
+        Err(error) => {
+            let parsed = windlass_document::parse(error.as_bytes());
+            (parsed, String::from_utf8_lossy(error.as_bytes()).into_owned(), false)
+        }
+    };
     let name =
         path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-    Ok(Source { shown: path.display().to_string(), name, bytes, parsed })
+    Ok(Source { shown: path.display().to_string(), name, text, readable, parsed })
 }
 
-/// Reads a regular file or a pipe, up to `bytes_max`.
+/// Reads a regular file up to `bytes_max`. Anything else is refused before it is opened: a pipe could keep the command
+/// waiting for ever, a device could never end.
 fn read(path: &Path, bytes_max: u64, what: &str) -> Result<Vec<u8>, Failure> {
     let cannot = |error: std::io::Error| exit::file("cannot read", path, &error);
-    let file = File::open(path).map_err(cannot)?;
+    refuse_special(path, &std::fs::metadata(path).map_err(cannot)?, what)?;
+    // It may have been replaced in between; an open that does not wait and a second look make that harmless.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(cannot)?;
     let meta = file.metadata().map_err(cannot)?;
-    if meta.is_dir() {
-        return Err(Failure::wrong(format!("{} is a folder, not a {what}", path.display())));
-    }
-    let mut bytes = Vec::new();
-    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > bytes_max {
-        const MIB: u64 = 1024 * 1024;
-        let size = meta.len().max(bytes.len() as u64).div_ceil(MIB);
-        return Err(Failure::wrong(format!(
-            "{} has {size} MiB; a {what} has at most {} MiB. Is this the right file?",
-            path.display(),
-            bytes_max / MIB
-        ))
-        .hint("statements of any length can stand in files of their own: `files=\"migrations/*.sql\"`"));
+    refuse_special(path, &meta, what)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(bytes_max)).unwrap_or(0) + 1);
+    // A file that is too long is known by its size; one that grows is cut off.
+    let room = if meta.len() > bytes_max { 0 } else { bytes_max + 1 };
+    file.take(room).read_to_end(&mut bytes).map_err(cannot)?;
+    if meta.len().max(bytes.len() as u64) > bytes_max {
+        return Err(too_large(path, meta.len().max(bytes.len() as u64), bytes_max, what));
     }
     Ok(bytes)
+}
+
+fn too_large(path: &Path, size: u64, bytes_max: u64, what: &str) -> Failure {
+    const MIB: u64 = 1024 * 1024;
+    Failure::wrong(format!(
+        "{} has {} MiB; a {what} has at most {} MiB. Is this the right file?",
+        path.display(),
+        size.div_ceil(MIB),
+        bytes_max / MIB
+    ))
+    .hint("statements of any length can stand in files of their own: `files=\"migrations/*.sql\"`")
+}
+
+/// Only a regular file has an end that does not depend on others.
+fn refuse_special(path: &Path, meta: &Metadata, what: &str) -> Result<(), Failure> {
+    let kind = meta.file_type();
+    let word = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => "a folder",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    let failure = Failure::wrong(format!("{} is {word}, not a {what}", path.display()));
+    Err(if kind.is_dir() { failure } else { failure.hint("write its content to a file and name that") })
 }
 
 /// Reads `windlass.toml` and the file of the environment over it. `asked` is an environment named on the command
@@ -153,41 +198,63 @@ fn overlay(config: &Path, env: &str) -> Result<PathBuf, Failure> {
     Ok(config.with_file_name(format!("{stem}.{env}.toml")))
 }
 
+/// Names of the environments that have a file.
+fn overlays(place: &Place) -> Vec<String> {
+    let entries = std::fs::read_dir(&place.base).into_iter().flatten().flatten();
+    let name = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        Some(name.strip_prefix("windlass.")?.strip_suffix(".toml")?.to_owned())
+    };
+    entries.filter_map(name).collect()
+}
+
+fn has_overlays(place: &Place) -> bool {
+    !overlays(place).is_empty()
+}
+
 fn no_overlay(place: &Place, overlay: &Path) -> Failure {
-    let known: Vec<_> = std::fs::read_dir(&place.base)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            Some(name.strip_prefix("windlass.")?.strip_suffix(".toml")?.to_owned())
-        })
-        .collect();
+    let known = overlays(place);
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Failure::wrong(format!("there is no {}", overlay.display()))
         .hint(format!("environments with a file: {known}"))
 }
 
-/// Reads and compiles a document. Problems of its text are in the result; only what cannot be read at all is an error.
+/// Reads and compiles a document. Problems of its text and of the configuration are in the result, all at once; only a
+/// document that cannot be read at all is an error.
 pub fn compile_file(path: &Path, config: Option<&Path>, env: Option<&str>) -> Result<Compiled, Failure> {
     let source = read_source(path)?;
-    let place = Place::of_document(path, config)?;
     let written = source.parsed.document.front.env.as_ref().map(|env| env.value.clone());
-    let settings = read_settings(place.as_ref(), env, written.as_deref())?;
+    let found = Place::of_document(path, config);
+    let (place, found) = match found {
+        Ok(place) => (place.clone(), read_settings(place.as_ref(), env, written.as_deref())),
+        // It was named, so its folder is known; that is all that the check of the document needs.
+        Err(failure) => (config.map(Place::unread), Err(failure)),
+    };
+    let (mut settings, unread) = match found {
+        Ok(settings) => (settings, None),
+        Err(failure) => (Settings::unread(), Some(failure)),
+    };
     let mut findings = source.parsed.findings.clone();
-    let broken =
-        findings.iter().any(is_error) || settings.findings.iter().any(|found| is_error(&found.finding));
+    let wrong = findings.iter().any(is_error);
+    // Where the environment could not be read, its file may have anything.
+    settings.config.unread.anything |= wrong && written.is_none() && place.as_ref().is_some_and(has_overlays);
+    let broken = wrong || unread.is_some() || settings.findings.iter().any(|found| is_error(&found.finding));
     let mut plan = None;
     // Without a configuration nothing is known about the targets, and a guess would give findings that are none.
-    if let (false, Some(place), Ok(text)) = (broken, &place, std::str::from_utf8(&source.bytes)) {
-        let meta = DocumentMeta { name: &source.name, text };
+    if let (Some(place), true) = (&place, source.readable) {
+        let (document, config) = (&source.parsed.document, &settings.config);
+        let meta = DocumentMeta { name: &source.name, text: &source.text };
         let files = SqlFiles::new(place.base.clone());
-        let (compiled, more) = compile(&source.parsed.document, meta, &settings.config, &files, TOOL);
-        plan = compiled;
-        findings.extend(more);
+        if broken {
+            findings.extend(compile_broken(document, &source.parsed.findings, meta, config, &files));
+        } else {
+            let (compiled, more) = compile(document, meta, config, &files, TOOL);
+            plan = compiled;
+            findings.extend(more);
+        }
     }
     findings.sort_by_key(|finding| finding.span.start);
-    Ok(Compiled { source, settings, findings, plan, place })
+    Ok(Compiled { source, settings, findings, plan, place, unread })
 }
 
 fn is_error(finding: &Finding) -> bool {
@@ -205,6 +272,9 @@ pub fn compile_to_run(
         return Err(find::no_config(&find::folder_of(path), Some(&compiled.source.parsed.document)));
     }
     crate::terminal::findings(&compiled);
+    if let Some(failure) = compiled.unread.take() {
+        return Err(failure);
+    }
     match (compiled.plan.take(), compiled.place.take()) {
         (Some(plan), Some(place)) => Ok((compiled, plan, place)),
         _ => Err(Failure::shown(Exit::Wrong)),

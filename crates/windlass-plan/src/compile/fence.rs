@@ -25,12 +25,12 @@ impl Compiler<'_> {
                 (place, drafts)
             }
         };
-        if let (Some(undo), WayBack::Backup(..)) = (&step.attributes.undo, &way_back) {
+        if let (Some(undo), WayBack::Backup(..), true) = (&step.attributes.undo, &way_back, place.known) {
             way_back = self.backup_of(undo, &place.on, &drafts)?;
         }
         self.contradictions(step, &drafts, &way_back);
         self.statements_without_undo(step, &drafts, &way_back);
-        let undo = self.undone_by.get(&index).copied().and_then(|at| self.undo_script(at, &place.on));
+        let undo = self.undone_by.get(&index).copied().and_then(|at| self.undo_script(at, &place));
         let failed = self.findings[errors_before..].iter().any(|f| f.severity == doc::Severity::Error);
         let id = StepId(step.id.value.clone());
         let units =
@@ -39,6 +39,7 @@ impl Compiler<'_> {
         let mark = |draft: &Draft| Mark { span: draft.span, sql: draft.sql.clone() };
         let marks = place.hosts.iter().flat_map(|_| drafts.iter().map(mark)).collect();
         let class = way_back.class(&drafts);
+        let known = place.known;
         self.drafts.insert(&step.id.value, (index, drafts));
         let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let compiled = Step {
@@ -55,7 +56,7 @@ impl Compiler<'_> {
             online: step.attributes.online.is_some(),
             again: step.attributes.again.as_ref().map(|again| StepId(again.value.clone())),
         };
-        (!failed).then_some(Compiled { step: compiled, source: Some(index), marks })
+        (!failed && known).then_some(Compiled { step: compiled, source: Some(index), marks })
     }
 
     /// What a fence does, by its language.
@@ -87,7 +88,7 @@ impl Compiler<'_> {
     }
 
     /// The hand-written undo at `index` of the document, on the target of the step that it undoes unless it names one.
-    fn undo_script(&mut self, index: usize, on: &str) -> Option<UndoScript> {
+    fn undo_script(&mut self, index: usize, undone: &Place) -> Option<UndoScript> {
         let document = self.document;
         let step = &document.steps[index];
         self.refuse_batch(step);
@@ -99,7 +100,10 @@ impl Compiler<'_> {
             );
             return None;
         }
-        let place = self.place(step, (!on.is_empty()).then_some(on))?;
+        let place = match &step.attributes.on {
+            None if !undone.known => Place::assumed(undone.on.clone()),
+            _ => self.place(step, Some(undone.on.as_str()).filter(|on| !on.is_empty()))?,
+        };
         // What it changes needs no way back: it is one.
         let drafts = self.drafts(step, &place, &WayBack::Script(String::new()))?;
         let id = StepId(step.id.value.clone());

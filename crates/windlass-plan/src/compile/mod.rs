@@ -1,5 +1,6 @@
 //! Document and configuration to a plan.
 
+mod broken;
 mod effect;
 mod fence;
 mod place;
@@ -10,6 +11,8 @@ mod way_back;
 
 #[cfg(test)]
 mod tests;
+
+pub use broken::compile_broken;
 
 use crate::{
     Action, Class, Config, Digest, DocumentRef, DriverKind, PLAN_FORMAT, Plan, Release, Service, Step,
@@ -58,8 +61,8 @@ impl FileSource for NoFiles {
     }
 }
 
-/// Compiles a document against a configuration. There is a plan exactly if no finding is an error; the findings are
-/// in order of place and do not repeat those of the parser: compile only what parsed without errors.
+/// Compiles a document against a configuration, both without errors so far: others are for [`compile_broken`]. There is a
+/// plan exactly if no finding is an error; the findings are in order of place and do not repeat those of the parser.
 ///
 /// `tool` is the version of the program, a part of the plan's digest.
 #[must_use]

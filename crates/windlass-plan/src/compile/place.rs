@@ -15,6 +15,19 @@ pub(super) struct Place {
     pub(super) dir: Option<String>,
     /// Whose SQL it is, when the target is a database.
     pub(super) dialect: Option<Dialect>,
+    /// False where it is only assumed, because the target has errors or is not there: then the rest of the step is
+    /// still read, so that all its problems are told at once, but there will be no plan.
+    pub(super) known: bool,
+}
+
+impl Place {
+    fn local(on: String, dir: Option<String>) -> Self {
+        Self { on, hosts: vec!["local".to_owned()], dir, dialect: None, known: true }
+    }
+
+    pub(super) fn assumed(on: String) -> Self {
+        Self { known: false, ..Self::local(on, None) }
+    }
 }
 
 impl Compiler<'_> {
@@ -26,29 +39,30 @@ impl Compiler<'_> {
             (None, Some(on)) => on.to_owned(),
             (None, None) => match self.only_target(step) {
                 Some(on) => on,
-                None if language == Language::Http => {
-                    let hosts = vec!["local".to_owned()];
-                    return Some(Place { on: String::new(), hosts, dir: None, dialect: None });
-                }
-                None => return None,
+                None if language == Language::Http => return Some(Place::local(String::new(), None)),
+                None => return Some(Place::assumed(String::new())),
             },
         };
+        if self.config.unread.targets.contains(&on) {
+            return Some(Place::assumed(on));
+        }
         let Some(target) = self.config.targets.get(&on) else {
-            let known = self.config.targets.keys().map(String::as_str);
-            let help = suggest::help(&on, "targets of the configuration", known);
-            self.at_target(step, "unknown-target", format!("there is no target `{on}`"), help);
-            return None;
+            if !self.config.unread.anything {
+                let known = self.config.targets.keys().map(String::as_str);
+                let help = suggest::help(&on, "targets of the configuration", known);
+                self.at_target(step, "unknown-target", format!("there is no target `{on}`"), help);
+            }
+            return Some(Place::assumed(on));
         };
         let place = match target {
             Target::Hosts { hosts, dir } if language != Language::Sql => {
                 self.hosts(step, &on, hosts)?;
-                Place { on: on.clone(), hosts: vec!["local".to_owned()], dir: dir.clone(), dialect: None }
+                Place::local(on.clone(), dir.clone())
             }
             Target::Url { kind, .. }
                 if *kind != UrlKind::S3 && matches!(language, Language::Sql | Language::Shell) =>
             {
-                let hosts = vec!["local".to_owned()];
-                Place { on: on.clone(), hosts, dir: None, dialect: dialect_of(*kind) }
+                Place { dialect: dialect_of(*kind), ..Place::local(on.clone(), None) }
             }
             Target::Url { kind: UrlKind::S3, .. } if language == Language::Shell => {
                 let message = format!("the object store `{on}` cannot be driven by this version");
@@ -60,7 +74,7 @@ impl Compiler<'_> {
                     format!("{} cannot run on `{on}`, {}", fence_words(language), target_words(target));
                 let help = format!("targets that fit: {}", suggest::listed(self.fitting(language)));
                 self.at_target(step, "target-misfit", message, help);
-                return None;
+                return Some(Place::assumed(on));
             }
         };
         self.used_targets.insert(on);
@@ -74,7 +88,7 @@ impl Compiler<'_> {
         if let [only] = fitting[..] {
             return Some(only.to_owned());
         }
-        if language == Language::Http {
+        if language == Language::Http || self.config.unread.any_target() {
             return None;
         }
         let (message, help) = if fitting.is_empty() {

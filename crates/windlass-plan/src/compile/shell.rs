@@ -129,9 +129,10 @@ impl Compiler<'_> {
     /// What a service action needs of the configuration.
     fn service(&mut self, step: &doc::Step, action: &Action, place: &Place, span: Span) {
         let Action::Service { service: name, .. } = action else { return };
-        let Some(service) = self.config.services.get(name) else { return };
+        let unread = self.config.unread.services.contains(name);
+        let Some(service) = self.config.services.get(name).filter(|_| !unread) else { return };
         self.used_services.insert(name.clone());
-        if service.on != place.on {
+        if place.known && service.on != place.on {
             let message = format!("service `{name}` runs on `{}`, the fence on `{}`", service.on, place.on);
             let at = step.attributes.on.as_ref().map_or(span, |on| on.span);
             let help = format!("write `on={}`", service.on);

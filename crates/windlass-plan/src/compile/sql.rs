@@ -39,6 +39,10 @@ impl Source<'_> {
 
 impl Compiler<'_> {
     pub(super) fn sql(&mut self, step: &doc::Step, place: &Place) -> Option<Vec<Draft>> {
+        if !place.known {
+            // Nobody knows in which dialect it is written.
+            return None;
+        }
         let dialect = place.dialect.unwrap_or(Dialect::Sqlite);
         if step.dialect.is_some() {
             self.same_dialect(step, dialect, &place.on)?;

@@ -1,3 +1,4 @@
+mod broken;
 mod place;
 mod shell;
 mod sql;

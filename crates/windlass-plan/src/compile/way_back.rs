@@ -50,6 +50,9 @@ impl Compiler<'_> {
         let statements = drafts.iter().any(|draft| matches!(draft.action, Action::Sql { .. }));
         // A step that could not be compiled may well make a backup: it has errors of its own.
         let backups = self.backups.get(id)?;
+        if backups.iter().any(|(target, _)| target.is_empty()) {
+            return None;
+        }
         let unit = backups.iter().find(|(target, _)| target == on).map(|(_, unit)| unit.clone());
         let (message, help) = match (statements, backups.first(), unit) {
             (true, _, Some(unit)) => return Some(WayBack::Backup(id.to_owned(), Some(unit))),

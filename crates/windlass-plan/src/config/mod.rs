@@ -18,7 +18,7 @@ pub use target::{sqlite_path, url_kind};
 
 use crate::{Service, Target};
 use read::{Reader, Section};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
 use tree::{Item, Place, Table, Value};
 use windlass_document::{Finding, Position, Span};
@@ -52,6 +52,39 @@ pub struct Config {
     pub services: BTreeMap<String, Service>,
     /// When and by whom a release may run.
     pub policy: Policy,
+    /// What could not be read, so that what a document says of it is not called wrong as well.
+    pub unread: Unread,
+}
+
+/// Parts of a configuration that have errors of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Anything may be missing: a file could not be read, is not TOML, or has a table that is not known.
+    pub anything: bool,
+    /// Targets with errors.
+    pub targets: BTreeSet<String>,
+    /// Services with errors.
+    pub services: BTreeSet<String>,
+}
+
+impl Unread {
+    /// Whether this target may well be there, written otherwise than it was read.
+    #[must_use]
+    pub fn target(&self, name: &str) -> bool {
+        self.anything || self.targets.contains(name)
+    }
+
+    /// The same for a service.
+    #[must_use]
+    pub fn service(&self, name: &str) -> bool {
+        self.anything || self.services.contains(name)
+    }
+
+    /// Whether there may be a target that was not read.
+    #[must_use]
+    pub fn any_target(&self) -> bool {
+        self.anything || !self.targets.is_empty()
+    }
 }
 
 /// Reads a configuration: the first layer, then each later one laid over it. Tables are merged key by key; other
@@ -80,20 +113,26 @@ fn read(reader: &Reader<'_>, root: Table) -> Config {
     let root = Item { key: at, at, value: Value::Table(root) };
     let keys = ["target", "service", "policy"];
     let Some(root) = Section::open(reader, "the configuration", &root, &keys) else {
-        return Config::default();
+        return Config { unread: Unread { anything: true, ..Unread::default() }, ..Config::default() };
     };
-    let targets = named(&root, "target", target::read);
-    let services = named(&root, "service", |section, name| service::read(section, name, &targets));
+    let mut unread = Unread { anything: reader.noted() > 0, ..Unread::default() };
+    let targets = named(&root, "target", &mut unread.targets, target::read);
+    let services =
+        named(&root, "service", &mut unread.services, |section, name| service::read(section, name, &targets));
+    // A `target` that is no table at all has no names.
+    let is_table = |kind: &str| root.item(kind).is_none_or(|item| matches!(item.value, Value::Table(_)));
+    unread.anything |= !is_table("target") || !is_table("service");
     let targets = targets.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
     let services = services.into_iter().filter_map(|(name, service)| Some((name, service?))).collect();
-    Config { targets, services, policy: policy::read(&root) }
+    Config { targets, services, policy: policy::read(&root), unread }
 }
 
-/// Reads each `[kind.NAME]`. A name that was written with errors is kept as `None`, so that a reference to it is not
+/// Reads each `[kind.NAME]`; the names of those with errors go to `unread`. A name that was written with errors is kept as `None`, so that a reference to it is not
 /// called unknown as well.
 fn named<T>(
     root: &Section<'_, '_, '_>,
     kind: &str,
+    unread: &mut BTreeSet<String>,
     read: impl Fn(&Item, &NamedIn<'_, '_>) -> Option<T>,
 ) -> BTreeMap<String, Option<T>> {
     let reader = root.reader();
@@ -103,13 +142,18 @@ fn named<T>(
     table
         .iter()
         .map(|(name, item)| {
+            let before = reader.noted();
             let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
             if name.is_empty() || !name.chars().all(fits) {
                 let message = format!("`{name}` cannot be the name of a {kind}");
                 reader.error("config-value", item.key, message, "use letters, digits, `-`, `_` and `.`");
             }
             let here = NamedIn { reader, title: format!("[{kind}.{name}]") };
-            (name.clone(), read(item, &here))
+            let value = read(item, &here);
+            if reader.noted() > before {
+                unread.insert(name.clone());
+            }
+            (name.clone(), value)
         })
         .collect()
 }

@@ -27,6 +27,11 @@ impl<'a> Reader<'a> {
         self.findings.borrow_mut().push((at, finding));
     }
 
+    /// How many were noted so far.
+    pub(super) fn noted(&self) -> usize {
+        self.findings.borrow().len()
+    }
+
     /// All that was noted, in order of file and place.
     pub(super) fn into_findings(self) -> Vec<ConfigFinding> {
         let mut findings = self.findings.into_inner();

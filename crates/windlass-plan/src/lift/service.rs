@@ -17,7 +17,7 @@ pub(super) fn windlass(context: &Context<'_>, name: &Word, arguments: &[Word]) -
     let Some(operation) = operation(what) else {
         return wrong(&arguments[1], format!("`{what}` is nothing that `windlass service` can do"));
     };
-    if !context.config.services.contains_key(service) {
+    if !context.config.services.contains_key(service) && !context.config.unread.service(service) {
         let known = context.config.services.keys().map(String::as_str);
         return Read::Wrong(Wrong {
             rule: "unknown-service",

@@ -22,12 +22,16 @@ pub(super) fn sqlite3(context: &Context<'_>, name: &Word, arguments: &[Word]) ->
         }
         _ => false,
     });
+    let target = match target {
+        Some((target, _)) => Some(target.clone()),
+        // A target with errors may be the one; which one nobody knows.
+        None => context.config.unread.any_target().then(String::new),
+    };
     match target {
-        Some((target, _)) => Read::Actions(vec![Action::Backup {
-            target: target.clone(),
-            file: file.to_owned(),
-            dir: context.dir.clone(),
-        }]),
+        Some(target) => {
+            let (file, dir) = (file.to_owned(), context.dir.clone());
+            Read::Actions(vec![Action::Backup { target, file, dir }])
+        }
         None => Read::NotUnderstood(
             database.span,
             format!(

@@ -12,6 +12,7 @@ mod irreversible;
 mod latest_image;
 mod left_stopped;
 mod migration_after_start;
+mod no_step;
 mod no_where;
 mod online_breaks;
 mod plain_process;
@@ -73,6 +74,7 @@ pub const RULES: &[Rule] = &[
     left_stopped::RULE,
     migration_after_start::RULE,
     backup::RULE,
+    no_step::RULE,
     verification::RULE,
     no_where::RULE,
     online_breaks::RULE,

@@ -18,6 +18,13 @@ use windlass_report::plan_short_text;
 /// Runs the command.
 pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let (_, plan, place) = project::compile_to_run(&args.file, config, args.env.as_deref())?;
+    if plan.steps.is_empty() {
+        let shown = args.file.display();
+        return Err(Failure::wrong(format!(
+            "{shown} has no step: there is nothing to run; nothing was started"
+        ))
+        .hint("steps are fences with braces, such as ```sh {#pull on=app}, and `- [ ]` items"));
+    }
     check_names(&plan, &args.driving)?;
     let store = journal::open(&place)?;
     journal::block_on(journal::refuse_busy(store.as_ref() as &dyn Store))??;

@@ -32,7 +32,7 @@ struct FileJson {
     ok: bool,
     /// Whether a windlass.toml was found; without one targets are not checked.
     config: bool,
-    /// Why the file could not be read at all.
+    /// Why the file, or its configuration, could not be read at all.
     error: Option<String>,
     /// Digest of its plan, if it has one.
     digest: Option<String>,
@@ -92,6 +92,9 @@ fn note() {
 
 fn print(compiled: &Compiled) -> Result<(), Failure> {
     terminal::findings(compiled);
+    if let Some(failure) = &compiled.unread {
+        terminal::failure(&failure.message, &failure.hints);
+    }
     let shown = &compiled.source.shown;
     let mut text = Text::new();
     let errors = compiled.errors();
@@ -104,6 +107,10 @@ fn print(compiled: &Compiled) -> Result<(), Failure> {
         return Ok(());
     }
     let steps = steps(compiled);
+    if steps.is_empty() && compiled.plan.is_none() {
+        // With a configuration this is a finding.
+        terminal::warn(&format!("{shown} has no step: there is nothing to run"));
+    }
     let plural = if steps.len() == 1 { "" } else { "s" };
     text.line().add(Mark::Strong, shown).plain(format!(": {} step{plural}", steps.len()));
     if let Some(plan) = &compiled.plan {
@@ -118,8 +125,8 @@ fn steps(compiled: &Compiled) -> Vec<StepJson> {
     if let Some(plan) = &compiled.plan {
         return plan.steps.iter().map(step_json).collect();
     }
-    let text = String::from_utf8_lossy(&compiled.source.bytes);
-    let lines = LineIndex::new(&text);
+    let text = &compiled.source.text;
+    let lines = LineIndex::new(text);
     let document = &compiled.source.parsed.document;
     let outline = document.steps.iter().map(|step| StepJson {
         id: step.id.value.clone(),
@@ -149,16 +156,16 @@ fn file_json(compiled: &Compiled) -> FileJson {
         let own = compiled.settings.findings.iter().filter(|found| found.file == source.name);
         findings.extend(own.map(|found| finding_json(&source.name, &source.text, &lines, &found.finding)));
     }
-    let text = String::from_utf8_lossy(&compiled.source.bytes);
-    let lines = LineIndex::new(&text);
+    let text = &compiled.source.text;
+    let lines = LineIndex::new(text);
     let shown = &compiled.source.shown;
-    findings.extend(compiled.findings.iter().map(|finding| finding_json(shown, &text, &lines, finding)));
+    findings.extend(compiled.findings.iter().map(|finding| finding_json(shown, text, &lines, finding)));
     let plan = compiled.plan.as_ref();
     FileJson {
         file: shown.clone(),
         ok: !compiled.failed(),
         config: compiled.place.is_some(),
-        error: None,
+        error: compiled.unread.as_ref().map(|failure| failure.message.clone()),
         digest: plan.map(|plan| plan.digest().0),
         class: plan.map(|plan| plan.class),
         findings,

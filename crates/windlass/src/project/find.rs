@@ -43,6 +43,11 @@ impl Place {
         Ok(Self { config: file, base })
     }
 
+    /// Where a configuration that was named but could not be found would be.
+    pub fn unread(config: &Path) -> Self {
+        Self { config: config.to_owned(), base: folder_of(config) }
+    }
+
     fn above(start: &Path) -> Option<Self> {
         for folder in start.ancestors() {
             let config = folder.join(CONFIG_NAME);

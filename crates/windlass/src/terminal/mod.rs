@@ -2,6 +2,7 @@
 //! standard output; a closed terminal is no error.
 
 mod estimate;
+mod excerpt;
 mod findings;
 mod progress;
 mod prompt;

@@ -1,6 +1,6 @@
 //! `windlass check`, and the commands that need nothing.
 
-use crate::sealed::{Project, RELEASE};
+use crate::sealed::{CONFIG, Project, RELEASE};
 
 #[test]
 fn steps_of_a_good_document_are_listed() {
@@ -80,6 +80,108 @@ fn what_cannot_be_read_is_told_in_words() {
     let json = project.run(&["check", "--json", "nowhere.md", "release.md"]).code(2).json();
     assert!(json["files"][0]["error"].as_str().unwrap().contains("no such file"));
     assert_eq!(json["files"][1]["ok"], true);
+}
+
+/// Lines of all findings, by rule, and the words about what could not be read.
+fn found(project: &Project, file: &str) -> (Vec<(String, u64)>, String) {
+    let json = project.run(&["check", "--json", file]).code(2).json();
+    let file = &json["files"][0];
+    let findings = file["findings"].as_array().unwrap().iter();
+    let findings = findings.map(|f| (f["rule"].as_str().unwrap().to_owned(), f["line"].as_u64().unwrap()));
+    (findings.collect(), file["error"].as_str().unwrap_or_default().to_owned())
+}
+
+fn pair(rule: &str, line: u64) -> (String, u64) {
+    (rule.to_owned(), line)
+}
+
+#[test]
+fn errors_of_document_plan_and_configuration_are_told_together() {
+    let bad = RELEASE.replace("rows=2", "rows=两").replace("{#mark on=app}", "{#mark on=ap}");
+    let project = Project::new(&bad);
+    let (document, plan) = (pair("attribute-value", 25), pair("unknown-target", 17));
+    assert_eq!(found(&project, "release.md").0, [plan.clone(), document.clone()]);
+    project.write("windlass.toml", CONFIG.replace("timezone = ", "timezon = "));
+    assert_eq!(found(&project, "release.md").0, [pair("config-unknown-key", 9), plan, document.clone()]);
+    let said = project.run(&["check", "release.md"]).code(2);
+    said.says(&["windlass.toml:9:1", "release.md:17:", "release.md:25:", "3 errors"]);
+    // A target with errors of its own is not called unknown as well.
+    project.write("windlass.toml", CONFIG.replace("[target.app]\ndir", "[target.ap]\ndirr"));
+    let rules: Vec<_> = found(&project, "release.md").0.into_iter().map(|(rule, _)| rule).collect();
+    assert_eq!(rules, ["config-unknown-key", "attribute-value"]);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_hides_nothing_of_the_document() {
+    let project = Project::new(&RELEASE.replace("rows=2", "rows=两"));
+    let document = [pair("attribute-value", 25)];
+    project.write("windlass.toml", b"[target.app]\ndir = \"\xB7\xA2\"\n");
+    let (findings, error) = found(&project, "release.md");
+    assert_eq!(findings, document);
+    assert!(error.contains("not UTF-8"), "{error}");
+    project.run(&["check", "release.md"]).code(2).says(&["release.md:25:", "not UTF-8", "2 errors"]);
+    project.run(&["plan", "release.md"]).code(2).says(&["release.md:25:", "not UTF-8"]);
+
+    project.write("windlass.toml", CONFIG);
+    for (args, words) in [
+        (["--env", "prod"], "there is no"),
+        (["--config", "nowhere.toml"], "nowhere.toml: there is no such file"),
+    ] {
+        let args = [&["check", "release.md"], &args[..]].concat();
+        project.run(&args).code(2).says(&["release.md:25:", words]);
+    }
+}
+
+#[test]
+fn an_environment_that_could_not_be_read_may_know_the_target() {
+    let project = Project::new(&RELEASE.replace("from: 2.0.9", "env: [p]").replace("on=db}", "on=big}"));
+    assert!(found(&project, "release.md").0.contains(&pair("unknown-target", 8)));
+    project.write("windlass.p.toml", "[target.big]\nurl = \"sqlite:app.db\"\n");
+    let rules: Vec<_> = found(&project, "release.md").0.into_iter().map(|(rule, _)| rule).collect();
+    assert_eq!(rules, ["front-value"]);
+}
+
+/// What has no end, or none that is known, must not be waited for.
+#[test]
+fn pipes_devices_folders_and_nothing_are_refused_at_once() {
+    let project = Project::new(RELEASE);
+    std::fs::create_dir(project.path("folder")).unwrap();
+    let pipe = project.path("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(project.path("socket")).unwrap();
+    std::os::unix::fs::symlink("pipe", project.path("link.md")).unwrap();
+    std::fs::File::create(project.path("huge.md")).unwrap().set_len(100 * 1024 * 1024).unwrap();
+    for command in ["check", "plan", "apply"] {
+        for (file, words) in [
+            ("pipe", "pipe is a pipe, not a release document"),
+            ("link.md", "link.md is a pipe"),
+            ("folder", "folder is a folder"),
+            ("socket", "socket is a socket"),
+            ("/dev/zero", "/dev/zero is a device"),
+            ("/dev/tty", "/dev/tty"),
+            ("huge.md", "huge.md has 100 MiB; a release document has at most 16 MiB"),
+            ("", "a value is required"),
+        ] {
+            project.run(&[command, file]).code(2).says(&[words]);
+        }
+        project
+            .run(&[command, "release.md", "--config", "pipe"])
+            .code(2)
+            .says(&["is a pipe, not a configuration"]);
+    }
+    drop(socket);
+    assert!(!project.path(".windlass").exists());
+}
+
+#[test]
+fn a_document_without_a_step_is_warned_about_and_not_applied() {
+    let project = Project::new("---\nrelease: 2.1.0\n---\n# 2.1.0\n\nRestart it.\n- [x] agreed\n");
+    let said = project.run(&["check", "release.md"]).code(0).says(&["warning[no-step]", "release.md:4:1"]);
+    assert!(said.stdout.contains("release.md: 0 steps"), "{}", said.stdout);
+    project.run(&["apply", "--yes", "release.md"]).code(2).says(&["no step", "nothing was started"]);
+    assert!(!project.path(".windlass").exists(), "no run");
+    std::fs::remove_file(project.path("windlass.toml")).unwrap();
+    project.run(&["check", "release.md"]).code(0).says(&["warning", "release.md has no step"]);
 }
 
 #[test]
