@@ -11,6 +11,7 @@ mod digest;
 mod lift;
 mod lint;
 mod model;
+mod standing;
 mod suggest;
 
 pub use compile::{DocumentMeta, FileSource, NoFiles, SourceFile, compile, compile_broken};

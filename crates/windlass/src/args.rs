@@ -191,6 +191,9 @@ pub struct ApplyArgs {
     /// Start without asking. Answers only this question: gates still need --confirm or a person.
     #[arg(long)]
     pub yes: bool,
+    /// With --yes: start also when something is certain to stop the run, as the survey shows.
+    #[arg(long)]
+    pub despite_problems: bool,
     /// What to do when a step fails.
     #[arg(long, value_enum, default_value_t = Policy::Unwind, value_name = "WHAT")]
     pub on_failure: Policy,

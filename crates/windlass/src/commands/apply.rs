@@ -1,19 +1,23 @@
 //! `windlass apply`: check, show, ask, run.
 
 use super::{
-    drive::{Drive, Work, check_names, new_run},
-    plan::survey,
+    drive::{Drive, Work, check_names, is_gate, new_run},
+    plan::{Look, Standing, look},
 };
 use crate::{
-    args::ApplyArgs,
+    args::{ApplyArgs, DrivingArgs},
     exit::{Exit, Failure, Wanted},
     journal, project,
     secrets::SecretStore,
     terminal, wiring,
 };
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use windlass_journal::Store;
+use windlass_plan::{Plan, UnitId};
 use windlass_report::plan_short_text;
+
+/// Problems listed when a run is refused because of them; the plan above shows all.
+const LISTED_MAX: usize = 5;
 
 /// Runs the command.
 pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
@@ -30,9 +34,20 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     journal::block_on(journal::refuse_busy(store.as_ref() as &dyn Store))??;
     let secrets = Arc::new(SecretStore::new(&place.base));
     let plan = Arc::new(plan);
-    let surveys = survey(&place, &plan, &secrets)?;
+    let looks = look(&place, &plan, &secrets)?;
+    let certain = certain_problems(&plan, &looks, &args.driving);
+    let found = looks.values().any(|look| !look.surveyed.problems.is_empty());
+    let surveys = looks.into_iter().map(|(unit, look)| (unit, look.surveyed)).collect();
     terminal::say(&plan_short_text(&plan, &surveys));
-    agree(args.yes, "Start it?", "start the plan shown above")?;
+    let question = match certain.first() {
+        Some((unit, _)) => format!("Start it, although it is certain to stop at {unit}?"),
+        None if found => "Steps before the problems may mend them. Start it?".to_owned(),
+        None => "Start it?".to_owned(),
+    };
+    if args.yes && !args.despite_problems && !certain.is_empty() {
+        return Err(refused(&certain));
+    }
+    agree(args.yes, &question, "start the plan shown above")?;
     Drive {
         place: &place,
         store,
@@ -44,6 +59,48 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         output: &args.output,
     }
     .go()
+}
+
+/// What is certain to stop the run: nothing that comes before in the plan can change it.
+fn certain_problems(
+    plan: &Plan,
+    looks: &BTreeMap<UnitId, Look>,
+    driving: &DrivingArgs,
+) -> Vec<(UnitId, String)> {
+    let passed = |step: &windlass_plan::Step, unit: &windlass_plan::Unit| {
+        is_gate(unit) && driving.confirm.iter().any(|id| id == "all" || *id == step.id.0 || *id == unit.id.0)
+    };
+    let mut problems = Vec::new();
+    for (_, unit) in plan.units() {
+        let Some(look) = looks.get(&unit.id).filter(|look| !look.surveyed.problems.is_empty()) else {
+            continue;
+        };
+        let certain = match look.problems {
+            Standing::Always => true,
+            Standing::UntilChanged => plan.certain(&unit.id, passed),
+            Standing::Passing => false,
+        };
+        if certain {
+            let own = look.surveyed.problems.iter();
+            problems.extend(own.map(|problem| (unit.id.clone(), problem.clone())));
+        }
+    }
+    problems
+}
+
+fn refused(problems: &[(UnitId, String)]) -> Failure {
+    let mut message =
+        "the run is certain to stop at what stands in its way now; nothing was started".to_owned();
+    for (unit, problem) in problems.iter().take(LISTED_MAX) {
+        message.push_str(&format!("\n  {unit}: {problem}"));
+    }
+    let more = problems.len().saturating_sub(LISTED_MAX);
+    if more > 0 {
+        message.push_str(&format!("\n  and {more} more, shown above"));
+    }
+    Failure::refused(message)
+        .hint("mend it and apply once more; `windlass plan` looks again without starting anything")
+        .hint("`--despite-problems` starts all the same, and the run goes back when it gets there")
 }
 
 /// The one question that `--yes` answers. Without a terminal and without `--yes` nothing starts.

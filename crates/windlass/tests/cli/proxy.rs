@@ -140,7 +140,7 @@ fn a_run_that_stopped_while_requests_are_held_says_so_and_its_rollback_lets_them
     project.write("windlass.toml", CONFIG);
     let steps = "```sh {#stop on=app}\nwindlass service stop booking\n```\n\n```sh {#look on=app readonly}\nfalse\n```\n\n\
                  ```sh {#start on=app}\nwindlass service start booking\n```\n";
-    project.write("release.md", &format!("---\nrelease: 1.1\n---\n\n{steps}"));
+    project.write("release.md", format!("---\nrelease: 1.1\n---\n\n{steps}"));
     let (running, _) = serve(&project);
     let said = project.run(&["apply", "release.md", "--yes", "--on-failure=stop"]).code(3);
     let held = ["Held now    traffic to booking since", "windlass proxy resume booking"];

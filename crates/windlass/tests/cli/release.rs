@@ -122,3 +122,39 @@ fn files_are_edited_and_copied_and_come_back() {
     project.run(&["rollback", "--yes"]).code(3).says(&["config/1", "windlass decide"]);
     assert!(project.read("app.env").contains("EXTRA=1"));
 }
+
+/// `release.md` with this statement behind what changes something.
+fn with_statement(before: &str, statement: &str) -> String {
+    format!("{before}\n```sql {{#late on=db undo=backup}}\n{statement};\n```\n- [ ] fine\n")
+}
+
+#[test]
+fn what_is_certain_to_stop_the_run_is_refused_before_it_starts() {
+    let backup = &RELEASE[..RELEASE.find("## 停机发布").unwrap()];
+    let project = Project::new(&with_statement(backup, "UPDATE recrd SET name = 'x'"));
+    let world = project.world();
+    let apply = ["apply", "--yes", "--confirm=all", "release.md"];
+    let said = project.run(&apply).code(4);
+    said.says(&["late/1: ", "no such table: recrd", "nothing was started", "--despite-problems"]);
+    assert_eq!((project.world(), project.path("before.db").exists()), (world.clone(), false));
+    assert!(project.run(&["status"]).code(0).stdout.contains("Nothing has been run"));
+    // On demand it runs, and goes back.
+    project.run(&[&apply[..], &["--despite-problems"]].concat()).code(1).says(&["recrd"]);
+    assert_eq!(project.world(), world);
+    // The backup of that run stays, and the next run would not overwrite it.
+    project.write("release.md", with_statement(backup, "UPDATE record SET name = 'x'"));
+    project.run(&apply).code(4).says(&["backup/1: ", "before.db exists"]);
+    std::fs::remove_file(project.path("before.db")).unwrap();
+    project.run(&apply).code(0);
+}
+
+#[test]
+fn what_an_earlier_step_may_mend_is_no_reason_to_refuse() {
+    let made = "```sh {#make on=app}\nmkdir -p new/deep\n```\n```sh {#copy on=app}\ncp windlass.toml new/deep/w\n```\n";
+    let opaque = "```sh {#touch on=app irreversible}\n: > seen\n```\n\
+                  ```sh {#again on=app}\ncp seen copy\n```\n- [ ] fine\n";
+    let project = Project::new(&format!("---\nrelease: 2.1.0\n---\n{made}{opaque}"));
+    project.run(&["plan", "release.md"]).code(0);
+    project.run(&["apply", "--yes", "--confirm=all", "release.md"]).code(0);
+    assert!(project.path("new/deep/w").exists() && project.path("copy").exists());
+}

@@ -120,3 +120,13 @@ fn on_failure_ask_asks() {
     assert_eq!(code, Some(1), "{text}");
     assert_eq!(project.world(), before);
 }
+
+#[test]
+fn a_run_that_is_certain_to_stop_is_asked_about_in_these_words() {
+    let project = Project::new(&crate::sealed::RELEASE.replace("UPDATE record", "UPDATE recrd"));
+    let mut terminal = Terminal::start(&project, &["apply", "release.md"], true);
+    terminal.answer("certain to stop at migrate/2? [y/N]", "n\n");
+    let (code, text) = terminal.end();
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("no such table: recrd") && text.contains("Nothing was started"), "{text}");
+}
