@@ -12,6 +12,7 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 use std::{
+    collections::HashMap,
     fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
@@ -145,17 +146,27 @@ impl SqliteStore {
         run().map_err(|e| self.explain(&e))
     }
 
-    /// Checks the whole chain over the stored text; does not parse events, so it runs at the speed of hashing.
+    /// Checks the whole chain over the stored text, and that the index by which runs are read names each entry; does not
+    /// parse events, so it runs at the speed of hashing.
     ///
     /// # Errors
     /// [`StoreError::Broken`] with the first entry that does not fit.
     pub fn verify(&self) -> Result<(), StoreError> {
         let connection = self.lock();
+        // One moment for both: another process may be appending right now.
+        let moment = connection.unchecked_transaction().map_err(|e| self.explain(&e))?;
+        let runs = self.verify_chain(&moment)?;
+        self.verify_index(&moment, &runs)
+    }
+
+    /// The run of each entry, in order: as numbers, with the name of each number.
+    fn verify_chain(&self, connection: &Connection) -> Result<Runs, StoreError> {
         let mut query = connection
             .prepare("SELECT seq, time_ms, run, actor, token, event, previous, hash FROM entry ORDER BY seq")
             .map_err(|e| self.explain(&e))?;
         let mut rows = query.query([]).map_err(|e| self.explain(&e))?;
         let mut head = Head::default();
+        let mut runs = Runs::default();
         while let Some(row) = rows.next().map_err(|e| self.explain(&e))? {
             let raw = Raw::read(row).map_err(|e| self.explain(&e))?;
             raw.check()?;
@@ -164,8 +175,35 @@ impl SqliteStore {
                 return Err(StoreError::Broken { seq: raw.seq, why });
             }
             head = Head { seq: raw.seq, hash: raw.hash };
+            runs.add(raw.run.0);
         }
-        Ok(())
+        Ok(runs)
+    }
+
+    /// SQLite has no checksums: a damaged index would hide entries of a run, and all that are found would be genuine.
+    fn verify_index(&self, connection: &Connection, runs: &Runs) -> Result<(), StoreError> {
+        let broken = |seq: usize| StoreError::Broken {
+            seq: seq as u64,
+            why: format!(
+                "the index of runs does not match it; `sqlite3 {} REINDEX` makes the index anew",
+                self.path
+            ),
+        };
+        let mut query = connection
+            .prepare("SELECT run, seq FROM entry INDEXED BY entry_run ORDER BY run, seq")
+            .map_err(|e| self.explain(&e))?;
+        let mut rows = query.query([]).map_err(|e| self.explain(&e))?;
+        let mut seen = vec![false; runs.entries.len()];
+        while let Some(row) = rows.next().map_err(|e| self.explain(&e))? {
+            let (run, seq): (String, i64) =
+                row.get(0).and_then(|run| Ok((run, row.get(1)?))).map_err(|e| self.explain(&e))?;
+            let at = usize::try_from(seq.saturating_sub(1)).unwrap_or(usize::MAX);
+            let known = runs.entries.get(at).is_some_and(|number| runs.numbers.get(&run) == Some(number));
+            if !known || std::mem::replace(&mut seen[at], true) {
+                return Err(broken(at.saturating_add(1)));
+            }
+        }
+        seen.iter().position(|seen| !seen).map_or(Ok(()), |at| Err(broken(at + 1)))
     }
 
     fn select(&self, condition: &str, values: impl rusqlite::Params) -> Result<Vec<Entry>, StoreError> {
@@ -200,6 +238,21 @@ impl SqliteStore {
 fn immutable(path: &Path) -> PathBuf {
     let path = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     PathBuf::from(format!("file:{path}?immutable=1"))
+}
+
+/// Which run each entry belongs to.
+#[derive(Default)]
+struct Runs {
+    numbers: HashMap<String, u32>,
+    /// By position, from 1.
+    entries: Vec<u32>,
+}
+
+impl Runs {
+    fn add(&mut self, run: String) {
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        self.entries.push(*self.numbers.entry(run).or_insert(next));
+    }
 }
 
 /// A row as stored.

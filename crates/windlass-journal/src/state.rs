@@ -217,7 +217,9 @@ impl RunState {
             Way::Forward => {
                 let ready = matches!(known.forward, Forward::Waiting | Forward::Failed(_))
                     || matches!(&known.forward, Forward::FailedPartly(trouble) if trouble.retry);
-                (ready, known.attempt)
+                // What is being taken back is not begun anew beside it.
+                let back = matches!(known.undo, UndoPhase::Running | UndoPhase::Unknown(_));
+                (ready && !back, known.attempt)
             }
             Way::Undo => {
                 let ready = matches!(known.undo, UndoPhase::None | UndoPhase::Failed(_))

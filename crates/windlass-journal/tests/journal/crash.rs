@@ -1,52 +1,30 @@
-//! Processes that are killed while they write, and processes that want the lease at the same moment. The child is this
-//! test program again, told by its working folder what to do.
+//! Processes that are killed while they write, processes that want the lease at the same moment, and what a power failure
+//! leaves of the log.
 
-use crate::support::{applied, intended, now, owner, settled, started, unlinked};
+use crate::support::*;
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Lines, Write},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
-use windlass_journal::{SqliteStore, Store, StoreError, fold};
+use windlass_journal::{SqliteStore, Store, fold};
 use windlass_plan::Way;
 
-fn child(name: &str, folder: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--ignored", "--nocapture"])
+/// A process of `lab/main.rs` at work in `folder`, and what it says.
+pub fn child(arguments: &[&str], folder: &Path) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_windlass-journal-lab"))
+        .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()
-        .unwrap()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
 }
 
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}").unwrap();
-    out.flush().unwrap();
-}
-
-#[test]
-#[ignore = "the child of `a_killed_writer_loses_no_entry_that_it_was_told_is_durable`"]
-fn appends_for_ever() {
-    let store = SqliteStore::open(Path::new("journal.db")).unwrap();
-    let seen = now(store.lease()).unwrap().map_or(0, |lease| lease.token);
-    let token = now(store.take(seen, &owner(std::process::id()), 1000, 0)).unwrap().token;
-    let mut head = now(store.head()).unwrap().seq;
-    if head == 0 {
-        head = now(store.append(0, token, vec![unlinked("r", started())])).unwrap()[0].seq;
-    }
-    loop {
-        let attempt = u32::try_from(head / 2 + 1).unwrap();
-        let trouble = windlass_journal::Trouble { retry: true, ..Default::default() };
-        let pair = vec![
-            unlinked("r", intended("a/1", Way::Forward, attempt)),
-            unlinked("r", settled("a/1", Way::Forward, attempt, windlass_journal::Outcome::Failed(trouble))),
-        ];
-        head = now(store.append(head, token, pair)).unwrap()[1].seq;
-        say(&format!("durable {head}"));
-    }
+pub fn tell(child: &mut Child) {
+    child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
 }
 
 #[test]
@@ -54,8 +32,7 @@ fn a_killed_writer_loses_no_entry_that_it_was_told_is_durable() {
     let folder = tempfile::tempdir().unwrap();
     let mut last = 0;
     for round in 1..=5_u64 {
-        let mut writer = child("crash::appends_for_ever", folder.path());
-        let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+        let (mut writer, lines) = child(&["append"], folder.path());
         let mut told = lines.map_while(Result::ok).filter_map(|line| {
             line.split_once("durable ").and_then(|(_, seq)| seq.trim().parse::<u64>().ok())
         });
@@ -74,38 +51,17 @@ fn a_killed_writer_loses_no_entry_that_it_was_told_is_durable() {
 }
 
 #[test]
-#[ignore = "the child of `of_processes_that_take_the_lease_at_once_one_gets_it`"]
-fn takes_the_lease_once() {
-    let store = SqliteStore::open(Path::new("journal.db")).unwrap();
-    let seen = now(store.lease()).unwrap().map_or(0, |lease| lease.token);
-    say("ready");
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).unwrap();
-    let answer = match now(store.take(seen, &owner(std::process::id()), 1000, 0)) {
-        Ok(_) => "got it".to_owned(),
-        Err(StoreError::Held(_)) => "held".to_owned(),
-        Err(error) => format!("error {error}"),
-    };
-    say(&format!("answer {answer}"));
-}
-
-#[test]
 fn of_processes_that_take_the_lease_at_once_one_gets_it() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..3 {
         // In the first round they also make the journal at once.
-        let mut all: Vec<Child> =
-            (0..4).map(|_| child("crash::takes_the_lease_once", folder.path())).collect();
-        let mut outputs: Vec<_> =
-            all.iter_mut().map(|c| BufReader::new(c.stdout.take().unwrap()).lines()).collect();
+        let (mut all, mut outputs): (Vec<_>, Vec<_>) =
+            (0..4).map(|_| child(&["take"], folder.path())).unzip();
         for output in &mut outputs {
-            assert!(output.by_ref().map_while(Result::ok).any(|line| line.contains("ready")));
+            assert_eq!(output.next().unwrap().unwrap(), "ready");
         }
-        all.iter_mut().for_each(|c| c.stdin.take().unwrap().write_all(b"go\n").unwrap());
-        let answers: Vec<String> = outputs
-            .iter_mut()
-            .map(|out| out.map_while(Result::ok).find(|l| l.contains("answer")).unwrap())
-            .collect();
+        all.iter_mut().for_each(tell);
+        let answers: Vec<String> = outputs.iter_mut().map(|out| out.next().unwrap().unwrap()).collect();
         all.into_iter().for_each(|mut c| assert!(c.wait().unwrap().success()));
         let got = answers.iter().filter(|a| a.contains("got it")).count();
         let held = answers.iter().filter(|a| a.contains("held")).count();
@@ -113,26 +69,54 @@ fn of_processes_that_take_the_lease_at_once_one_gets_it() {
     }
 }
 
+/// The disk as it would be, had the power gone while the log was written: cut off anywhere, or with a piece of what was
+/// written last that never reached the disk.
 #[test]
-fn a_torn_write_ahead_log_keeps_what_was_committed_before() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_torn_log_keeps_whole_appends_and_all_that_were_durable_before() {
+    let folder = folder();
     let file = folder.path().join("journal.db");
-    let store = SqliteStore::open(&file).unwrap();
-    let token = now(store.take(0, &owner(1), 1000, 0)).unwrap().token;
-    now(store.append(0, token, vec![unlinked("r", started())])).unwrap();
+    let (store, token) = journal(&file, vec![started()]);
     let wal = folder.path().join("journal.db-wal");
-    let committed = std::fs::metadata(&wal).unwrap().len();
-    now(store.append(1, token, vec![unlinked("r", intended("a/1", Way::Forward, 1))])).unwrap();
-    // The disk as it would be, had the power gone in the middle of the second append.
-    let copy = tempfile::tempdir().unwrap();
-    let torn = std::fs::read(&wal).unwrap();
-    let cut = usize::try_from(committed + 3_000).unwrap().min(torn.len() - 1);
-    std::fs::copy(&file, copy.path().join("journal.db")).unwrap();
-    std::fs::write(copy.path().join("journal.db-wal"), &torn[..cut]).unwrap();
-    let after = SqliteStore::open(&copy.path().join("journal.db")).unwrap();
-    assert_eq!(now(after.head()).unwrap().seq, 1);
-    let again = vec![unlinked("r", settled("a/1", Way::Forward, 1, applied()))];
-    now(after.append(1, token, again)).unwrap();
+    let size = || usize::try_from(std::fs::metadata(&wal).unwrap().len()).unwrap();
+    // Where the log ended after each append of two entries.
+    let mut ends = vec![(size(), 1)];
+    for attempt in 1..=4 {
+        let head = now(store.head()).unwrap().seq;
+        let pair = [intended("a/1", Way::Forward, attempt), settled("a/1", Way::Forward, attempt, busy())];
+        now(store.append(head, token, pair.into_iter().map(|event| unlinked("r", event)).collect())).unwrap();
+        ends.push((size(), head + 2));
+    }
+    let (database, log) = (std::fs::read(&file).unwrap(), std::fs::read(&wal).unwrap());
+    let expected = all(&store);
+    let copy = crate::support::folder();
+    let broken = copy.path().join("journal.db");
+    let opened = |log: &[u8]| {
+        for aside in ["journal.db-wal", "journal.db-shm"] {
+            let _ = std::fs::remove_file(copy.path().join(aside));
+        }
+        std::fs::write(&broken, &database).unwrap();
+        std::fs::write(copy.path().join("journal.db-wal"), log).unwrap();
+        SqliteStore::open(&broken).unwrap()
+    };
+    let durable = |cut: usize| ends.iter().rev().find(|(end, _)| *end <= cut).map_or(0, |(_, head)| *head);
+    for cut in (ends[0].0..=log.len()).step_by(211) {
+        let entries = all(&opened(&log[..cut]));
+        assert!(entries.len() as u64 >= durable(cut), "cut at {cut}: {} entries", entries.len());
+        assert_eq!(entries, expected[..entries.len()], "cut at {cut}");
+        assert_eq!(entries.len() % 2, 1, "cut at {cut}: half an append");
+    }
+    // A sector of the last append that was never written.
+    for hole in (ends[3].0..log.len()).step_by(512) {
+        let mut log = log.clone();
+        let end = (hole + 512).min(log.len());
+        log[hole..end].fill(0);
+        let after = opened(&log);
+        let head = now(after.head()).unwrap().seq;
+        assert!(head == 7 || head == 9, "hole at {hole}: {head}");
+        assert_eq!(all(&after), expected[..usize::try_from(head).unwrap()], "hole at {hole}");
+        let next = vec![unlinked("r", intended("b/1", Way::Forward, 1))];
+        now(after.append(head, token, next)).unwrap();
+    }
 }
 
 #[test]

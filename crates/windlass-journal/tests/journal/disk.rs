@@ -79,3 +79,57 @@ fn a_read_only_place_is_named_and_can_still_be_read() {
     let refused = now(reader.take(1, &owner(2), 1000, 0)).unwrap_err();
     assert!(matches!(refused, StoreError::ReadOnly(_)), "{refused:?}");
 }
+
+/// The disk gets full at another moment each time: in the middle of the log, of a page, of the file's own growth.
+#[test]
+fn a_disk_that_gets_full_at_any_moment_keeps_whole_appends() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_small) = Small::mount(folder.path(), "size=1m") else { return };
+    for ballast_kib in (64..=640).step_by(48) {
+        let place = folder.path().join(format!("with-{ballast_kib}"));
+        std::fs::create_dir(&place).unwrap();
+        let (file, ballast) = (place.join("journal.db"), place.join("ballast"));
+        std::fs::write(&ballast, vec![0_u8; ballast_kib * 1024]).unwrap();
+        let store = SqliteStore::open(&file).unwrap();
+        let token = now(store.take(0, &owner(1), 1000, 0)).unwrap().token;
+        let mut head = 0;
+        let full = loop {
+            // Entries of different sizes, three at a time.
+            let three = (0..3).map(|n| {
+                let mut new = unlinked("r", started());
+                new.actor = "x".repeat(usize::try_from(head * 37 + n * 511).unwrap() % 3_000);
+                new
+            });
+            match now(store.append(head, token, three.collect())) {
+                Ok(written) => head = written[2].seq,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, StoreError::Full(_)), "{ballast_kib} KiB: {full:?}");
+        assert_eq!(now(store.head()).unwrap().seq, head, "{ballast_kib} KiB");
+        drop(store);
+        std::fs::remove_file(&ballast).unwrap();
+        let again = SqliteStore::open(&file).unwrap();
+        assert_eq!(now(again.read(0, usize::MAX)).unwrap().len() as u64, head, "{ballast_kib} KiB");
+        now(again.append(head, token, vec![unlinked("r", started())])).unwrap();
+        drop(again);
+        std::fs::remove_dir_all(&place).unwrap();
+    }
+}
+
+#[test]
+fn a_read_only_journal_is_read_under_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(small) = Small::mount(folder.path(), "size=2m") else { return };
+    let names = ["plain.db", "100%25.db", "what?.db", "#1.db", "版本.db"];
+    for name in names {
+        let store = SqliteStore::open(&folder.path().join(name)).unwrap();
+        let token = now(store.take(0, &owner(1), 1000, 0)).unwrap().token;
+        now(store.append(0, token, vec![unlinked(name, started())])).unwrap();
+    }
+    assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(small.0).status().unwrap().success());
+    for name in names {
+        let reader = SqliteStore::open_existing(&folder.path().join(name)).unwrap();
+        assert_eq!(now(reader.runs()).unwrap()[0].0, name, "the file of this name and no other");
+    }
+}

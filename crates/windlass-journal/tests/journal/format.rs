@@ -1,100 +1,16 @@
-//! The format: a journal with every kind of event, checked in as it was written by format 1, is read for ever.
+//! The format: a journal with every kind of event, checked in as it was written by format 1, is read for ever; a newer
+//! one is refused and left alone.
 
-use crate::support::{id, started, trouble, unlinked};
-use serde_json::json;
-use std::path::PathBuf;
+use crate::{golden::entries, support::*};
+use rusqlite::{Connection, params};
+use std::path::{Path, PathBuf};
 use windlass_journal::{
-    Direction, Ending, Entry, Event, JOURNAL_FORMAT, Outcome, Report, RunState, Trouble, Verb, fold, link,
-    verify,
+    Ending, Entry, Event, JOURNAL_FORMAT, RunState, SqliteStore, Store, StoreError, fold, verify,
 };
-use windlass_plan::Way;
 
+/// Written by `cargo run -p windlass-journal --example golden > FILE`; only for a new format, beside the old one.
 fn golden() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/journal/golden/format-1.jsonl")
-}
-
-fn settle(unit: &str, way: Way, attempt: u32, outcome: Outcome) -> Event {
-    Event::Settled { unit: id(unit), way, attempt, outcome, took_ms: Some(12) }
-}
-
-fn intend(unit: &str, way: Way, attempt: u32, capsule: serde_json::Value) -> Event {
-    Event::Intended { unit: id(unit), way, attempt, capsule }
-}
-
-/// A run that meets every event and every outcome, and ends.
-fn events() -> Vec<Event> {
-    let report = Report {
-        effects: vec!["1 file changed".into()],
-        output: "ok\n版本 2".into(),
-        facts: json!({ "file": "copy.db", "rows": 3 }),
-    };
-    let failed = Trouble {
-        message: "the host does not answer".into(),
-        hints: vec!["ssh app-1".into()],
-        output: "timeout".into(),
-        retry: true,
-        interrupted: false,
-    };
-    let interrupted = Trouble { interrupted: true, ..trouble("its controller died") };
-    let (forward, undo) = (Way::Forward, Way::Undo);
-    vec![
-        started(),
-        Event::Taken { owner: "op@host (process 7)".into(), from: None },
-        intend("a/1", forward, 1, json!({ "before": "x" })),
-        settle("a/1", forward, 1, Outcome::Failed(failed)),
-        intend("a/1", forward, 2, json!({ "before": "x" })),
-        Event::Taken { owner: "op@host (process 8)".into(), from: Some("op@host (process 7)".into()) },
-        settle("a/1", forward, 2, Outcome::Failed(interrupted)),
-        intend("a/1", forward, 3, json!({ "before": "x" })),
-        settle("a/1", forward, 3, Outcome::Applied(report.clone())),
-        intend("b/1", forward, 1, json!(null)),
-        settle("b/1", forward, 1, Outcome::Unknown(trouble("nobody knows"))),
-        Event::Turned {
-            to: Direction::Person,
-            why: "its outcome is not known".into(),
-            unit: Some(id("b/1")),
-        },
-        Event::Decided { verb: Verb::Retry, unit: Some(id("b/1")), reason: "looked: nothing there".into() },
-        intend("b/1", forward, 2, json!(null)),
-        settle("b/1", forward, 2, Outcome::NoEffect(report)),
-        Event::Confirmed { unit: id("g/1"), note: "seen".into() },
-        intend("s/1", forward, 1, json!({})),
-        settle("s/1", forward, 1, Outcome::FailedPartly(trouble("half of it"))),
-        Event::Turned { to: Direction::Unwind, why: "half of it".into(), unit: Some(id("s/1")) },
-        intend("s-undo/1", forward, 1, json!(null)),
-        settle("s-undo/1", forward, 1, Outcome::Applied(Report::default())),
-        intend("b/1", undo, 1, json!(null)),
-        settle("b/1", undo, 1, Outcome::FailedPartly(trouble("half of the way back"))),
-        Event::Turned { to: Direction::Person, why: "its undo failed".into(), unit: Some(id("b/1")) },
-        Event::Decided { verb: Verb::MarkDone, unit: Some(id("b/1")), reason: "done by hand".into() },
-        intend("a/1", undo, 1, json!(null)),
-        settle("a/1", undo, 1, Outcome::Unknown(trouble("lost"))),
-        Event::Turned {
-            to: Direction::Person,
-            why: "its outcome is not known".into(),
-            unit: Some(id("a/1")),
-        },
-        Event::Decided { verb: Verb::Skip, unit: Some(id("a/1")), reason: "it may stay".into() },
-        Event::Decided { verb: Verb::Unwind, unit: None, reason: "go on".into() },
-        Event::Decided { verb: Verb::Abandon, unit: None, reason: "enough".into() },
-        Event::Ended { ending: Ending::Abandoned },
-    ]
-}
-
-fn entries() -> Vec<Entry> {
-    let mut all: Vec<Entry> = Vec::new();
-    for (event, seq) in events().into_iter().zip(1..) {
-        let previous = all.last().map_or_else(String::new, |entry| entry.hash.clone());
-        all.push(link(seq, 1 + seq / 6, &previous, unlinked("20260102-030405-beef", event)).0);
-    }
-    all
-}
-
-#[test]
-#[ignore = "writes the golden file; only for a new format, beside the old one"]
-fn write_the_golden_file() {
-    let lines: Vec<String> = entries().iter().map(|entry| serde_json::to_string(entry).unwrap()).collect();
-    std::fs::write(golden(), lines.join("\n") + "\n").unwrap();
 }
 
 #[test]
@@ -128,4 +44,174 @@ fn the_golden_run_folds_to_the_state_that_it_tells() {
 fn an_unknown_event_is_refused_not_skipped() {
     assert!(serde_json::from_str::<Event>(r#"{"event":"forgotten"}"#).is_err());
     assert!(serde_json::from_str::<Event>(r#"{"event":"ended","ending":"well"}"#).is_err());
+}
+
+/// A journal file with these entries, as the golden file has them, made without our own writer.
+fn file_of(lines: &str, file: &Path) -> Connection {
+    drop(SqliteStore::open(file).unwrap());
+    let hand = Connection::open(file).unwrap();
+    for line in lines.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| entry[key].as_str().unwrap().to_owned();
+        let number = |key: &str| entry[key].as_i64().unwrap();
+        // The event as it stands in the line: its keys in the order in which they were written.
+        let event = &line[line.find("\"event\":").unwrap() + 8..line.rfind(",\"previous\"").unwrap()];
+        let values = params![
+            number("seq"),
+            number("time_ms"),
+            text("run"),
+            text("actor"),
+            number("token"),
+            event,
+            text("previous"),
+            text("hash")
+        ];
+        hand.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values).unwrap();
+    }
+    hand
+}
+
+#[test]
+fn a_file_that_an_old_writer_left_is_read_folded_and_gone_on_with() {
+    let folder = folder();
+    let file = folder.path().join("journal.db");
+    let text = std::fs::read_to_string(golden()).unwrap();
+    drop(file_of(&text, &file));
+    let reader = SqliteStore::open_existing(&file).unwrap();
+    assert_eq!(all(&reader), entries());
+    assert_eq!(format!("{:?}", folded(&all(&reader)).units), format!("{:?}", folded(&entries()).units));
+    let store = SqliteStore::open(&file).unwrap();
+    let token = now(store.take(0, &owner(1), 1000, 0)).unwrap().token;
+    let head = now(store.head()).unwrap();
+    let next = now(store.append(head.seq, token, vec![unlinked("next", started())])).unwrap();
+    assert_eq!(next[0].previous, head.hash, "the chain goes on over the change of program");
+}
+
+/// A newer format is neither read nor written, whoever asks; the bytes and what lies beside them stay.
+#[test]
+fn newer_formats_are_refused_by_readers_and_writers_and_left_as_they_are() {
+    let ours = JOURNAL_FORMAT;
+    for found in [ours + 1, ours + 2, 99, i32::MAX.unsigned_abs()] {
+        for mode in ["delete", "wal"] {
+            let folder = folder();
+            let file = folder.path().join("journal.db");
+            let hand = file_of(&std::fs::read_to_string(golden()).unwrap(), &file);
+            // A newer writer may have other tables, and rows that we cannot read.
+            hand.execute_batch(
+                "ALTER TABLE entry ADD COLUMN more TEXT; UPDATE entry SET hash = 'of another kind'",
+            )
+            .unwrap();
+            hand.pragma_update(None, "user_version", found).unwrap();
+            hand.pragma_update(None, "journal_mode", mode).unwrap();
+            drop(hand);
+            let before = std::fs::read(&file).unwrap();
+            for opened in [SqliteStore::open(&file).err(), SqliteStore::open_existing(&file).err()] {
+                assert_eq!(opened, Some(StoreError::Newer { found, ours }), "{mode}");
+                let words = opened.unwrap().to_string();
+                assert!(
+                    words.contains(&format!("format {found}")) && words.contains("newer windlass"),
+                    "{words}"
+                );
+            }
+            assert_eq!(std::fs::read(&file).unwrap(), before, "{mode}: not a byte was written");
+        }
+    }
+    let folder = folder();
+    let file = folder.path().join("journal.db");
+    let hand = file_of("", &file);
+    hand.pragma_update(None, "user_version", -1).unwrap();
+    let refused = SqliteStore::open(&file).err();
+    assert!(
+        matches!(refused, Some(StoreError::Newer { found: u32::MAX, .. })),
+        "no format is below the first: {refused:?}"
+    );
+}
+
+/// An event that this version does not know is no reason to guess, and the entries before it can still be read.
+#[test]
+fn an_entry_that_cannot_be_read_is_named_although_its_hash_is_right() {
+    let folder = folder();
+    let file = folder.path().join("journal.db");
+    let hand = file_of(&std::fs::read_to_string(golden()).unwrap(), &file);
+    let last: String =
+        hand.query_row("SELECT hash FROM entry ORDER BY seq DESC LIMIT 1", [], |row| row.get(0)).unwrap();
+    let seq = i64::try_from(entries().len()).unwrap() + 1;
+    let event = r#"{"event":"dreamt","of":"sheep"}"#;
+    let hash = hash_of(&last, seq, event);
+    hand.execute(
+        "INSERT INTO entry VALUES (?1, 5, 'r', 'a', 1, ?2, ?3, ?4)",
+        params![seq, event, last, hash],
+    )
+    .unwrap();
+    drop(hand);
+    let store = SqliteStore::open(&file).unwrap();
+    let Err(StoreError::Broken { seq: named, why }) = now(store.read(0, usize::MAX)) else {
+        panic!("it was read")
+    };
+    assert_eq!(named, seq.unsigned_abs());
+    assert!(why.starts_with("it cannot be read: unknown variant `dreamt`"), "{why}");
+    assert_eq!(now(store.read(0, entries().len())).unwrap(), entries());
+}
+
+/// The hash of an entry, by the text of `chain.rs`.
+fn hash_of(previous: &str, seq: i64, event: &str) -> String {
+    use sha2::Digest as _;
+    let mut sha = sha2::Sha256::new();
+    for field in [previous, &seq.to_string(), "5", "r", "a", "1", event] {
+        sha.update((field.len() as u64).to_le_bytes());
+        sha.update(field);
+    }
+    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What an older writer left out is what it meant: fields with a usual value are not written, and read as it.
+#[test]
+fn fields_that_are_left_out_have_their_usual_value() {
+    use windlass_journal::{Outcome, Report, Trouble};
+    let report: Report = serde_json::from_str("{}").unwrap();
+    assert_eq!(report, Report::default());
+    let trouble: Trouble = serde_json::from_str(r#"{"message":"m"}"#).unwrap();
+    assert_eq!(trouble, Trouble { message: "m".into(), ..Trouble::default() });
+    assert_eq!(serde_json::to_string(&Outcome::Applied(report)).unwrap(), r#"{"outcome":"applied"}"#);
+    assert_eq!(serde_json::to_string(&trouble).unwrap(), r#"{"message":"m"}"#);
+    for line in std::fs::read_to_string(golden()).unwrap().lines() {
+        let entry: Entry = serde_json::from_str(line).unwrap();
+        let event = serde_json::to_string(&entry.event).unwrap();
+        assert!(line.contains(&event), "{line}");
+        assert_eq!(serde_json::from_str::<Event>(&event).unwrap(), entry.event);
+    }
+}
+
+#[test]
+fn words_of_the_format_are_a_closed_set() {
+    let refuse = |json: &str| assert!(serde_json::from_str::<Event>(json).is_err(), "{json}");
+    for (key, value) in [
+        ("outcome", r#"{"outcome":"maybe"}"#),
+        ("outcome", r#"{"outcome":"failed"}"#),
+        ("way", r#""sideways""#),
+        ("attempt", "-1"),
+        ("attempt", "4294967296"),
+        ("unit", "7"),
+        ("took_ms", "1.5"),
+    ] {
+        let event = serde_json::to_value(settled("a/1", windlass_plan::Way::Forward, 1, applied())).unwrap();
+        let mut wrong = event.clone();
+        wrong[key] = serde_json::from_str(value).unwrap();
+        refuse(&wrong.to_string());
+        wrong.as_object_mut().unwrap().remove(key);
+        if key != "took_ms" {
+            refuse(&wrong.to_string());
+        }
+        assert!(serde_json::from_value::<Event>(event).is_ok());
+    }
+    for json in [
+        r#"{"event":"turned","to":"sideways","why":"","unit":null}"#,
+        r#"{"event":"decided","verb":"hope","unit":null,"reason":""}"#,
+        r#"{"event":"Ended","ending":"done"}"#,
+        r#"{"ending":"done"}"#,
+        "null",
+        "{}",
+    ] {
+        refuse(json);
+    }
 }

@@ -3,10 +3,21 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "golden/events.rs"]
+mod golden;
+#[path = "../../lab/scene.rs"]
+mod scene;
+
 mod chain;
 mod crash;
 mod disk;
 mod format;
+mod generated;
+mod model;
+mod rivals;
 mod states;
 mod suite;
 mod support;
+mod tamper;
+mod trouble;
+mod units;

@@ -1,100 +1,8 @@
-//! Plans, events and answers for the tests.
+//! What all tests use: outcomes, numbers by seed, a journal on disk.
 
-use futures_util::FutureExt;
-use std::{collections::BTreeMap, future::Future};
-use windlass_journal::{Event, OnFailure, Outcome, Owner, Report, RunId, Trouble, Unlinked};
-use windlass_plan::{
-    Action, Class, DocumentRef, DriverKind, PLAN_FORMAT, Plan, Release, Step, StepId, Undo, UndoBy,
-    UndoScript, Unit, UnitId, Way,
-};
-
-/// Both stores answer at once.
-pub fn now<T>(future: impl Future<Output = T>) -> T {
-    future.now_or_never().expect("stores never wait")
-}
-
-pub fn owner(pid: u32) -> Owner {
-    Owner { actor: "op@host".into(), boot: "b".into(), pid, started: 7 }
-}
-
-pub fn id(name: &str) -> UnitId {
-    UnitId(name.into())
-}
-
-pub fn unit(name: &str, by: UndoBy) -> Unit {
-    Unit {
-        id: id(name),
-        host: "local".into(),
-        driver: DriverKind::Shell,
-        line: 1,
-        column: 1,
-        action: Action::Shell { script: "true".into(), dir: None, readonly: false },
-        effect: "something".into(),
-        undo: Undo { class: Class::Exact, how: "by its driver".into(), by },
-        timeout_ms: None,
-        within_ms: None,
-    }
-}
-
-pub fn step(name: &str, units: Vec<Unit>) -> Step {
-    Step {
-        id: StepId(name.into()),
-        stage: None,
-        gate: None,
-        line: 1,
-        on: String::new(),
-        class: Class::Exact,
-        units,
-        undo: None,
-        serial: None,
-        after_ms: None,
-        online: false,
-        again: None,
-    }
-}
-
-/// Units `a/1` and `b/1`, a gate `g/1`, and `s/1` with the hand-written undo `s-undo/1`.
-pub fn plan() -> Plan {
-    let gate = Unit {
-        driver: DriverKind::Gate,
-        action: Action::Gate { text: "all is well".into() },
-        ..unit("g/1", UndoBy::Nothing)
-    };
-    let script = UndoScript {
-        id: StepId("s-undo".into()),
-        units: vec![unit("s-undo/1", UndoBy::Nothing)],
-        partial: false,
-    };
-    let scripted = Step { undo: Some(script), ..step("s", vec![unit("s/1", UndoBy::Script)]) };
-    Plan {
-        format: PLAN_FORMAT,
-        tool: "test".into(),
-        release: Release { version: "2".into(), ..Release::default() },
-        document: DocumentRef::default(),
-        targets: BTreeMap::new(),
-        services: BTreeMap::new(),
-        steps: vec![
-            step("a", vec![unit("a/1", UndoBy::Driver)]),
-            step("b", vec![unit("b/1", UndoBy::Driver)]),
-            step("g", vec![gate]),
-            scripted,
-        ],
-        class: Class::Exact,
-    }
-}
-
-pub fn started() -> Event {
-    let plan = plan();
-    Event::Started { digest: plan.digest(), plan: Box::new(plan), on_failure: OnFailure::Unwind }
-}
-
-pub fn intended(unit: &str, way: Way, attempt: u32) -> Event {
-    Event::Intended { unit: id(unit), way, attempt, capsule: serde_json::json!({ "try": attempt }) }
-}
-
-pub fn settled(unit: &str, way: Way, attempt: u32, outcome: Outcome) -> Event {
-    Event::Settled { unit: id(unit), way, attempt, outcome, took_ms: Some(5) }
-}
+pub use crate::scene::*;
+use std::path::Path;
+use windlass_journal::{Entry, Event, Outcome, Report, RunState, SqliteStore, Store, Trouble, fold};
 
 pub fn applied() -> Outcome {
     Outcome::Applied(Report::default())
@@ -104,14 +12,37 @@ pub fn trouble(message: &str) -> Trouble {
     Trouble { message: message.into(), ..Trouble::default() }
 }
 
-pub fn unlinked(run: &str, event: Event) -> Unlinked {
-    Unlinked { time_ms: 1_700_000_000_000, run: RunId(run.into()), actor: "op@host".into(), event }
+/// A journal on disk with these events of the run `r`, and the token it was written under.
+pub fn journal(file: &Path, events: Vec<Event>) -> (SqliteStore, u64) {
+    let store = SqliteStore::open(file).unwrap();
+    let token = now(store.take(0, &owner(1), 1000, 0)).unwrap().token;
+    now(store.append(0, token, events.into_iter().map(|event| unlinked("r", event)).collect())).unwrap();
+    (store, token)
+}
+
+/// All entries of a store.
+pub fn all(store: &dyn Store) -> Vec<Entry> {
+    now(store.read(0, usize::MAX)).unwrap()
+}
+
+pub fn folded(entries: &[Entry]) -> RunState {
+    fold(entries).unwrap().unwrap()
+}
+
+/// A folder in memory where there is such a place: durable writes then cost no time.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// SplitMix64.
 pub struct Rng(pub u64);
 
 impl Rng {
+    /// One of these.
+    pub fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[usize::try_from(self.below(of.len() as u64)).unwrap()]
+    }
+
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
