@@ -74,6 +74,13 @@ impl Database {
         self.access.url(&format!("guarded:{PASSWORD_IN_URL}"), self.access.port, &self.name)
     }
 
+    /// Over TCP as the user `tls_only`, with the [`PASSWORD`]; what asks for TLS has to be added. Needs
+    /// [`crate::Setup::tls`].
+    #[must_use]
+    pub fn url_tls_only(&self) -> String {
+        self.access.url(&format!("tls_only:{PASSWORD_IN_URL}"), self.access.port, &self.name)
+    }
+
     /// Over the unix socket as the administrator, in the form that tokio-postgres, psql and mysql_async read.
     #[must_use]
     pub fn socket_url(&self) -> String {

@@ -15,23 +15,29 @@
 //! not fsync (see [`Setup::durable`]).
 
 mod access;
+mod bouncer;
 mod mysql;
 mod postgres;
 mod process;
 mod server;
 mod template;
+mod tls;
+mod wire;
 
 use std::sync::OnceLock;
 
 pub use access::{Database, PASSWORD};
+pub use bouncer::Bouncer;
 pub use server::{Server, Setup};
+pub use tls::Authority;
+pub use wire::{Direction, Wire};
 
 /// Which server, in which version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flavor {
     /// PostgreSQL 15 of Debian 12.
     Postgres15,
-    /// The newest PostgreSQL that `lab/install` gets.
+    /// PostgreSQL 18.
     PostgresNewer,
     /// MariaDB 10.11 of Debian 12.
     Mariadb,

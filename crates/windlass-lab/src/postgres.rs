@@ -7,29 +7,21 @@ use std::{
 };
 
 use crate::{
-    Flavor, Setup,
+    Flavor,
     access::{Access, PASSWORD, feed},
     process::{Account, as_account, command, run},
+    server::Place,
     template::lab,
 };
 
-/// Folder of `postgres` and `initdb`.
+/// Folder of all programs of this version.
 pub fn binaries(flavor: Flavor) -> PathBuf {
     let folder = match flavor {
         Flavor::Postgres15 => PathBuf::from("/usr/lib/postgresql/15/bin"),
-        _ => lab().join("postgres/bin"),
+        _ => lab().join("sid/usr/lib/postgresql/18/bin"),
     };
     assert!(folder.join("postgres").exists(), "lab: no PostgreSQL in {}: run lab/install", folder.display());
     folder
-}
-
-/// Folder of `psql` and `pg_dump` of the server's own version.
-pub fn tools(flavor: Flavor) -> Option<PathBuf> {
-    let folder = match flavor {
-        Flavor::Postgres15 => binaries(flavor),
-        _ => lab().join("tools/postgres"),
-    };
-    folder.join("psql").exists().then_some(folder)
 }
 
 /// The first rule that fits decides: `tls_only` must not be let in by the last line.
@@ -58,39 +50,43 @@ pub fn fresh(flavor: Flavor, account: Option<&Account>, data: &Path) {
 }
 
 /// The command that is the server.
-pub fn server(setup: &Setup, account: Option<&Account>, folder: &Path, port: u16) -> Command {
-    let mut server = as_account(account, &binaries(setup.flavor).join("postgres"));
-    server.arg("-D").arg(folder.join("data"));
-    let mut settings = vec![
-        ("listen_addresses".to_owned(), "127.0.0.1".to_owned()),
-        ("port".to_owned(), port.to_string()),
-        ("unix_socket_directories".to_owned(), folder.display().to_string()),
-        ("shared_buffers".to_owned(), "32MB".to_owned()),
-        ("log_line_prefix".to_owned(), "%m [%p] ".to_owned()),
-    ];
+pub fn server(place: &Place, port: u16) -> Command {
+    let Place { setup, folder, data, account, authority, .. } = place;
+    let mut server = as_account(account.as_ref(), &binaries(setup.flavor).join("postgres"));
+    server.arg("-D").arg(data);
+    let mut set = |name: &str, value: &str| {
+        server.arg("-c").arg(format!("{name}={value}"));
+    };
+    set("listen_addresses", "127.0.0.1");
+    set("port", &port.to_string());
+    set("unix_socket_directories", &folder.display().to_string());
+    set("shared_buffers", "32MB");
+    set("log_line_prefix", "%m [%p] ");
     if !setup.is_durable {
         // What a killed process wrote stays; only a power cut would lose it.
-        settings.extend(["fsync", "full_page_writes"].map(|name| (name.to_owned(), "off".to_owned())));
+        set("fsync", "off");
+        set("full_page_writes", "off");
     }
-    settings.extend(setup.settings.iter().cloned());
-    for (name, value) in settings {
-        server.arg("-c").arg(format!("{name}={value}"));
+    if let Some(authority) = authority {
+        let (certificate, key) = authority.server();
+        set("ssl", "on");
+        set("ssl_cert_file", &certificate.display().to_string());
+        set("ssl_key_file", &key.display().to_string());
     }
+    setup.settings.iter().for_each(|(name, value)| set(name, value));
     server
 }
 
 /// The server with this number answers. PostgreSQL writes it into its own pid file.
-pub fn is_ready(folder: &Path, pid: u32) -> bool {
-    let text = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
+pub fn is_ready(data: &Path, pid: u32) -> bool {
+    let text = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let mut lines = text.lines();
     lines.next() == Some(&pid.to_string()) && lines.nth(6).is_some_and(|state| state.trim() == "ready")
 }
 
 /// `psql` as the administrator over the socket.
 pub fn client(access: &Access, database: Option<&str>) -> Command {
-    let tools = tools(access.flavor).or_else(|| tools(Flavor::Postgres15));
-    let tools = tools.unwrap_or_else(|| panic!("lab: no psql: run lab/install"));
-    let mut client = command(tools.join("psql"));
+    let mut client = command(binaries(access.flavor).join("psql"));
     client
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
         .arg(&access.folder);

@@ -2,10 +2,9 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    io::Write,
     os::unix::fs::chown,
     path::{Path, PathBuf},
-    process::Command,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -15,9 +14,12 @@ use std::{
 use crate::{
     Flavor,
     access::{Access, Database, feed},
+    bouncer::Bouncer,
     mysql, postgres,
-    process::{Account, Running, Watchdog, spawn, unprivileged, wait_until},
+    process::{Account, Running, Watchdog, command, free_port, run, spawn, unprivileged, wait_until},
     template,
+    tls::Authority,
+    wire::Wire,
 };
 
 /// What kind of server to start; [`Server::start`] takes the defaults.
@@ -26,12 +28,14 @@ pub struct Setup {
     pub(crate) flavor: Flavor,
     pub(crate) is_durable: bool,
     pub(crate) settings: Vec<(String, String)>,
+    tls_names: Option<String>,
+    disk_bytes_max: Option<u64>,
 }
 
 impl Setup {
     #[must_use]
     pub fn new(flavor: Flavor) -> Self {
-        Self { flavor, is_durable: false, settings: Vec::new() }
+        Self { flavor, is_durable: false, settings: Vec::new(), tls_names: None, disk_bytes_max: None }
     }
 
     /// With fsync, as in production; slower. Without it a server that is killed still loses nothing, only a power cut
@@ -49,6 +53,27 @@ impl Setup {
         self
     }
 
+    /// With TLS, by a certificate for 127.0.0.1 and localhost from an [`Authority`] of the server's own.
+    #[must_use]
+    pub fn tls(self) -> Self {
+        self.tls_for("IP:127.0.0.1,DNS:localhost")
+    }
+
+    /// With TLS, by a certificate for these names: `IP:127.0.0.1,DNS:localhost`.
+    #[must_use]
+    pub fn tls_for(mut self, names: &str) -> Self {
+        self.tls_names = Some(names.to_owned());
+        self
+    }
+
+    /// The data folder on a disk (in memory) of this size, to be filled. Needs root, with the right to mount. An empty
+    /// server takes 30 MB (MariaDB), 50 MB (PostgreSQL) or 150 MB (MySQL) of it.
+    #[must_use]
+    pub fn disk_bytes_max(mut self, bytes: u64) -> Self {
+        self.disk_bytes_max = Some(bytes);
+        self
+    }
+
     /// Starts the server. Panics with its log when it does not answer.
     #[must_use]
     pub fn start(self) -> Server {
@@ -58,13 +83,21 @@ impl Setup {
 
 /// A running server. When it is dropped it is killed and its folder is removed; when the process ends in any way, too.
 pub struct Server {
-    setup: Setup,
+    place: Place,
     access: Access,
-    data: PathBuf,
-    account: Option<Account>,
     running: Mutex<Option<Running>>,
     version: String,
     _watchdog: Watchdog,
+}
+
+/// Where a server lives, and how.
+pub struct Place {
+    pub setup: Setup,
+    /// Everything of the server is in it: data, socket, log, certificates.
+    pub folder: PathBuf,
+    pub data: PathBuf,
+    pub account: Option<Account>,
+    pub authority: Option<Authority>,
 }
 
 /// What became of an attempt to start.
@@ -84,28 +117,17 @@ impl Server {
         let account = if setup.flavor.is_postgres() { unprivileged() } else { None };
         let folder = folder(setup.flavor, account.as_ref());
         let watchdog = Watchdog::over(&folder);
-        let data = folder.join("data");
-        template::copy(setup.flavor.name(), &data, |data| match setup.flavor {
-            flavor if flavor.is_postgres() => postgres::fresh(flavor, account.as_ref(), data),
-            flavor => mysql::fresh(flavor, data),
-        });
+        let place = Place::new(setup, folder, account);
         let (port, running) = loop {
             let port = free_port();
-            match attempt(&setup, account.as_ref(), &folder, port) {
+            match attempt(&place, port) {
                 Attempt::Ready(running) => break (port, running),
                 Attempt::PortTaken => {}
             }
         };
-        let access = Access { flavor: setup.flavor, port, folder };
-        let mut server = Self {
-            setup,
-            access,
-            data,
-            account,
-            running: Mutex::new(Some(running)),
-            version: String::new(),
-            _watchdog: watchdog,
-        };
+        let access = Access { flavor: place.setup.flavor, port, folder: place.folder.clone() };
+        let running = Mutex::new(Some(running));
+        let mut server = Self { place, access, running, version: String::new(), _watchdog: watchdog };
         let ask = if server.access.flavor.is_postgres() { "SHOW server_version" } else { "SELECT VERSION()" };
         server.version = server.run(ask);
         server
@@ -145,7 +167,7 @@ impl Server {
     /// The data folder.
     #[must_use]
     pub fn data(&self) -> &Path {
-        &self.data
+        &self.place.data
     }
 
     /// Output of the server since its first start.
@@ -170,7 +192,45 @@ impl Server {
     #[must_use]
     pub fn bin(&self) -> Option<PathBuf> {
         let flavor = self.access.flavor;
-        if flavor.is_postgres() { postgres::tools(flavor) } else { Some(mysql::tools(flavor)) }
+        Some(if flavor.is_postgres() { postgres::binaries(flavor) } else { mysql::tools(flavor) })
+    }
+
+    /// Who signed the server's certificate; `None` without [`Setup::tls`].
+    #[must_use]
+    pub fn authority(&self) -> Option<&Authority> {
+        self.place.authority.as_ref()
+    }
+
+    /// Leaves no byte free on the disk of [`Setup::disk_bytes_max`]. PostgreSQL and MariaDB then fail statements, and
+    /// sometimes abort; MySQL waits for a minute at a time where its binary log has no room, and aborts where its redo log
+    /// has none.
+    pub fn fill_disk(&self) {
+        let mut file = fs::File::create(self.ballast()).unwrap_or_else(|e| panic!("lab: {e}"));
+        let zeros = [0; 64 * 1024];
+        while file.write_all(&zeros).is_ok() {}
+    }
+
+    /// Gives back what [`Server::fill_disk`] took.
+    pub fn free_disk(&self) {
+        fs::remove_file(self.ballast()).unwrap_or_else(|e| panic!("lab: the disk was not filled: {e}"));
+    }
+
+    fn ballast(&self) -> PathBuf {
+        assert!(self.place.setup.disk_bytes_max.is_some(), "lab: only a disk of its own may be filled");
+        self.place.folder.join("disk/ballast")
+    }
+
+    /// PgBouncer in transaction mode in front of this server. Panics with its log when it does not answer.
+    #[must_use]
+    pub fn pgbouncer(&self) -> Bouncer {
+        assert!(self.access.flavor.is_postgres(), "lab: PgBouncer is for PostgreSQL");
+        Bouncer::start(&self.access, self.place.account.as_ref())
+    }
+
+    /// A forwarder in front of this server; see [`Database::url_at`].
+    #[must_use]
+    pub fn wire(&self) -> Wire {
+        Wire::to(self.access.port)
     }
 
     /// SIGKILL of the server and of its children; returns when they are gone. A killed one stays killed.
@@ -187,7 +247,7 @@ impl Server {
         self.kill();
         let mut running = self.running();
         wait_until("the port of a killed server becomes free", || {
-            match attempt(&self.setup, self.account.as_ref(), &self.access.folder, self.access.port) {
+            match attempt(&self.place, self.access.port) {
                 Attempt::Ready(ready) => *running = Some(ready),
                 Attempt::PortTaken => {}
             }
@@ -208,6 +268,34 @@ impl Drop for Server {
     }
 }
 
+impl Place {
+    /// Prepares everything that the server finds when it starts.
+    fn new(setup: Setup, folder: PathBuf, account: Option<Account>) -> Self {
+        let mut data = folder.join("data");
+        if let Some(bytes) = setup.disk_bytes_max {
+            let disk = folder.join("disk");
+            fs::create_dir(&disk).unwrap_or_else(|e| panic!("lab: {}: {e}", disk.display()));
+            run(command("mount")
+                .args(["-t", "tmpfs", "-o", &format!("size={bytes},mode=755"), "lab"])
+                .arg(&disk));
+            data = disk.join("data");
+        }
+        template::copy(setup.flavor.name(), &folder.join("fresh"), &data, |fresh| match setup.flavor {
+            flavor if flavor.is_postgres() => postgres::fresh(flavor, account.as_ref(), fresh),
+            flavor => mysql::fresh(flavor, fresh),
+        });
+        let authority = setup.tls_names.as_ref().map(|names| {
+            let tls = folder.join("tls");
+            fs::create_dir(&tls).unwrap_or_else(|e| panic!("lab: {}: {e}", tls.display()));
+            Authority::new(&tls, names)
+        });
+        if let Some(authority) = &authority {
+            authority.hand_over(account.as_ref());
+        }
+        Self { setup, folder, data, account, authority }
+    }
+}
+
 /// A new folder in the temporary place of the machine. Short: a socket's path has at most 107 bytes.
 fn folder(flavor: Flavor, account: Option<&Account>) -> PathBuf {
     let made = tempfile::Builder::new().prefix(&format!("lab-{}-", flavor.name())).tempdir();
@@ -218,32 +306,13 @@ fn folder(flavor: Flavor, account: Option<&Account>) -> PathBuf {
     folder
 }
 
-/// A port that nobody listens at. Below the range from which the kernel gives ports to connections, so that a server that
-/// is killed finds its port free at the restart.
-fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Test processes that run at the same time begin at different places.
-    let start = std::process::id().wrapping_mul(7919);
-    for _ in 0..10_000 {
-        let step = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(20_000 + step % 10_000).expect("less than 30,000");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("lab: no free port from 20000 to 29999")
-}
-
-fn attempt(setup: &Setup, account: Option<&Account>, folder: &Path, port: u16) -> Attempt {
-    let is_postgres = setup.flavor.is_postgres();
-    let command: Command = if is_postgres {
-        postgres::server(setup, account, folder, port)
-    } else {
-        mysql::server(setup, folder, port)
-    };
+fn attempt(place: &Place, port: u16) -> Attempt {
+    let Place { folder, data, .. } = place;
+    let is_postgres = place.setup.flavor.is_postgres();
+    let command = if is_postgres { postgres::server(place, port) } else { mysql::server(place, port) };
     // Left behind by a server that was killed; their numbers may be those of others by now.
-    for stale in ["data/postmaster.pid", "data/server.pid", "mysql.sock"] {
-        drop(fs::remove_file(folder.join(stale)));
+    for stale in [data.join("postmaster.pid"), data.join("server.pid"), mysql::socket(folder)] {
+        drop(fs::remove_file(stale));
     }
     let log_before = log(folder).len();
     let mut running = spawn(&command, folder, "server");
@@ -251,7 +320,7 @@ fn attempt(setup: &Setup, account: Option<&Account>, folder: &Path, port: u16) -
     let pid = running.pid();
     wait_until(&format!("{} answers", folder.display()), || {
         has_ended = running.has_ended();
-        has_ended || if is_postgres { postgres::is_ready(folder, pid) } else { mysql::is_ready(folder) }
+        has_ended || if is_postgres { postgres::is_ready(data, pid) } else { mysql::is_ready(folder) }
     });
     if !has_ended {
         return Attempt::Ready(running);

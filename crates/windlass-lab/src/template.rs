@@ -8,7 +8,7 @@ use std::{
 use crate::process::{command, run};
 
 /// Goes up when what is put into a fresh data folder changes.
-const EDITION: u32 = 1;
+const EDITION: u32 = 3;
 
 /// Where `lab/install` puts servers, and this module data folders.
 pub fn lab() -> PathBuf {
@@ -16,15 +16,14 @@ pub fn lab() -> PathBuf {
     here.ancestors().nth(2).expect("the crate lies two folders below the root").join("target/lab")
 }
 
-/// Puts a fresh data folder to `to`, which does not exist yet. `make` fills an empty one the first time; `scratch` is a
-/// folder on the same disk as `to` in which the server may write.
-pub fn copy(name: &str, to: &Path, make: impl FnOnce(&Path)) {
+/// Puts a fresh data folder to `to`. The first time `make` fills `scratch`, which does not exist yet.
+pub fn copy(name: &str, scratch: &Path, to: &Path, make: impl FnOnce(&Path)) {
     let uid = rustix::process::geteuid().as_raw();
     let kept = lab().join("fresh").join(format!("{name}-{EDITION}-{uid}"));
     if !kept.is_dir() {
-        fill(&kept, to, make);
+        fill(&kept, scratch, make);
     }
-    run(command("cp").args(["-a", "--reflink=auto", "--sparse=always"]).arg(&kept).arg(to));
+    run(command("cp").args(["-a", "--reflink=auto", "--sparse=auto"]).arg(&kept).arg(to));
 }
 
 /// One process makes it, the others wait.
@@ -40,7 +39,7 @@ fn fill(kept: &Path, scratch: &Path, make: impl FnOnce(&Path)) {
     make(scratch);
     let unfinished = kept.with_extension("new");
     drop(fs::remove_dir_all(&unfinished));
-    run(command("cp").args(["-a", "--sparse=always"]).arg(scratch).arg(&unfinished));
+    run(command("cp").arg("-a").arg(scratch).arg(&unfinished));
     fs::rename(&unfinished, kept).unwrap_or_else(|e| panic!("lab: {} cannot be kept: {e}", kept.display()));
     run(command("rm").arg("-rf").arg(scratch));
 }

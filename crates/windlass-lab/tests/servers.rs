@@ -5,13 +5,14 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use windlass_lab::{Flavor, Server, server};
+use windlass_lab::{Flavor, Server, Setup, server};
 
 fn wait_until(what: &str, mut probe: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -105,40 +106,67 @@ fn holds_a_server() {
     assert_ne!(ending, "panic", "as asked");
 }
 
-mod postgres15 {
-    use super::*;
+/// The tests above for one flavor.
+macro_rules! flavor {
+    ($name:ident, $flavor:expr, $version:literal) => {
+        mod $name {
+            use super::*;
 
-    #[test]
-    fn answers_its_client() {
-        answers(Flavor::Postgres15, "15.");
-    }
+            #[test]
+            fn answers_its_client() {
+                answers($flavor, $version);
+            }
 
-    #[test]
-    fn survives_kill_and_restart() {
-        survives(Flavor::Postgres15);
-    }
+            #[test]
+            fn survives_kill_and_restart() {
+                survives($flavor);
+            }
 
-    #[test]
-    fn ends_with_its_test() {
-        ends_with_its_process(Flavor::Postgres15);
-    }
+            #[test]
+            fn ends_with_its_test() {
+                ends_with_its_process($flavor);
+            }
+        }
+    };
 }
 
-mod mariadb {
-    use super::*;
+flavor!(postgres15, Flavor::Postgres15, "15.");
+flavor!(postgres_newer, Flavor::PostgresNewer, "18.");
+flavor!(mariadb, Flavor::Mariadb, "10.11.");
+flavor!(mysql, Flavor::Mysql, "9.");
 
-    #[test]
-    fn answers_its_client() {
-        answers(Flavor::Mariadb, "10.11.");
-    }
+#[test]
+fn a_port_that_is_taken_at_the_restart_is_waited_for() {
+    let server = Server::start(Flavor::Postgres15);
+    let database = server.database();
+    server.kill();
+    let squatter = TcpListener::bind(("127.0.0.1", server.port())).unwrap();
+    thread::scope(|scope| {
+        let restart = scope.spawn(|| server.restart());
+        wait_until("a first attempt fails", || server.log().contains("could not create any TCP/IP sockets"));
+        assert!(!restart.is_finished());
+        drop(squatter);
+    });
+    assert_eq!(database.run("SELECT 1"), "1");
+}
 
-    #[test]
-    fn survives_kill_and_restart() {
-        survives(Flavor::Mariadb);
-    }
-
-    #[test]
-    fn ends_with_its_test() {
-        ends_with_its_process(Flavor::Mariadb);
+/// Needs root with the right to mount, as `./test` has it.
+#[test]
+fn a_disk_can_be_full() {
+    for flavor in [Flavor::Postgres15, Flavor::PostgresNewer, Flavor::Mariadb] {
+        let server = Setup::new(flavor).disk_bytes_max(80 << 20).start();
+        let database = server.database();
+        database.run("CREATE TABLE t (x varchar(8000)); INSERT INTO t VALUES ('kept');");
+        server.fill_disk();
+        let insert = "INSERT INTO t VALUES (repeat('windlass', 900));";
+        let error = database.try_run(&insert.repeat(2000)).unwrap_err();
+        assert!(
+            ["free disk space", "is full", "No space"].iter().any(|m| error.contains(m)),
+            "{flavor:?}: {error}\n{}",
+            server.log()
+        );
+        server.free_disk();
+        database.run(&insert.repeat(100));
+        assert_eq!(database.run("SELECT x FROM t WHERE x = 'kept'"), "kept");
     }
 }
