@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::TcpListener,
     path::Path,
     process::{Command, Stdio},
@@ -57,20 +57,23 @@ fn survives(flavor: Flavor) {
     assert!(!is_running(pid) && !folder.exists(), "a dropped server leaves nothing behind");
 }
 
-/// Runs `holds_a_server` below in a process of its own and kills that, or makes it panic.
+/// Another process starts a server, and is killed or panics.
 fn ends_with_its_process(flavor: Flavor) {
     for ending in ["kill", "panic"] {
-        let mut holder = Command::new(std::env::current_exe().unwrap());
-        holder.args(["--exact", "--ignored", "--nocapture", "holds_a_server"]);
-        holder.env("WINDLASS_LAB_HOLD", format!("{} {ending}", flavor.name()));
-        let mut holder =
-            holder.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.find_map(|line| line.strip_prefix("HELD ").map(str::to_owned)).unwrap();
-        let (pid, folder) = line.split_once(' ').unwrap();
-        let (pid, folder) = (pid.parse().unwrap(), Path::new(folder));
+        let mut holder = Command::new(env!("CARGO_BIN_EXE_windlass-lab"));
+        holder
+            .args([flavor.name(), ending])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut holder = holder.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut words = line.split(' ');
+        let (pid, folder) = (words.next().unwrap().parse().unwrap(), Path::new(words.next().unwrap()));
         assert!(is_running(pid) && folder.exists());
         let family = children(pid);
+        assert_eq!(family.is_empty(), !flavor.is_postgres());
         if ending == "kill" {
             holder.kill().unwrap();
         }
@@ -90,20 +93,6 @@ fn children(of: u32) -> Vec<u32> {
         stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
     };
     pids.filter(|pid| parent(pid) == Some(of)).collect()
-}
-
-#[test]
-#[ignore = "started by the tests that end it"]
-#[expect(clippy::print_stdout, reason = "how the test that started it learns the server's number")]
-fn holds_a_server() {
-    let Some(what) = std::env::var_os("WINDLASS_LAB_HOLD") else { return };
-    let what = what.into_string().unwrap();
-    let (name, ending) = what.split_once(' ').unwrap();
-    let flavor = Flavor::ALL.into_iter().find(|flavor| flavor.name() == name).unwrap();
-    let server = server(flavor);
-    println!("HELD {} {}", server.pid(), server.data().parent().unwrap().display());
-    drop(std::io::stdin().read_to_end(&mut Vec::new()));
-    assert_ne!(ending, "panic", "as asked");
 }
 
 /// The tests above for one flavor.
