@@ -5,7 +5,7 @@ use crate::disk::{one_line, write_durable};
 use std::{fs, io, path::Path};
 
 /// Conflicts shown in a message; all of them are in the file.
-const SHOWN: usize = 20;
+pub(super) const SHOWN: usize = 20;
 
 /// One value that is no longer what the release wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,25 @@ impl Conflict {
             self.now.as_deref().unwrap_or("NULL"),
         ]
     }
+
+    /// Its line of the file.
+    pub(super) fn line(&self) -> String {
+        let field = |value: Option<&str>| value.map_or_else(String::new, quoted);
+        let fields = [
+            field(Some(&self.table)),
+            field(Some(&self.key)),
+            field(Some(&self.column)),
+            field(self.before.as_deref()),
+            field(self.wrote.as_deref()),
+            field(self.now.as_deref()),
+        ];
+        fields.join(",") + "\r\n"
+    }
+}
+
+/// The first line of the file.
+pub(super) fn head() -> String {
+    HEAD.join(",") + "\r\n"
 }
 
 /// The first conflicts as a table; `all` is how many there are.
@@ -50,19 +69,7 @@ pub(crate) fn table(conflicts: &[Conflict], all: u64) -> String {
 /// text is `""`. Values may be personal data, so the file is readable by its owner only.
 pub(crate) fn write(conflicts: &[Conflict], folder: &Path) -> io::Result<std::path::PathBuf> {
     fs::create_dir_all(folder)?;
-    let mut text = HEAD.join(",") + "\r\n";
-    for conflict in conflicts {
-        let field = |value: Option<&str>| value.map_or_else(String::new, quoted);
-        let fields = [
-            field(Some(&conflict.table)),
-            field(Some(&conflict.key)),
-            field(Some(&conflict.column)),
-            field(conflict.before.as_deref()),
-            field(conflict.wrote.as_deref()),
-            field(conflict.now.as_deref()),
-        ];
-        text.extend([fields.join(",").as_str(), "\r\n"]);
-    }
+    let text = conflicts.iter().fold(head(), |text, conflict| text + &conflict.line());
     let path = folder.join("conflicts.csv");
     write_durable(&path, text.as_bytes())?;
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;

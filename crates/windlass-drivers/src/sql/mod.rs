@@ -3,6 +3,7 @@
 
 #[cfg_attr(not(test), expect(dead_code, reason = "for the drivers of the database servers"))]
 pub(crate) mod conflicts;
+pub(crate) mod listing;
 mod rows;
 
 pub(crate) use rows::{ROWS_SHOWN, VALUE_MAX, aligned};

@@ -234,6 +234,11 @@ impl StepCopy {
         Self { file: folder.join(name("before.db")), meta: folder.join(name("before.json")) }
     }
 
+    /// Where the copy of the unit of `job` lies, which could not be undone as its plan says.
+    pub(super) fn of_unit(job: &Job) -> Self {
+        Self { file: job.cx.workspace.join("before.db"), meta: job.cx.workspace.join("before.json") }
+    }
+
     /// Makes it anew. The description is written last and names the hash, so a crash leaves either a matching pair or
     /// none that is taken for one.
     pub(super) fn make(&self, job: &Job, source: &Connection) -> Result<Copy, CopyError> {

@@ -1,13 +1,12 @@
 //! What a database holds, as hashes that can be compared.
 
-use super::ledger;
 use crate::disk::{hex, sha256};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, path::Path};
 
-/// Schema and rows of a database, without the ledger of Windlass and SQLite's statistics. Two databases with the same
+/// Schema and rows of a database, without the tables of Windlass (`windlass_…`) and SQLite's statistics. Two databases with the same
 /// fingerprint hold the same; layout on disk, free pages and journal mode do not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
@@ -97,9 +96,10 @@ impl Fingerprint {
 fn schema(connection: &Connection) -> rusqlite::Result<String> {
     let mut hasher = Sha256::new();
     let sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema \
-               WHERE tbl_name <> ?1 AND name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name";
+               WHERE tbl_name NOT LIKE 'windlass\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' \
+               AND name <> 'sqlite_sequence' ORDER BY type, name";
     let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([ledger::TABLE])?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         (0..4).try_for_each(|column| row.get_ref(column).map(|value| feed(&mut hasher, value)))?;
     }
@@ -112,16 +112,26 @@ fn schema(connection: &Connection) -> rusqlite::Result<String> {
 
 fn tables(connection: &Connection) -> rusqlite::Result<BTreeMap<String, TablePrint>> {
     let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') \
-               AND name NOT IN (?1, 'sqlite_schema', 'sqlite_master') AND name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\'";
+               AND name NOT IN ('sqlite_schema', 'sqlite_master') AND name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' \
+               AND name NOT LIKE 'windlass\\_%' ESCAPE '\\'";
     let mut statement = connection.prepare(sql)?;
-    let names = statement.query_map([ledger::TABLE], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let names: Vec<(String, bool)> = names.collect::<Result<_, _>>()?;
-    names.into_iter().map(|(name, keyed)| Ok((name.clone(), table(connection, &name, keyed)?))).collect()
+    let tables = names.into_iter().map(|(name, keyed)| Ok((name.clone(), table(connection, &name, keyed)?)));
+    let mut tables: BTreeMap<String, TablePrint> = tables.collect::<rusqlite::Result<_>>()?;
+    // SQLite makes this table with the first AUTOINCREMENT and never drops it.
+    if tables.get("sqlite_sequence").is_some_and(|table| table.rows == 0) {
+        tables.remove("sqlite_sequence");
+    }
+    Ok(tables)
 }
 
 fn table(connection: &Connection, name: &str, keyed: bool) -> rusqlite::Result<TablePrint> {
     let order = order(connection, name, keyed)?;
-    let mut statement = connection.prepare(&format!("SELECT * FROM {} ORDER BY {order}", quote(name)))?;
+    // Windlass's own tables have no sequences; a name in this one may be theirs.
+    let own = if name == "sqlite_sequence" { "WHERE name NOT LIKE 'windlass\\_%' ESCAPE '\\'" } else { "" };
+    let mut statement =
+        connection.prepare(&format!("SELECT * FROM {} {own} ORDER BY {order}", quote(name)))?;
     let columns = statement.column_count();
     let mut hasher = Sha256::new();
     for column in statement.column_names() {
@@ -146,6 +156,9 @@ fn order(connection: &Connection, name: &str, keyed: bool) -> rusqlite::Result<S
         let chosen = columns.iter().filter(|(_, key)| !keys || *key > 0);
         chosen.map(|(column, _)| quote(column)).collect::<Vec<_>>().join(", ")
     };
+    if name == "sqlite_sequence" {
+        return Ok("name, seq".to_owned());
+    }
     if keyed {
         return Ok(list(true));
     }

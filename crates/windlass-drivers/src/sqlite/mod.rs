@@ -11,13 +11,16 @@
 mod backup;
 mod connect;
 mod copy;
+mod fine;
 mod fingerprint;
+mod image;
 mod ledger;
 mod restore;
 mod statement;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use crate::serial::Serial;
 use async_trait::async_trait;
@@ -126,6 +129,8 @@ fn capture(job: &Job, target: &str) -> Result<Capsule, Failure> {
     let sqlite = |error: rusqlite::Error| job.failure(&error, "reading the ledger");
     match &job.unit.undo.by {
         _ if job.unit.undo.class == Class::Readonly => Ok(Capsule::default()),
+        // What it changes is saved in its own transaction.
+        UndoBy::Driver if statement::is_fine(&job.unit) => Ok(Capsule::default()),
         UndoBy::Driver => {
             let live = job.read()?;
             let step = StepCopy::of(job, target);
@@ -163,7 +168,14 @@ fn inspect(job: &Job, way: Way) -> Result<Found, Failure> {
     let entry = entry.map_err(|error| job.failure(&error, "reading the ledger"))?;
     Ok(match (way, entry) {
         (Way::Forward, Some(entry)) => Found::Applied(statement::done(entry.rows)),
-        (Way::Undo, None) => Found::Applied(Done { changed: true, ..Done::default() }),
+        (Way::Undo, None) => {
+            let list = job.cx.workspace.join("conflicts.csv");
+            let text = || {
+                format!("values that others have written since were found; they are in {}", list.display())
+            };
+            let effects = if list.exists() { vec![text()] } else { vec![] };
+            Found::Applied(Done { changed: true, effects, ..Done::default() })
+        }
         (Way::Forward, None) | (Way::Undo, Some(_)) => Found::NotApplied,
     })
 }

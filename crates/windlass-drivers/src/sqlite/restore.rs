@@ -1,8 +1,9 @@
-//! Undo by restore: only while nobody but this run has written.
+//! Undo: by what the ledger says, or by restore, and that only while nobody but this run has written.
 
 use super::{
     connect::{Job, text},
     copy::{self, StepCopy},
+    fine::{self, WayBack},
     fingerprint::Fingerprint,
     ledger,
 };
@@ -18,28 +19,45 @@ pub(super) fn undo(job: &Job) -> Result<Done, Failure> {
     if job.unit.undo.by == UndoBy::Nothing {
         return Ok(Done::default());
     }
+    let sqlite = |doing: &'static str| move |error: rusqlite::Error| job.failure(&error, doing);
     let mut live = job.write()?;
-    let entry = ledger::find(&live, &job.cx.run, &job.unit.id.0);
-    if entry.map_err(|error| job.failure(&error, "reading the ledger"))?.is_none() {
+    live.execute_batch("BEGIN IMMEDIATE").map_err(sqlite("waiting for the write lock"))?;
+    let entry = ledger::find(&live, &job.cx.run, &job.unit.id.0).map_err(sqlite("reading the ledger"))?;
+    let Some(entry) = entry else {
         let effects = vec!["not applied, or undone before, by the ledger".to_owned()];
         return Ok(Done { effects, ..Done::default() });
-    }
-    let source = source(job, target)?;
+    };
+    let way_back = entry.undo.as_deref().map(serde_json::from_str::<WayBack>);
+    let copy = match way_back {
+        Some(Ok(WayBack::Fine(saved))) => return fine::undo(job, &mut live, &entry, &saved),
+        Some(Err(error)) => {
+            let text = format!(
+                "{}: the ledger's row of {} cannot be read ({error}): it is from another version of Windlass",
+                job.database.display(),
+                entry.unit
+            );
+            return Err(
+                Failure::clean(Fault::Windlass, text).hint("roll back with the version that applied it")
+            );
+        }
+        Some(Ok(WayBack::Copy(_))) => StepCopy::of_unit(job),
+        None => StepCopy::of(job, target),
+    };
+    // The restore takes the lock itself.
+    live.execute_batch("ROLLBACK").map_err(sqlite("reading the ledger"))?;
+    let source = source(job, copy)?;
     restore(job, &mut live, &source)
 }
 
 /// The file to restore from, proved to be unchanged.
-fn source(job: &Job, target: &str) -> Result<PathBuf, Failure> {
+fn source(job: &Job, step: StepCopy) -> Result<PathBuf, Failure> {
     let refuse = |text: String| {
         Failure::clean(Fault::Target, format!("cannot restore {}: {text}", job.database.display())).hint(
             "nothing was changed; if there is another backup, restore it by hand and mark the unit done",
         )
     };
     match &job.unit.undo.by {
-        UndoBy::Driver => {
-            let step = StepCopy::of(job, target);
-            step.made().map(|_| step.file).map_err(refuse)
-        }
+        UndoBy::Driver => step.made().map(|_| step.file).map_err(refuse),
         UndoBy::Backup(unit) => backup_of(job, unit).map_err(refuse),
         _ => Err(refuse("this unit has no undo by its driver".to_owned())),
     }

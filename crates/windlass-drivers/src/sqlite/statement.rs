@@ -3,103 +3,19 @@
 use super::{
     connect::{Job, busy, text},
     copy::StepCopy,
+    fine::{self, Not, WayBack},
     fingerprint::Fingerprint,
     ledger::{self, Entry},
+    watch::Watch,
 };
 use crate::{
     disk::{one_line, sha256},
     sql::{ROWS_SHOWN, VALUE_MAX, aligned, wrong_rows},
 };
-use rusqlite::{
-    Connection, Error, ErrorCode, Statement,
-    hooks::{AuthAction, AuthContext, Authorization},
-};
+use rusqlite::{Connection, Error, ErrorCode, Statement};
 use serde_json::json;
-use std::sync::{Arc, Mutex};
 use windlass_driver::{Done, Failure, Fault};
-use windlass_plan::{Action, UndoBy};
-use windlass_sql::READING_PRAGMAS;
-
-/// Pragmas that change the database as part of the transaction.
-const PRAGMAS_SET: [&str; 2] = ["user_version", "application_id"];
-/// What the statement touches, learned from SQLite while it prepares it.
-#[derive(Clone, Default)]
-pub(super) struct Touched(Arc<Mutex<Notes>>);
-
-#[derive(Default)]
-struct Notes {
-    tables: Vec<String>,
-    refused: Option<String>,
-}
-
-impl Touched {
-    /// Watches all statements prepared on `connection` from now on and refuses what must not run.
-    pub(super) fn watch(connection: &mut Connection) -> rusqlite::Result<Self> {
-        let touched = Self::default();
-        let notes = Arc::clone(&touched.0);
-        connection.authorizer(Some(move |context: AuthContext<'_>| judge(&notes, &context)))?;
-        Ok(touched)
-    }
-
-    /// Stops watching.
-    pub(super) fn end(connection: &mut Connection) -> rusqlite::Result<()> {
-        connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)
-    }
-
-    /// Tables it changes.
-    pub(super) fn tables(&self) -> Vec<String> {
-        let notes = self.0.lock().expect("nothing panics while it is held");
-        notes.tables.clone()
-    }
-
-    /// Why it was refused.
-    pub(super) fn refused(&self) -> Option<String> {
-        self.0.lock().expect("nothing panics while it is held").refused.clone()
-    }
-}
-
-fn judge(notes: &Mutex<Notes>, context: &AuthContext<'_>) -> Authorization {
-    let mut notes = notes.lock().expect("nothing panics while it is held");
-    let refusal = match context.action {
-        AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {
-            Some("each statement runs in a transaction of its own; take transaction control out".to_owned())
-        }
-        AuthAction::Attach { .. } | AuthAction::Detach { .. } => {
-            Some("other databases cannot be attached: each has its own target".to_owned())
-        }
-        AuthAction::Pragma { pragma_name, pragma_value: Some(value) } => pragma_refusal(pragma_name, value),
-        AuthAction::Insert { table_name }
-        | AuthAction::Delete { table_name }
-        | AuthAction::Update { table_name, .. }
-        | AuthAction::DropTable { table_name }
-        | AuthAction::AlterTable { table_name, .. }
-        | AuthAction::CreateTable { table_name } => {
-            if !table_name.starts_with("sqlite_") && !notes.tables.iter().any(|name| name == table_name) {
-                notes.tables.push(table_name.to_owned());
-            }
-            (table_name == ledger::TABLE).then(|| "the ledger of Windlass is not changed by hand".to_owned())
-        }
-        _ => None,
-    };
-    if refusal.is_none() {
-        return Authorization::Allow;
-    }
-    notes.refused = refusal;
-    Authorization::Deny
-}
-
-fn pragma_refusal(name: &str, value: &str) -> Option<String> {
-    let name = name.to_ascii_lowercase();
-    let known = |list: &[&str]| list.contains(&name.as_str());
-    let off = ["off", "0", "no", "false"].contains(&value.to_ascii_lowercase().as_str());
-    if known(&PRAGMAS_SET) || known(&READING_PRAGMAS) || (name == "foreign_keys" && off) {
-        return None;
-    }
-    Some(format!(
-        "`PRAGMA {name} = {value}` belongs to one connection or cannot be part of a transaction, so it would have no \
-         lasting effect here (foreign keys are not enforced while statements run, as in sqlite3)"
-    ))
-}
+use windlass_plan::{Action, Class, UndoBy, Unit};
 
 /// Runs the statement of the job.
 pub(super) fn apply(job: &Job) -> Result<Done, Failure> {
@@ -107,10 +23,10 @@ pub(super) fn apply(job: &Job) -> Result<Done, Failure> {
         unreachable!("the driver chose by the action")
     };
     let mut connection = job.write()?;
-    let touched = Touched::watch(&mut connection).map_err(|error| job.failure(&error, "preparing"))?;
+    let watch = Watch::begin(&mut connection).map_err(|error| job.failure(&error, "preparing"))?;
     let readonly = {
         let prepared = connection.prepare(statement);
-        let prepared = prepared.map_err(|error| refused(job, statement, &error, &touched))?;
+        let prepared = prepared.map_err(|error| refused(job, statement, &error, &watch))?;
         prepared.readonly() && prepared.column_count() > 0
     };
     let act = if readonly {
@@ -126,34 +42,96 @@ pub(super) fn apply(job: &Job) -> Result<Done, Failure> {
 }
 
 /// A statement that changes something.
-struct Change<'a> {
-    target: &'a str,
-    statement: &'a str,
-    rows: Option<u64>,
+pub(super) struct Change<'a> {
+    pub(super) target: &'a str,
+    pub(super) statement: &'a str,
+    pub(super) rows: Option<u64>,
+}
+
+/// Whether what the unit changes is saved piece by piece.
+pub(super) fn is_fine(unit: &Unit) -> bool {
+    unit.undo.by == UndoBy::Driver && unit.undo.class < Class::Restore
 }
 
 fn change(job: &Job, connection: &mut Connection, change: &Change<'_>) -> Result<Done, Failure> {
     let sqlite = |doing: &'static str| move |error: Error| job.failure(&error, doing);
-    Touched::end(connection).map_err(sqlite("preparing"))?;
+    Watch::end(connection).map_err(sqlite("preparing"))?;
+    if let Some(done) = begin(job, connection, change)? {
+        return Ok(done);
+    }
+    let before = exact_before(job, connection, change.target)?;
+    let mut act = Act { rows: 0, way_back: None, inline: vec![], before };
+    if is_fine(&job.unit) {
+        match fine::run(job, connection, change) {
+            Ok(ran) => {
+                (act.rows, act.inline) = (ran.rows, ran.inline);
+                act.way_back = Some(WayBack::Fine(ran.saved));
+                return commit(job, connection, change, act);
+            }
+            Err(Not::Failed(failure)) => return Err(failure),
+            Err(Not::Uncovered(why)) => {
+                connection.execute_batch("ROLLBACK").map_err(sqlite("rolling back"))?;
+                if let Some(done) = begin(job, connection, change)? {
+                    return Ok(done);
+                }
+                act.before = Some(copied_before(job, connection, &StepCopy::of_unit(job))?);
+                act.way_back = Some(WayBack::Copy(why));
+            }
+        }
+    }
+    let watch = Watch::begin(connection).map_err(sqlite("preparing"))?;
+    act.rows = execute(connection, change.statement)
+        .map_err(|error| refused(job, change.statement, &error, &watch))?;
+    Watch::end(connection).map_err(sqlite("preparing"))?;
+    commit(job, connection, change, act)
+}
+
+/// Takes the write lock; `Some`: the statement took effect before.
+fn begin(job: &Job, connection: &Connection, change: &Change<'_>) -> Result<Option<Done>, Failure> {
+    let sqlite = |doing: &'static str| move |error: Error| job.failure(&error, doing);
     connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite("waiting for the write lock"))?;
-    let (run, unit, digest) = (&job.cx.run, &job.unit.id.0, sha256(change.statement.as_bytes()));
-    if let Some(entry) = ledger::find(connection, run, unit).map_err(sqlite("reading the ledger"))? {
-        return already(job, &entry, &digest);
+    let entry =
+        ledger::find(connection, &job.cx.run, &job.unit.id.0).map_err(sqlite("reading the ledger"))?;
+    if let Some(entry) = entry {
+        return already(job, &entry, &sha256(change.statement.as_bytes())).map(Some);
     }
     ledger::create(connection).map_err(sqlite("creating the ledger"))?;
-    let before = exact_before(job, connection, change.target)?;
-    let watched = Touched::watch(connection).map_err(sqlite("preparing"))?;
-    let rows = execute(connection, change.statement)
-        .map_err(|error| refused(job, change.statement, &error, &watched))?;
-    Touched::end(connection).map_err(sqlite("preparing"))?;
+    Ok(None)
+}
+
+/// A statement that ran, and is not committed.
+struct Act {
+    rows: u64,
+    way_back: Option<WayBack>,
+    /// Rows that the ledger keeps.
+    inline: Vec<u8>,
+    before: Option<Fingerprint>,
+}
+
+fn commit(job: &Job, connection: &Connection, change: &Change<'_>, act: Act) -> Result<Done, Failure> {
+    let sqlite = |doing: &'static str| move |error: Error| job.failure(&error, doing);
+    let rows = act.rows;
     if let Some(expected) = change.rows.filter(|expected| *expected != rows) {
         return Err(wrong_rows(&job.cx, &job.unit, rows, expected));
     }
-    let after = before.is_some().then(|| Fingerprint::of(connection));
-    let after = after.transpose().map_err(sqlite("taking the fingerprint"))?;
-    let attempt = job.cx.attempt;
-    let entry = Entry { seq: 0, run: run.clone(), unit: unit.clone(), attempt, digest, rows, before, after };
-    ledger::insert(connection, &entry).map_err(sqlite("writing the ledger"))?;
+    let fingerprint = || {
+        // Full-text tables keep what was written in memory until a savepoint or the commit.
+        connection.execute_batch("SAVEPOINT windlass; RELEASE windlass")?;
+        Fingerprint::of(connection)
+    };
+    let after = act.before.is_some().then(fingerprint);
+    let entry = Entry {
+        seq: 0,
+        run: job.cx.run.clone(),
+        unit: job.unit.id.0.clone(),
+        attempt: job.cx.attempt,
+        digest: sha256(change.statement.as_bytes()),
+        rows,
+        before: act.before,
+        after: after.transpose().map_err(sqlite("taking the fingerprint"))?,
+        undo: act.way_back.map(|way| serde_json::to_string(&way).expect("names and numbers only")),
+    };
+    ledger::insert(connection, &entry, &act.inline).map_err(sqlite("writing the ledger"))?;
     connection.execute_batch("COMMIT").map_err(|error| commit_failure(job, connection, &error))?;
     Ok(done(rows))
 }
@@ -191,29 +169,42 @@ fn exact_before(job: &Job, connection: &Connection, target: &str) -> Result<Opti
     if !fingerprints_needed(job, target) {
         return Ok(None);
     }
-    let sqlite = |error: Error| job.failure(&error, "taking the fingerprint");
-    let before = Fingerprint::of(connection).map_err(sqlite)?;
-    if job.unit.undo.by == UndoBy::Driver && !step_has_begun(job, connection).map_err(sqlite)? {
-        let step = StepCopy::of(job, target);
-        if !step.made().is_ok_and(|copy| copy.fingerprint == before) {
-            let source = job.read()?;
-            let copy = step.make(job, &source).map_err(|error| error.failure(job, &step.file))?;
-            if copy.fingerprint != before {
-                return Err(Failure::clean(
-                    Fault::Windlass,
-                    format!("the copy {} does not hold what the database holds", step.file.display()),
-                ));
-            }
+    let sqlite = |error: Error| job.failure(&error, "reading the ledger");
+    let first = job.unit.undo.by == UndoBy::Driver
+        && !is_fine(&job.unit)
+        && !step_has_begun(job, connection).map_err(sqlite)?;
+    if first {
+        return copied_before(job, connection, &StepCopy::of(job, target)).map(Some);
+    }
+    Fingerprint::of(connection).map(Some).map_err(|error| job.failure(&error, "taking the fingerprint"))
+}
+
+/// The fingerprint of what `connection`, which holds the write lock, sees; and a copy that holds just that.
+fn copied_before(job: &Job, connection: &Connection, copy: &StepCopy) -> Result<Fingerprint, Failure> {
+    let before =
+        Fingerprint::of(connection).map_err(|error| job.failure(&error, "taking the fingerprint"))?;
+    if !copy.made().is_ok_and(|copy| copy.fingerprint == before) {
+        let source = job.read()?;
+        let made = copy.make(job, &source).map_err(|error| error.failure(job, &copy.file))?;
+        if made.fingerprint != before {
+            return Err(Failure::clean(
+                Fault::Windlass,
+                format!("the copy {} does not hold what the database holds", copy.file.display()),
+            ));
         }
     }
-    Ok(Some(before))
+    Ok(before)
 }
 
 /// Whether some undo restores this database, so that writes of others must be told apart.
 fn fingerprints_needed(job: &Job, target: &str) -> bool {
     job.cx.plan.units().any(|(_, unit)| {
-        matches!(&unit.action, Action::Sql { target: of, .. } if of == target)
-            && matches!(unit.undo.by, UndoBy::Driver | UndoBy::Backup(_))
+        let restored = match unit.undo.by {
+            UndoBy::Driver => !is_fine(unit),
+            UndoBy::Backup(_) => true,
+            _ => false,
+        };
+        restored && matches!(&unit.action, Action::Sql { target: of, .. } if of == target)
     })
 }
 
@@ -226,7 +217,7 @@ pub(super) fn step_has_begun(job: &Job, connection: &Connection) -> rusqlite::Re
 }
 
 /// Runs one statement to its end; the number of rows it changed.
-fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<u64> {
+pub(super) fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<u64> {
     let before = connection.total_changes();
     let mut prepared: Statement<'_> = connection.prepare(statement)?;
     let mut rows = prepared.raw_query();
@@ -235,7 +226,7 @@ fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<u64> {
 }
 
 /// A commit that failed: almost always certainly without effect. What is not certain is settled by the ledger.
-fn commit_failure(job: &Job, connection: &Connection, error: &Error) -> Failure {
+pub(super) fn commit_failure(job: &Job, connection: &Connection, error: &Error) -> Failure {
     let rolled_back = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
     if rolled_back && (busy(error) || error.sqlite_error_code() == Some(ErrorCode::DiskFull)) {
         return job.failure(error, "committing");
@@ -251,9 +242,9 @@ fn commit_failure(job: &Job, connection: &Connection, error: &Error) -> Failure 
 }
 
 /// A statement that SQLite refused, with where.
-fn refused(job: &Job, statement: &str, error: &Error, touched: &Touched) -> Failure {
+pub(super) fn refused(job: &Job, statement: &str, error: &Error, watch: &Watch) -> Failure {
     let short = one_line(statement, 120);
-    if let Some(why) = touched.refused() {
+    if let Some(why) = watch.refused() {
         return Failure::clean(
             Fault::Document,
             format!("line {}: `{short}`: {why}; nothing was changed", job.unit.line),
@@ -311,8 +302,7 @@ fn query(
         }
         Ok((table, count))
     };
-    let (table, count) =
-        read().map_err(|error: Error| refused(job, statement, &error, &Touched::default()))?;
+    let (table, count) = read().map_err(|error: Error| refused(job, statement, &error, &Watch::default()))?;
     let output = aligned(&table, count);
     if let Some(expected) = expected.filter(|expected| *expected != count) {
         return Err(Failure::clean(

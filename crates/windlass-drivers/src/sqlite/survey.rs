@@ -5,7 +5,8 @@ use super::{
     copy::{StepCopy, size},
     fingerprint::quote,
     ledger,
-    statement::{Touched, place},
+    statement::{is_fine, place},
+    watch::Watch,
 };
 use crate::disk::{human_bytes, one_line, room_for};
 use rusqlite::{Connection, OptionalExtension as _};
@@ -31,7 +32,7 @@ pub(super) fn survey(job: &Job) -> Result<Survey, Failure> {
     };
     let result: rusqlite::Result<()> = look();
     result.map_err(|error| job.failure(&error, "looking at it"))?;
-    if job.unit.undo.by == UndoBy::Driver {
+    if job.unit.undo.by == UndoBy::Driver && !is_fine(&job.unit) {
         let bytes = size(&live).map_err(|error| job.failure(&error, "reading its size"))?;
         let Action::Sql { target, .. } = &job.unit.action else {
             unreachable!("the driver chose by the action")
@@ -70,10 +71,10 @@ fn check(job: &Job, live: &Connection, survey: &mut Survey) -> rusqlite::Result<
             return Ok(());
         }
     }
-    let touched = Touched::watch(&mut shadow)?;
+    let watch = Watch::begin(&mut shadow)?;
     match shadow.prepare(statement) {
         Ok(_) => {}
-        Err(_) if touched.refused().is_some() => survey.problems.extend(touched.refused()),
+        Err(_) if watch.refused().is_some() => survey.problems.extend(watch.refused()),
         Err(error) => {
             let place = place(job.unit.line, job.unit.column, statement, &error);
             survey.problems.push(format!(
@@ -83,13 +84,13 @@ fn check(job: &Job, live: &Connection, survey: &mut Survey) -> rusqlite::Result<
             ));
         }
     }
-    for table in touched.tables() {
+    for table in watch.touches().all() {
         let exists = live
-            .query_row("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1", [&table], |_| Ok(()))
+            .query_row("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1", [table], |_| Ok(()))
             .optional()?;
         if exists.is_some() {
             let rows: i64 =
-                live.query_row(&format!("SELECT count(*) FROM {}", quote(&table)), [], |row| row.get(0))?;
+                live.query_row(&format!("SELECT count(*) FROM {}", quote(table)), [], |row| row.get(0))?;
             survey.effects.push(format!("table {table}: {rows} rows now"));
         }
     }

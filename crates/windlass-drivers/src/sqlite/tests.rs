@@ -1,3 +1,4 @@
+mod fine;
 mod processes;
 
 use super::*;

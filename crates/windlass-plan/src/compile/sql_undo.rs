@@ -7,6 +7,7 @@ use windlass_sql::{AlterAction, Dialect, Kind, Summary};
 
 const COPY: &str = "by the copy of the database taken before the step; refused if others have written since";
 const ROWS: &str = "rows are put back where they still hold what this wrote; others are kept and listed";
+const NUMBER: &str = "set back, if it still is what this has set";
 const ASIDE: &str = "set aside now, brought back as it was; dropped for good by `windlass prune`";
 const CREATED: &str = "dropped again; set aside instead if there are rows in it by then";
 const COLUMN: &str =
@@ -18,11 +19,20 @@ const FOUND: &str = "back to the catalog as it is before; refused if it changes 
 pub(super) fn of(draft: &Draft) -> Option<Undo> {
     let sql = draft.sql.as_ref()?;
     let (class, how) = match draft.dialect? {
-        Dialect::Sqlite => (Class::Restore, COPY),
+        Dialect::Sqlite => sqlite(sql),
         Dialect::Postgresql => server(sql).or_else(|| found(sql))?,
         Dialect::Mysql => server(sql)?,
     };
     Some(undo(class, how, UndoBy::Driver))
+}
+
+fn sqlite(sql: &Summary) -> (Class, &'static str) {
+    match &sql.kind {
+        Kind::Insert | Kind::Replace | Kind::Update | Kind::Delete => (Class::Exact, ROWS),
+        // Only those whose value is stored in the file and follows the transaction are units.
+        Kind::Pragma => (Class::Exact, NUMBER),
+        _ => (Class::Restore, COPY),
+    }
 }
 
 /// PostgreSQL changes definitions in a transaction: what a block or call did to them is seen before it is committed.

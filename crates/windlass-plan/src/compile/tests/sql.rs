@@ -13,9 +13,9 @@ impl FileSource for Folder {
 }
 
 #[test]
-fn sql_without_a_backup_is_restored_from_the_copy_of_the_driver() {
+fn sql_without_a_backup_is_undone_by_the_driver() {
     let plan = plan("```sql {#a}\nDELETE FROM t WHERE id = 1;\n```\n");
-    assert_eq!(units(&plan, "a"), [("a/1".into(), Class::Restore, UndoBy::Driver)]);
+    assert_eq!(units(&plan, "a"), [("a/1".into(), Class::Exact, UndoBy::Driver)]);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn statements_that_cannot_share_a_transaction_are_refused() {
     }
     let plan = plan("```sql {#a on=db}\nPRAGMA integrity_check;\nPRAGMA user_version = 3;\n```\n");
     let classes: Vec<_> = units(&plan, "a").into_iter().map(|(_, class, _)| class).collect();
-    assert_eq!(classes, [Class::Readonly, Class::Restore]);
+    assert_eq!(classes, [Class::Readonly, Class::Exact]);
 }
 
 #[test]

@@ -1,0 +1,10 @@
+//! Before-images: each row that a statement changes, as it was and as it became.
+
+mod codec;
+mod file;
+mod record;
+mod replay;
+mod shape;
+
+pub(crate) use record::{Images, Recording, Trouble};
+pub(crate) use replay::{Stuck, replay};
