@@ -296,7 +296,12 @@ async fn a_controller_killed_at_any_moment_leaves_the_truth() {
         let start = snapshot(&world.folder.join("srv"));
         let mut child = controller("files::tests::controller_process", world.folder.to_str().unwrap());
         wait_until("the capsule", || world.folder.join("capsule").exists());
-        std::thread::sleep(std::time::Duration::from_millis(moment * 4));
+        // From the first file on, ever later; the last one may be over before the kill.
+        let copied = || {
+            let whole = |n: &u64| world.path(&format!("b/a/{n}")).metadata().is_ok_and(|m| m.len() >= 500);
+            (0..150).filter(whole).count() as u64
+        };
+        wait_until("so many files", || copied() >= moment * 10);
         child.kill().unwrap();
         child.wait().unwrap();
         let capsule = fs::read_to_string(world.folder.join("capsule")).unwrap();

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -198,22 +199,50 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 /// A command under way. What it says is read beside it, so that no full pipe stops it.
 pub struct Running {
     child: Child,
-    stdout: std::thread::JoinHandle<String>,
-    stderr: std::thread::JoinHandle<String>,
+    stdout: Reading,
+    stderr: Reading,
+}
+
+/// What was said so far, and who reads on.
+struct Reading {
+    said: Arc<Mutex<Vec<u8>>>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Reading {
+    fn of(mut from: impl std::io::Read + Send + 'static) -> Self {
+        let said = Arc::<Mutex<Vec<u8>>>::default();
+        let sink = said.clone();
+        let reader = std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Some(length) = from.read(&mut piece).ok().filter(|length| *length > 0) {
+                sink.lock().unwrap().extend_from_slice(&piece[..length]);
+            }
+        });
+        Self { said, reader }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
+    }
+
+    fn whole(self) -> String {
+        self.reader.join().unwrap();
+        String::from_utf8(std::mem::take(&mut self.said.lock().unwrap())).unwrap()
+    }
 }
 
 impl Running {
     fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let read = |mut from: Box<dyn std::io::Read + Send>| {
-            std::thread::spawn(move || {
-                let mut bytes = Vec::new();
-                from.read_to_end(&mut bytes).unwrap();
-                String::from_utf8(bytes).unwrap()
-            })
-        };
-        Self { child, stdout: read(Box::new(out)), stderr: read(Box::new(err)) }
+        Self { child, stdout: Reading::of(out), stderr: Reading::of(err) }
+    }
+
+    /// Waits until standard error has these words.
+    #[track_caller]
+    pub fn until_it_says(&self, words: &str) {
+        wait_for(words, || self.stderr.text().contains(words));
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
@@ -228,12 +257,12 @@ impl Running {
                 Some(status) => break status,
                 None if Instant::now() > end => {
                     self.child.kill().unwrap();
-                    panic!("it hangs: {}", self.stderr.join().unwrap());
+                    panic!("it hangs: {}", self.stderr.text());
                 }
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        Said { code: status.code(), stdout: self.stdout.join().unwrap(), stderr: self.stderr.join().unwrap() }
+        Said { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
     }
 }
 
