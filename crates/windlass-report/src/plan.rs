@@ -28,7 +28,7 @@ pub fn plan_text(plan: &Plan, surveys: &Surveys) -> Text {
     for step in &plan.steps {
         if step.stage != stage {
             text.line();
-            text.line().add(Mark::Strong, step.stage.as_deref().unwrap_or("(before the first heading)"));
+            text.wrapped("", Mark::Strong, step.stage.as_deref().unwrap_or("(before the first heading)"));
             stage.clone_from(&step.stage);
         }
         step_head(&mut text, step);

@@ -18,6 +18,10 @@ use windlass_report::{Mark, Text, duration, shorten, unit_word, why_in_short, wi
 const TICK: Duration = Duration::from_millis(200);
 /// Without a terminal, a unit that still runs is mentioned this often.
 const MENTION: Duration = Duration::from_secs(30);
+/// Columns that a line has where there is no terminal.
+const COLUMNS: usize = 80;
+/// An effect stands below its unit when less than this is left beside it.
+const EFFECT_MIN: usize = 24;
 /// Units shown live at once.
 const LIVE_MAX: usize = 6;
 /// Bytes of a unit's output that are kept to show its last line.
@@ -175,7 +179,7 @@ impl Screen {
             text.line().add(Mark::Dim, format!("  and {more} more"));
         }
         if let Some(left) = self.left() {
-            text.line().add(Mark::Dim, format!("  {left}"));
+            text.line().add(Mark::Dim, shorten(&format!("  {left}"), self.columns.saturating_sub(1)));
         }
         self.drawn = text.lines().len();
         raw(&paint(&text, self.colour));
@@ -199,7 +203,7 @@ impl Screen {
                     doing(work.way),
                     last_line(&work.output)
                 );
-                text.line().plain(shorten(&line, 160));
+                text.line().plain(shorten(&line, COLUMNS));
             }
         }
         if !text.lines().is_empty() {
@@ -287,7 +291,7 @@ impl Screen {
         match outcome {
             Outcome::Applied(report) | Outcome::NoEffect(report) => {
                 if let Some(effect) = report.effects.first() {
-                    text.plain(format!("  {}", shorten(effect, 60)));
+                    beside(text, effect);
                 }
             }
             Outcome::Failed(trouble) | Outcome::FailedPartly(trouble) | Outcome::Unknown(trouble) => {
@@ -344,6 +348,17 @@ fn turned(text: &mut Text, to: Direction, why: &str, unit: Option<&UnitId>) {
     };
 }
 
+/// Adds an effect to the last line, or below it when there is too little room.
+fn beside(text: &mut Text, effect: &str) {
+    let used: usize = text.lines().last().into_iter().flatten().map(|(_, piece)| width(piece)).sum();
+    let room = COLUMNS.saturating_sub(used + 2);
+    if room < EFFECT_MIN {
+        text.line().plain(format!("      {}", shorten(effect, COLUMNS - 6)));
+    } else {
+        text.plain(format!("  {}", shorten(effect, room)));
+    }
+}
+
 fn doing(way: Way) -> &'static str {
     match way {
         Way::Forward => "running",
@@ -363,7 +378,7 @@ fn last_line(output: &str) -> &str {
 
 /// Width of the terminal.
 fn columns() -> usize {
-    rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col)).max(20)
+    rustix::termios::tcgetwinsize(io::stderr()).map_or(COLUMNS, |size| usize::from(size.ws_col)).max(20)
 }
 
 impl Observer for Progress {

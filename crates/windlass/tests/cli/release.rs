@@ -158,3 +158,39 @@ fn what_an_earlier_step_may_mend_is_no_reason_to_refuse() {
     project.run(&["apply", "--yes", "--confirm=all", "release.md"]).code(0);
     assert!(project.path("new/deep/w").exists() && project.path("copy").exists());
 }
+
+/// Lines of what a person sees that do not fit into 80 columns. The text of a failure is left as it is: its commands are
+/// copied.
+fn too_wide(said: &str) -> Vec<&str> {
+    let copied = |line: &str| ["error: ", "  hint: ", "    "].iter().any(|start| line.starts_with(start));
+    said.lines().filter(|line| windlass_report::width(line) > 80 && !copied(line)).collect()
+}
+
+#[test]
+fn everything_that_is_shown_fits_into_80_columns() {
+    let id = "数据库备份与迁移之后的验证步骤_v2";
+    let long = "记录".repeat(60);
+    let release = format!(
+        "---\nrelease: 2.1.0\n---\n# {long}\n\n## {long}\n\
+         ```sh {{#{id} on=app}}\nmkdir -p {}\nmkdir -p {}\n```\n\
+         ```sh {{#say on=app readonly}}\necho '{long} {long}'\n```\n\
+         ```sql {{#{id}2 on=db}}\nSELECT '{long}', name, id FROM record WHERE name <> '{long}';\n```\n\
+         ```sh {{#fail on=app readonly}}\necho {long} >&2; exit 3\n```\n- [ ] {long}\n",
+        "记录".repeat(40),
+        "a/".repeat(60),
+    );
+    let project = Project::new(&release);
+    for (args, code) in [
+        (&["check", "release.md"][..], 0),
+        (&["plan", "release.md"], 0),
+        (&["apply", "--yes", "release.md"], 1),
+        (&["status"], 0),
+        (&["runs"], 0),
+        (&["show"], 0),
+    ] {
+        let said = project.run(args).code(code);
+        for text in [&said.stdout, &said.stderr] {
+            assert_eq!(too_wide(text), [""; 0], "{args:?}:\n{text}");
+        }
+    }
+}
