@@ -13,5 +13,9 @@ machine
 # The runbooks have findings, so `check` ends with 2: that is what is to be timed.
 hyperfine -N --ignore-failure --warmup 20 --runs 300 --export-csv "$out/times.csv" \
   "git --version" "$windlass --version" "$windlass check examples/runbooks/004-update-protocol.zh.md" >/dev/null 2>&1
-awk -F, 'NR == 2 {git = $4} NR >= 2 {n = split($1, part, "/"); printf "%-60s median %.2f ms  %.2f x git\n", part[n], $4 * 1000, $4 / git}' "$out/times.csv"
+# Beside other work the shortest of 300 is nearer to the truth than the median.
+awk -F, 'NR == 2 {git = $4; least = $7} NR >= 2 {
+  n = split($1, part, "/")
+  printf "%-28s median %.2f ms, %.2f x git; shortest %.2f ms, %.2f x git\n", part[n], $4 * 1000, $4 / git, $7 * 1000, $7 / least
+}' "$out/times.csv"
 printf 'binary: %.1f MB (limit 40)\n' "$(stat -c %s "$windlass" | awk '{print $1 / 1e6}')"

@@ -11,7 +11,7 @@ const MARK_COLUMN_MAX: usize = 256;
 /// Reports a line that is nested too deeply; the Markdown may be read only if this is true.
 pub(crate) fn nesting_is_bounded(text: &str, start: usize, findings: &mut Findings) -> bool {
     let mut at = start;
-    for line in text[start..].split_inclusive('\n') {
+    for line in text.as_bytes()[start..].split_inclusive(|byte| *byte == b'\n') {
         if let Some(bad) = too_deep(line) {
             findings.push(
                 rules::TOO_DEEP
@@ -29,8 +29,7 @@ pub(crate) fn nesting_is_bounded(text: &str, start: usize, findings: &mut Findin
 }
 
 /// Offset of the container mark that is one too many.
-fn too_deep(line: &str) -> Option<usize> {
-    let bytes = line.as_bytes();
+fn too_deep(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut column, mut marks) = (0, 0, 0);
     // A row of the same mark is a rule (`* * *`), not a list; but the reader looks for that at every mark again,
     // so a long one counts as well.

@@ -169,14 +169,18 @@ pub fn tame(text: &str) -> String {
 /// Breaks `text` into lines of at most `room` columns: at spaces, between wide characters, and anywhere in a word
 /// that is longer than a line.
 fn wrap(text: &str, room: usize) -> Vec<String> {
+    let plain = is_plain(text);
     let mut lines = Vec::new();
     let mut rest = text;
     loop {
-        let Some(end) = overflow(rest, room) else {
+        let end = if plain { (rest.len() > room).then_some(room.max(1)) } else { overflow(rest, room) };
+        let Some(end) = end else {
             lines.push(rest.to_owned());
             return lines;
         };
-        let at = break_before(&rest[..end]).unwrap_or(end);
+        let fits = &rest[..end];
+        let at = if plain { fits.rfind(' ').map(|space| space + 1) } else { break_before(fits) };
+        let at = at.unwrap_or(end);
         lines.push(rest[..at].trim_end().to_owned());
         rest = rest[at..].trim_start();
     }

@@ -10,7 +10,7 @@ use windlass_journal::{OnFailure, Verb};
 /// A release document is Markdown with shell, SQL, diff and HTTP fences. Windlass says what will happen and how each
 /// step is undone before it touches anything, survives a crash at any instant, and goes back when a check fails.
 #[derive(Debug, Parser)]
-#[command(name = "windlass", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+#[command(name = "windlass", version, max_term_width = 80, after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
 pub struct Cli {
     /// Use this windlass.toml instead of the one found beside the document or above it.
     #[arg(long, global = true, value_name = "FILE")]
