@@ -6,6 +6,7 @@ mod disk;
 pub mod files;
 pub mod gate;
 pub mod http;
+pub mod postgres;
 mod process;
 mod serial;
 pub mod service;

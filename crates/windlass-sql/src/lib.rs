@@ -12,6 +12,7 @@ mod lexer;
 mod live;
 mod lock;
 mod name;
+pub mod postgres;
 mod qualified;
 mod reader;
 mod split;

@@ -1,7 +1,6 @@
 //! What the drivers of PostgreSQL, MySQL and SQLite share: where a statement stands, what of the session it needs, how
 //! rows and conflicts are shown.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the drivers of the database servers"))]
 pub(crate) mod conflicts;
 pub(crate) mod listing;
 mod rows;
@@ -28,7 +27,6 @@ pub(crate) fn url(cx: &Context, target: &str, kind: UrlKind) -> Result<String, F
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the drivers of the database servers"))]
 /// The statements of the unit's step that stand before it and set something of the session, in order. Each unit has a
 /// connection of its own, so they are repeated on it, and end with it.
 pub(crate) fn session_before<'a>(cx: &'a Context, unit: &Unit) -> Vec<&'a str> {

@@ -1,0 +1,56 @@
+//! How a unit is taken back: what its ledger row holds.
+
+use serde::{Deserialize, Serialize};
+use windlass_sql::postgres::rows::Image;
+
+/// All that takes a unit back, in the order in which it is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WayBack {
+    /// Statements on definitions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) schema: Vec<Step>,
+    /// Rows; put back when the definitions are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) images: Vec<Image>,
+    /// Schemas of what was set aside; empty when it is back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) aside: Vec<String>,
+    /// Outside of a transaction: the indexes of the table before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) indexes: Vec<String>,
+    /// Objects that the unit changed: as the unit left them, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) prints: Vec<Print>,
+}
+
+/// One step back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(super) enum Step {
+    /// A statement.
+    Sql {
+        /// Its text.
+        text: String,
+    },
+    /// Takes away a table that the unit made; set aside instead if there are rows in it by then that the unit did not
+    /// write.
+    DropTable {
+        /// Its schema.
+        schema: String,
+        /// Its name.
+        table: String,
+        /// Rows that the unit itself wrote to it.
+        rows: u64,
+    },
+}
+
+/// An object as the unit found it and left it; `None`: it was not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Print {
+    /// Its name, with its kind.
+    pub(super) name: String,
+    /// Digest before.
+    pub(super) before: Option<String>,
+    /// Digest after.
+    pub(super) after: Option<String>,
+}
