@@ -190,7 +190,7 @@ async fn aside(job: &Job, way_back: &WayBack) -> Result<(), Trouble> {
     let images = way_back.images.iter().map(|image| (format!("windlass.{}", image.image), "before-image"));
     for (name, what) in images.chain(way_back.aside.iter().map(|schema| (schema.clone(), "dropped objects")))
     {
-        let values = [&name, what, &job.cx.run, &job.unit.id.0].map(|value| text(value)).join(", ");
+        let values = [text(&name), text(what), text(&job.cx.run), text(&job.unit.id.0)].join(", ");
         job.session
             .act(&format!("INSERT INTO windlass.aside (name, what, run, unit) VALUES ({values})"))
             .await?;
