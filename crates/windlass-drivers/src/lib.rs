@@ -7,6 +7,7 @@ pub mod files;
 pub mod gate;
 pub mod http;
 pub mod postgres;
+pub mod mysql;
 mod process;
 mod serial;
 pub mod service;

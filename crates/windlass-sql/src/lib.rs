@@ -11,6 +11,7 @@ mod dml;
 mod lexer;
 mod live;
 mod lock;
+pub mod mysql;
 mod name;
 pub mod postgres;
 mod qualified;

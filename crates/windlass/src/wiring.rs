@@ -17,8 +17,8 @@ use std::{
 };
 use windlass_driver::{Context, Drivers, OnConflict, Stopping};
 use windlass_drivers::{
-    files::FilesDriver, gate::GateDriver, http::HttpDriver, postgres::PostgresDriver, service::ServiceDriver,
-    shell::ShellDriver, sqlite::SqliteDriver,
+    files::FilesDriver, gate::GateDriver, http::HttpDriver, mysql::MysqlDriver, postgres::PostgresDriver,
+    service::ServiceDriver, shell::ShellDriver, sqlite::SqliteDriver,
 };
 use windlass_engine::{Clock, Crash, Engine, Faults, Settings};
 use windlass_journal::{ProcLiveness, Store};
@@ -54,6 +54,7 @@ pub fn drivers() -> Result<Drivers, Failure> {
         .with(DriverKind::Files, Arc::new(FilesDriver::new()))
         .with(DriverKind::Sqlite, Arc::new(SqliteDriver::new()))
         .with(DriverKind::Postgres, Arc::new(PostgresDriver::new()))
+        .with(DriverKind::Mysql, Arc::new(MysqlDriver))
         .with(DriverKind::Service, Arc::new(ServiceDriver::new(supervisor()?)))
         .with(DriverKind::Http, Arc::new(HttpDriver))
         .with(DriverKind::Gate, Arc::new(GateDriver)))

@@ -1,0 +1,232 @@
+//! One unit: its statement, what kind it is, its failures.
+
+use super::cover::Cover;
+use super::ledger::Key;
+use super::session::{Session, Trouble};
+use crate::disk::one_line;
+use crate::sql::{ROWS_SHOWN, VALUE_MAX, aligned, place, session_before};
+use serde_json::json;
+use std::time::Duration;
+use windlass_driver::{Context, Done, Effect, Failure, Fault};
+use windlass_plan::{Action, Unit};
+use windlass_sql::{Dialect, Summary};
+
+/// Tries of a statement that finds a lock held, the first among them.
+const TRIES: u32 = 6;
+
+/// What one call works on.
+pub(super) struct Job<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) unit: &'a Unit,
+    pub(super) statement: &'a str,
+    /// `rows=`
+    pub(super) rows: Option<u64>,
+    pub(super) summary: Summary,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn new(cx: &'a Context, unit: &'a Unit) -> Result<Self, Failure> {
+        let Action::Sql { statement, rows, .. } = &unit.action else {
+            let text = format!("unit {} was given to the MySQL driver, but is no statement", unit.id);
+            return Err(Failure::clean(Fault::Windlass, text));
+        };
+        let (statements, _) = windlass_sql::split(statement, Dialect::Mysql);
+        let summary = statements.into_iter().next().map(|first| first.summary).unwrap_or_default();
+        Ok(Self { cx, unit, statement, rows: *rows, summary })
+    }
+
+    /// A connection with the settings of the step.
+    pub(super) async fn open(&self) -> Result<Session, Failure> {
+        let mut session = Session::open(self.cx, self.unit).await?;
+        for statement in session_before(self.cx, self.unit) {
+            if let Err(trouble) = session.run(statement).await {
+                let doing = format!("the setting `{}` before it", one_line(statement, 80));
+                return Err(session.clean(&trouble, &doing));
+            }
+        }
+        session.utf8().await.map_err(|trouble| session.clean(&trouble, "setting up the connection"))?;
+        Ok(session)
+    }
+
+    /// A connection without those settings.
+    pub(super) async fn open_plain(&self) -> Result<Session, Failure> {
+        Session::open(self.cx, self.unit).await
+    }
+
+    pub(super) fn key(&self) -> Key<'_> {
+        Key { run: &self.cx.run, unit: &self.unit.id.0 }
+    }
+
+    pub(super) fn place(&self) -> String {
+        place(self.cx, self.unit, None)
+    }
+
+    pub(super) fn short(&self) -> String {
+        one_line(self.statement, 120)
+    }
+
+    /// A failure before or beside the statement.
+    pub(super) fn clean(&self, trouble: &Trouble, doing: &str) -> Failure {
+        failed(self, trouble, doing)
+    }
+
+    /// The statement itself was refused.
+    pub(super) fn refused(&self, trouble: &Trouble) -> Failure {
+        let at = match trouble {
+            Trouble::Server { code: 1064, text } => syntax_place(self.statement, text),
+            _ => None,
+        };
+        let (place, short, why) = (place(self.cx, self.unit, at), self.short(), trouble.text());
+        let text = format!("{place}: `{short}`: {why}; rolled back, nothing was changed");
+        let fault = match trouble {
+            Trouble::Server { code: 1205 | 1213 | 3024 | 1969 | 1114 | 1021, .. } | Trouble::Cut(_) => {
+                Fault::Target
+            }
+            Trouble::Server { .. } => Fault::Document,
+            Trouble::Lost(_) => Fault::Transport,
+        };
+        advised(Failure::clean(fault, text), trouble)
+    }
+}
+
+/// The character where the server stopped reading, from `… near 'rest of the statement' at line 2`.
+fn syntax_place(statement: &str, message: &str) -> Option<usize> {
+    let (_, near) = message.split_once("near '")?;
+    let (near, _) = near.rsplit_once("' at line ")?;
+    // The server cuts long ones, and does not say where an empty one is.
+    let found = statement.rfind(near).filter(|_| !near.is_empty())?;
+    Some(statement[..found].chars().count())
+}
+
+/// With what to do next, and whether trying again has a chance.
+fn advised(failure: Failure, trouble: &Trouble) -> Failure {
+    match trouble {
+        Trouble::Cut(false) => failure.hint("raise `timeout=` of the step, or change fewer rows at a time"),
+        Trouble::Cut(true) => failure,
+        Trouble::Lost(_) => failure.retryable().hint("is the server running? then `windlass resume`"),
+        Trouble::Server { code, .. } => match code {
+            1205 | 1213 => failure.retryable(),
+            1040 | 1053 | 1077 | 1158..=1161 | 1927 => failure.retryable(),
+            1021 | 1114 => failure.retryable().hint("the disk or the table space of the server is full; make room, then resume"),
+            1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1419 => {
+                failure.hint("the user of the target lacks a privilege: see `SHOW GRANTS`; GRANT it, then `windlass resume`")
+            }
+            _ => failure,
+        },
+    }
+}
+
+/// A failure of our own statements inside a transaction that is rolled back, or before it.
+pub(super) fn failed(job: &Job<'_>, trouble: &Trouble, doing: &str) -> Failure {
+    let text =
+        format!("{}: `{}`: {} ({doing}); nothing was changed", job.place(), job.short(), trouble.text());
+    let fault = if matches!(trouble, Trouble::Lost(_)) { Fault::Transport } else { Fault::Target };
+    advised(Failure::clean(fault, text), trouble)
+}
+
+/// The commit has no answer: what became of it is in the ledger.
+pub(super) fn tx_lost(job: &Job<'_>, trouble: &Trouble) -> Failure {
+    let text = format!("{}: `{}`: {} while committing", job.place(), job.short(), trouble.text());
+    Failure::unknown(Fault::Transport, text).retryable()
+}
+
+/// What [`retrying`] tries.
+#[derive(Clone, Copy)]
+pub(super) enum Work<'a> {
+    /// The statement, with the rows to save.
+    Rows(Option<&'a Cover>),
+    /// Its undo.
+    PutBack(&'a Cover),
+}
+
+/// Does it on a connection of its own, again while it finds locks of others.
+pub(super) async fn retrying(job: &Job<'_>, work: Work<'_>) -> Result<Done, Failure> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut session = job.open().await?;
+        session.stoppable(job.cx);
+        let result = match work {
+            Work::Rows(cover) => super::data::once(job, &mut session, cover).await,
+            Work::PutBack(cover) => super::put_back::undo(job, &mut session, cover).await,
+        };
+        let locked = matches!(&result, Err(failure)
+            if failure.retry && failure.effect == Effect::None && failure.fault == Fault::Target);
+        if !locked {
+            session.close().await;
+            return result;
+        }
+        let blockers = super::locks::blockers(&mut session).await;
+        session.close().await;
+        let Err(failure) = result else { unreachable!("it was just matched") };
+        if tries >= TRIES || job.cx.stopping.asked() {
+            return Err(with_blockers(failure, &blockers));
+        }
+        let names = blockers.join("; ");
+        (job.cx.output)(&job.cx.secrets.mask(&format!("locked by another session, trying again: {names}\n")));
+        tokio::time::sleep(pause(job, tries)).await;
+    }
+}
+
+fn with_blockers(failure: Failure, blockers: &[String]) -> Failure {
+    blockers.iter().fold(failure, |failure, blocker| failure.hint(format!("in the way: {blocker}")))
+}
+
+/// Longer each time, and not the same for two controllers.
+fn pause(job: &Job<'_>, tries: u32) -> Duration {
+    let jitter = crate::disk::sha256(format!("{}{}{tries}", job.cx.run, job.unit.id).as_bytes());
+    let jitter = u64::from_str_radix(&jitter[..2], 16).unwrap_or(0);
+    Duration::from_millis((100 << tries.min(5)) + jitter)
+}
+
+/// The report of a statement on rows that took effect.
+pub(super) fn done(rows: u64) -> Done {
+    Done {
+        changed: true,
+        effects: vec![format!("{rows} rows changed")],
+        output: String::new(),
+        facts: json!({ "rows": rows }),
+    }
+}
+
+/// A statement that only reads, or only sets something of a session.
+pub(super) async fn query(job: &Job<'_>) -> Result<Done, Failure> {
+    let mut session = job.open().await?;
+    session.stoppable(job.cx);
+    let answer = session.read(job.statement, ROWS_SHOWN).await.map_err(|trouble| job.refused(&trouble))?;
+    let warnings = session.warnings(&answer).await;
+    session.close().await;
+    if answer.names.is_empty() {
+        return Ok(Done { changed: false, effects: warnings, ..Done::default() });
+    }
+    let mut table = vec![answer.names.clone()];
+    let show = |value: &Option<String>| one_line(value.as_deref().unwrap_or("NULL"), VALUE_MAX);
+    table.extend(answer.rows.iter().map(|row| row.iter().map(show).collect()));
+    let output = job.cx.secrets.mask(&aligned(&table, answer.count));
+    if let Some(expected) = job.rows.filter(|expected| *expected != answer.count) {
+        let (place, short, count) = (job.place(), job.short(), answer.count);
+        let text =
+            format!("{place}: `{short}` gives {count} rows where `rows={expected}` expects {expected}");
+        return Err(Failure::clean(Fault::Target, text).output(windlass_driver::excerpt(&output)));
+    }
+    (job.cx.output)(&output);
+    Ok(Done {
+        changed: false,
+        effects: warnings,
+        output: windlass_driver::excerpt(&output),
+        facts: json!({ "rows": answer.count }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_says_where_it_stopped_reading() {
+        let message = "You have an error in your SQL syntax; … near 'FORM t' at line 2";
+        assert_eq!(syntax_place("SELECT 数\nFORM t", message), Some(9));
+        assert_eq!(syntax_place("SELECT", "… near '' at line 1"), None);
+        assert_eq!(syntax_place("SELECT", "no such words"), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! On real servers.
+
+mod connection;
+mod rows;
+
+use crate::testing;
+use std::sync::{Arc, Mutex};
+use windlass_driver::{Capsule, Context, Done, Driver as _, Failure, Found, OnConflict};
+use windlass_lab::{Database, Flavor, server};
+use windlass_plan::{Action, DriverKind, Target, Undo, UndoBy, Unit, UrlKind, Value, Way};
+
+/// The servers that are there.
+pub(super) fn flavors() -> Vec<Flavor> {
+    vec![Flavor::Mariadb, Flavor::Mysql]
+}
+
+/// A release on one database, unit by unit, as the engine would drive it.
+pub(super) struct Release {
+    pub(super) database: Database,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) units: Vec<Unit>,
+    pub(super) capsules: Vec<Capsule>,
+    pub(super) url: String,
+    pub(super) on_conflict: OnConflict,
+    pub(super) timeout_ms: u64,
+    pub(super) seen: Arc<Mutex<String>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// Units of one step.
+pub(super) fn units(statements: &[&str]) -> Vec<Unit> {
+    let unit = |(at, statement): (usize, &&str)| {
+        let mut action = testing::sql(statement, None);
+        let (parts, _) = windlass_sql::split(statement, windlass_sql::Dialect::Mysql);
+        let sets = parts.first().is_some_and(|part| part.summary.kind == windlass_sql::Kind::Session);
+        if let Action::Sql { session, .. } = &mut action {
+            *session = sets;
+        }
+        let mut unit = testing::unit(&format!("s/{}", at + 1), action);
+        unit.driver = DriverKind::Mysql;
+        if sets {
+            unit.undo =
+                Undo { class: windlass_plan::Class::Readonly, how: String::new(), by: UndoBy::Nothing };
+        }
+        unit
+    };
+    statements.iter().enumerate().map(unit).collect()
+}
+
+impl Release {
+    pub(super) fn new(flavor: Flavor, setup: &str, statements: &[&str]) -> Self {
+        let database = server(flavor).database();
+        if !setup.is_empty() {
+            database.run(setup);
+        }
+        Self::on(database, statements)
+    }
+
+    pub(super) fn on(database: Database, statements: &[&str]) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self {
+            url: database.url(),
+            database,
+            folder: testing::folder(),
+            units: units(statements),
+            capsules: vec![],
+            on_conflict: OnConflict::Keep,
+            timeout_ms: 60_000,
+            seen: Arc::default(),
+            runtime,
+        }
+    }
+
+    pub(super) fn context(&self, at: usize) -> Context {
+        let (mut cx, _) = testing::context(self.folder.path(), &self.units[at]);
+        let target = Target::Url { url: Value::Plain(self.url.clone()), kind: UrlKind::Mysql };
+        cx.plan = Arc::new(testing::plan(&self.units, &[("db", target)]));
+        cx.on_conflict = self.on_conflict;
+        cx.timeout_ms = Some(self.timeout_ms);
+        drop(std::mem::take(&mut *self.seen.lock().unwrap()));
+        let sink = Arc::clone(&self.seen);
+        cx.output = Arc::new(move |text| sink.lock().unwrap().push_str(text));
+        cx
+    }
+
+    pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Captures and applies unit `at` (from 0).
+    pub(super) fn step(&mut self, at: usize) -> Result<Done, Failure> {
+        let cx = self.context(at);
+        let capsule = self.wait(super::MysqlDriver.capture(&cx, &self.units[at]))?;
+        self.capsules.truncate(at);
+        self.capsules.push(capsule);
+        self.again(at)
+    }
+
+    /// Applies unit `at`, which was captured before.
+    pub(super) fn again(&self, at: usize) -> Result<Done, Failure> {
+        let cx = self.context(at);
+        self.wait(super::MysqlDriver.apply(&cx, &self.units[at], &self.capsules[at]))
+    }
+
+    /// Applies all; panics with the message of what fails.
+    pub(super) fn apply(&mut self) -> Vec<Done> {
+        (0..self.units.len())
+            .map(|at| self.step(at).unwrap_or_else(|failure| panic!("{}: {failure:?}", self.units[at].id)))
+            .collect()
+    }
+
+    pub(super) fn undo(&self, at: usize) -> Result<Done, Failure> {
+        let cx = self.context(at);
+        self.wait(super::MysqlDriver.undo(&cx, &self.units[at], &self.capsules[at], None))
+    }
+
+    /// Undoes all that were applied, newest first.
+    pub(super) fn roll_back(&self) -> Vec<Done> {
+        let undo = |at: usize| {
+            self.undo(at).unwrap_or_else(|failure| panic!("undo {}: {failure:?}", self.units[at].id))
+        };
+        (0..self.capsules.len()).rev().map(undo).collect()
+    }
+
+    pub(super) fn inspect(&self, at: usize, way: Way) -> Found {
+        let cx = self.context(at);
+        self.wait(super::MysqlDriver.inspect(&cx, &self.units[at], &self.capsules[at], way))
+    }
+
+    pub(super) fn rows(&self, sql: &str) -> String {
+        self.database.run(sql)
+    }
+
+    pub(super) fn expect_rows(&mut self, at: usize, count: u64) {
+        if let Action::Sql { rows, .. } = &mut self.units[at].action {
+            *rows = Some(count);
+        }
+    }
+
+    /// Tables that Windlass left behind, but its ledger.
+    pub(super) fn left(&self) -> String {
+        self.rows("SHOW TABLES LIKE '\\_windlass\\_%'") + &self.rows("SHOW TRIGGERS LIKE '%windlass%'")
+    }
+}
