@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::TcpListener,
-    os::unix::process::CommandExt,
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -74,17 +74,23 @@ pub fn unprivileged() -> Option<Account> {
     Some(found.expect("/etc/passwd has `postgres` or `nobody`"))
 }
 
-/// The command, run as `account`. It keeps the right to pass through folders that only root may enter: the tree with the
-/// binaries may lie below one.
+/// The command, run as `account`. Where only root may enter one of the folders above the program (a repository below
+/// `/root`), it keeps the right to enter any folder; that lasts through `access(2)` only without the fix-up of setuid.
 pub fn as_account(account: Option<&Account>, program: &Path) -> Command {
     let Some(Account { uid, gid }) = account else { return command(program) };
     let mut command = command("setpriv");
     command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
-    if program.starts_with(crate::template::lab()) {
+    if !is_open_to_all(program) {
+        command.arg("--securebits=+no_setuid_fixup");
         command.args(["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]);
     }
     command.arg(program);
     command
+}
+
+fn is_open_to_all(program: &Path) -> bool {
+    let is_open = |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.mode() & 0o001 != 0);
+    program.ancestors().skip(1).all(is_open)
 }
 
 /// Waits for the end of the test process and then ends its servers.
