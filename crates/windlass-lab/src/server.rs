@@ -138,7 +138,9 @@ impl Server {
     pub fn database(&self) -> Database {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("lab_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        self.run(&format!("CREATE DATABASE {name}"));
+        // The default writes the whole template to the log: a third slower.
+        let how = if self.access.flavor.is_postgres() { " STRATEGY file_copy" } else { "" };
+        self.run(&format!("CREATE DATABASE {name}{how}"));
         Database { access: self.access.clone(), name }
     }
 
