@@ -21,5 +21,7 @@ pub use config::{
     Weekday, Window, config_schema, parse_config, sqlite_path, url_kind,
 };
 pub use digest::{Digest, canonical_json};
-pub use lint::{EXAMPLE_CONFIG, RULES, Rule, rules_markdown};
+pub use lint::{
+    EXAMPLE_CONFIG, RULES, Rule, SQL_RULES, SqlFinding, SqlRule, SqlText, lint_sql, rules_markdown,
+};
 pub use model::*;

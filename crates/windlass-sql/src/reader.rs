@@ -357,3 +357,15 @@ pub(crate) fn columns(targets: &[Target], known: &mut Vec<String>) -> Option<()>
     }
     Some(())
 }
+
+/// Columns that are assigned more than once, of the same table as far as the text says.
+pub(crate) fn repeated(targets: &[Target]) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut again = Vec::new();
+    for target in targets {
+        if !seen.insert((&target.qualifier, target.column.to_ascii_lowercase())) {
+            again.push(target.column.clone());
+        }
+    }
+    again
+}

@@ -1,15 +1,15 @@
 //! `breaking-while-serving`
 
-use super::{Entry, Facts, Rule};
+use super::{Entry, Facts, Rule, sql::dialect};
 use crate::{Action, ServiceOperation};
 use std::collections::BTreeSet;
 use windlass_document::{Finding, Severity};
-use windlass_sql::{AlterAction, Kind, Summary};
+use windlass_sql::{Compatibility, compatibility};
 
 pub(super) const RULE: Rule = Rule {
     name: "breaking-while-serving",
     severity: Severity::Note,
-    summary: "something is renamed or dropped while the version before still serves",
+    summary: "something is renamed, dropped or narrowed while the version before still serves",
     why: "requests of the version before fail from that statement on, until the new version has taken over",
     bad: "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n\n```sql {#rename on=db}\nALTER TABLE booking \
           RENAME COLUMN seat TO seat_number;\n```\n\n```sh {#restart on=app}\nwindlass service restart booking\n```\n",
@@ -53,7 +53,7 @@ pub(super) fn breaking_while_serving<'a>(facts: &Facts<'a>) -> Vec<(Entry<'a>, &
                     old.remove(service.as_str());
                 }
             },
-            _ if entry.mark.sql.as_ref().is_some_and(is_breaking) => {
+            _ if is_breaking(facts, entry) => {
                 found.extend(old.first().map(|service| (entry, *service)));
             }
             _ => {}
@@ -62,16 +62,9 @@ pub(super) fn breaking_while_serving<'a>(facts: &Facts<'a>) -> Vec<(Entry<'a>, &
     found
 }
 
-/// Whether something that could be used is gone or has another name afterwards.
-fn is_breaking(sql: &Summary) -> bool {
-    match &sql.kind {
-        Kind::DropTable | Kind::DropView | Kind::RenameTable => true,
-        Kind::AlterTable(actions) => actions.iter().any(|action| {
-            matches!(
-                action,
-                AlterAction::DropColumn(_) | AlterAction::RenameColumn { .. } | AlterAction::RenameTable(_)
-            )
-        }),
-        _ => false,
-    }
+/// Whether the version before cannot live with it: something that it may use is gone, has another name or type, or
+/// what it writes may be refused.
+fn is_breaking(facts: &Facts<'_>, entry: Entry<'_>) -> bool {
+    let Action::Sql { target, statement, .. } = &entry.unit.action else { return false };
+    dialect(facts, target).is_some_and(|dialect| compatibility(statement, dialect) >= Compatibility::Contract)
 }

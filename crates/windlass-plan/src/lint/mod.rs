@@ -18,11 +18,14 @@ mod online_breaks;
 mod plain_process;
 mod remove_far;
 mod secret;
+mod sql;
 mod verification;
 mod words;
 
 #[cfg(test)]
 mod tests;
+
+pub use sql::{SQL_RULES, SqlFinding, SqlRule, SqlText, lint_sql};
 
 use crate::{Action, Config, Unit, compile::Compiled, compile::Mark};
 use windlass_document::{Document, Example, Finding, Severity, Span};
@@ -58,7 +61,15 @@ impl Rule {
 pub fn rules_markdown() -> String {
     let text = windlass_document::RULES.iter().copied();
     let rules: Vec<_> = text.chain(RULES.iter().map(Rule::shown)).collect();
-    windlass_document::rules_markdown(&rules)
+    windlass_document::rules_markdown(&rules) + &sql::markdown(severity_word)
+}
+
+fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
 }
 
 /// All rules, by name.
@@ -162,5 +173,7 @@ impl<'a> Facts<'a> {
 
 /// All findings of all rules.
 pub(crate) fn lint(facts: &Facts<'_>) -> Vec<Finding> {
-    RULES.iter().flat_map(|rule| (rule.check)(rule, facts)).collect()
+    let mut findings: Vec<_> = RULES.iter().flat_map(|rule| (rule.check)(rule, facts)).collect();
+    findings.extend(sql::findings(facts));
+    findings
 }

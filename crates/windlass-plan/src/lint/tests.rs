@@ -14,7 +14,7 @@ fn with_header(text: &str) -> String {
 }
 
 /// Findings of a document with the text they mark.
-fn findings(text: &str, toml: &str) -> Vec<(Finding, String)> {
+pub(super) fn findings(text: &str, toml: &str) -> Vec<(Finding, String)> {
     let text = with_header(text);
     let parsed = windlass_document::parse_str(&text);
     let errors: Vec<_> = parsed.findings.iter().filter(|f| f.severity == Severity::Error).collect();

@@ -2,7 +2,7 @@
 
 use super::{Dml, DmlKind, Table, multi};
 use crate::Dialect;
-use crate::reader::{Reader, columns};
+use crate::reader::{Reader, columns, repeated};
 
 /// Behind `UPDATE`.
 pub(super) fn update(reader: &mut Reader<'_>) -> Option<Dml> {
@@ -24,6 +24,7 @@ pub(super) fn update(reader: &mut Reader<'_>) -> Option<Dml> {
     }
     let targets = reader.targets(set + 1, from.unwrap_or(clauses))?;
     columns(&targets, &mut dml.assigned)?;
+    dml.assigned_twice = repeated(&targets);
     if dml.multi_table {
         multi::changed(reader, start, set, &targets, &mut dml)?;
     }

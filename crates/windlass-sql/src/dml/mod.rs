@@ -53,6 +53,8 @@ pub struct Dml {
     pub columns: Option<Vec<String>>,
     /// The columns that `UPDATE`, `ON CONFLICT DO UPDATE`, `ON DUPLICATE KEY UPDATE` and `MERGE` assign.
     pub assigned: Vec<String>,
+    /// Those of them that are assigned more than once. (In PostgreSQL these are parts of one column.)
+    pub assigned_twice: Vec<String>,
     /// What stands behind `FROM` of an `UPDATE`, behind `USING` of a `DELETE` or `MERGE`; with several tables all
     /// table references.
     pub from: Option<Span>,
@@ -88,6 +90,7 @@ impl Dml {
             alias: table.alias,
             columns: None,
             assigned: Vec::new(),
+            assigned_twice: Vec::new(),
             from: None,
             filter: None,
             order_limit: None,
