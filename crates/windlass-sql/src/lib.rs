@@ -17,6 +17,7 @@ pub mod postgres;
 mod qualified;
 mod reader;
 mod split;
+pub mod sqlite;
 mod summary;
 
 pub use algorithm::{Algorithm, AlterLock, Prediction, predict};

@@ -2,9 +2,12 @@
 //! others write meanwhile stays.
 
 use super::{
+    aside::Owner,
+    back::{self, Stuck as Blocked},
     connect::{Job, text},
     image::{self, Images, Recording, Stuck, Trouble},
     ledger::{self, Entry},
+    schema::{self, Defined},
     statement::{self, Change, execute},
     watch::{Touches, Watch},
 };
@@ -34,6 +37,9 @@ pub(super) struct Saved {
     sequences: Vec<(String, Option<i64>, Option<i64>)>,
     /// Numbers in the head of the file, `user_version` and `application_id`: name, before, after.
     numbers: Vec<(String, i64, i64)>,
+    /// Definitions.
+    #[serde(default)]
+    schema: Option<Defined>,
 }
 
 /// A statement that ran, and is not committed.
@@ -63,7 +69,7 @@ pub(super) fn run(job: &Job, connection: &mut Connection, change: &Change<'_>) -
     let sqlite = |error: rusqlite::Error| Not::Failed(job.failure(&error, "saving what it changes"));
     let touches = touches(job, connection, change)?;
     if touches.defines() {
-        return Err(Not::Uncovered("it changes definitions".to_owned()));
+        return define(job, connection, change, &touches);
     }
     let before = Small::of(connection).map_err(sqlite)?;
     let recording = Recording::begin(connection, &touches, change.statement, &job.cx.workspace)
@@ -86,6 +92,30 @@ pub(super) fn run(job: &Job, connection: &mut Connection, change: &Change<'_>) -
     let after = Small::of(connection).map_err(sqlite)?;
     let saved = Saved { images, ..before.changes(&after) };
     Ok(Ran { rows, saved, inline })
+}
+
+/// A statement on definitions.
+fn define(
+    job: &Job,
+    connection: &mut Connection,
+    change: &Change<'_>,
+    touches: &Touches,
+) -> Result<Ran, Not> {
+    let sqlite = |error: rusqlite::Error| Not::Failed(job.failure(&error, "finding its inverse"));
+    let ran = schema::run(connection, owner(job), change.statement, touches);
+    let (rows, schema) = ran.map_err(|trouble| match trouble {
+        schema::Trouble::Statement(error) => {
+            Not::Failed(statement::refused(job, change.statement, &error, &Watch::default()))
+        }
+        schema::Trouble::Sqlite(error) => sqlite(error),
+        schema::Trouble::Uncovered(why) => Not::Uncovered(why),
+    })?;
+    let saved = Saved { schema: Some(schema), ..Saved::default() };
+    Ok(Ran { rows, saved, inline: vec![] })
+}
+
+fn owner(job: &Job) -> Owner<'_> {
+    Owner { run: &job.cx.run, unit: &job.unit.id.0, why: "dropped" }
 }
 
 /// What the statement touches, triggers included.
@@ -152,7 +182,7 @@ impl Small {
         let numbers = self.numbers.into_iter().zip(&after.numbers);
         let numbers = numbers.map(|((name, before), (_, after))| (name, before, *after));
         let numbers = numbers.filter(|(_, before, after)| before != after).collect();
-        Saved { images: Images::default(), sequences, numbers }
+        Saved { sequences, numbers, ..Saved::default() }
     }
 }
 
@@ -165,6 +195,12 @@ fn sequences_exist(connection: &Connection) -> rusqlite::Result<bool> {
 pub(super) fn undo(job: &Job, live: &mut Connection, entry: &Entry, saved: &Saved) -> Result<Done, Failure> {
     let sqlite = |error: rusqlite::Error| changed(job, &error);
     let inline = ledger::images(live, entry).map_err(sqlite)?;
+    let done = match &saved.schema {
+        Some(schema) => {
+            back::take(live, owner(job), schema).map_err(|blocked| blocked_failure(job, blocked))?
+        }
+        None => vec![],
+    };
     // Rows go back as they were: triggers have done their part, and their work is put back too.
     live.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).map_err(sqlite)?;
     live.execute_batch("PRAGMA ignore_check_constraints = ON").map_err(sqlite)?;
@@ -189,7 +225,12 @@ pub(super) fn undo(job: &Job, live: &mut Connection, entry: &Entry, saved: &Save
         .hint("roll back again with `--on-conflict=keep` to leave them as they are and put the others back")
         .hint("or with `--on-conflict=force` to put them back too: what was written to them since is then lost"));
     }
-    let mut effects = small(live, saved, &now).map_err(sqlite)?;
+    let mut effects = [done, small(live, saved, &now).map_err(sqlite)?].concat();
+    if let Some(schema) = &saved.schema {
+        effects.extend(
+            schema.steps.iter().filter_map(windlass_sql::sqlite::Back::sql).map(|sql| one_line(&sql, 120)),
+        );
+    }
     if put.rows > 0 {
         effects.insert(0, format!("{} rows put back", put.rows));
     }
@@ -244,6 +285,21 @@ fn statement_of(job: &Job) -> &str {
     }
 }
 
+fn blocked_failure(job: &Job, blocked: Blocked) -> Failure {
+    match blocked {
+        Blocked::Sqlite(error) => changed(job, &error),
+        Blocked::Conflict(why) => Failure::clean(
+            Fault::Target,
+            format!(
+                "{}: `{}` cannot be taken back: {why}; nothing was changed",
+                job.database.display(),
+                one_line(statement_of(job), 80)
+            ),
+        )
+        .hint("take back what was changed since, then roll back again; or undo it by hand and mark the unit done"),
+    }
+}
+
 fn stuck_failure(job: &Job, stuck: Stuck) -> Failure {
     match stuck {
         Stuck::Sqlite(error) => changed(job, &error),
@@ -257,7 +313,10 @@ fn stuck_failure(job: &Job, stuck: Stuck) -> Failure {
 
 /// A failure while things are put back. Mostly somebody has changed the schema since.
 fn changed(job: &Job, error: &rusqlite::Error) -> Failure {
-    if matches!(error, rusqlite::Error::SqlInputError { .. }) {
+    let code = error.sqlite_error_code();
+    if matches!(error, rusqlite::Error::SqlInputError { .. })
+        || matches!(code, Some(rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::Unknown))
+    {
         return Failure::clean(
             Fault::Target,
             format!(

@@ -8,7 +8,10 @@
 //! The driver never opens a database file but through SQLite: closing any other descriptor of it would drop the
 //! locks of this process (POSIX).
 
+mod aside;
+mod back;
 mod backup;
+mod catalog;
 mod connect;
 mod copy;
 mod fine;
@@ -16,6 +19,7 @@ mod fingerprint;
 mod image;
 mod ledger;
 mod restore;
+mod schema;
 mod statement;
 mod survey;
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn run(shadow: &Connection, statement: &str) -> rusqlite::Result<()> {
 }
 
 /// The schema in memory, without rows. What cannot be created there (an unknown module) is left out.
-fn shadow(live: &Connection) -> rusqlite::Result<Connection> {
+pub(super) fn shadow(live: &Connection) -> rusqlite::Result<Connection> {
     let shadow = Connection::open_in_memory()?;
     shadow.execute_batch("PRAGMA foreign_keys = OFF")?;
     let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \

@@ -1,5 +1,6 @@
 mod fine;
 mod processes;
+mod schema;
 
 use super::*;
 use crate::testing::{context, controller, plan, unit, wait_until};

@@ -25,8 +25,12 @@ pub(crate) struct Touches {
     rows: BTreeMap<String, BTreeSet<String>>,
     /// Tables that are made, altered or dropped.
     schema: BTreeSet<String>,
+    /// Those of them that are dropped.
+    dropped: BTreeSet<String>,
     /// Whether definitions may change.
     defines: bool,
+    /// Whether a table is altered.
+    alters: bool,
     refused: Option<String>,
 }
 
@@ -44,6 +48,21 @@ impl Touches {
     /// All tables that are changed in any way.
     pub(crate) fn all(&self) -> BTreeSet<&str> {
         self.tables().chain(self.schema.iter().map(String::as_str)).collect()
+    }
+
+    /// Tables that are made, altered or dropped.
+    pub(crate) fn schema(&self) -> impl Iterator<Item = &str> {
+        self.schema.iter().map(String::as_str)
+    }
+
+    /// Tables that are dropped.
+    pub(crate) fn dropped(&self) -> impl Iterator<Item = &str> {
+        self.dropped.iter().map(String::as_str)
+    }
+
+    /// Whether a table is altered.
+    pub(crate) fn alters(&self) -> bool {
+        self.alters
     }
 
     /// Whether definitions may change.
@@ -92,11 +111,20 @@ fn judge(notes: &Mutex<Touches>, context: &AuthContext<'_>) -> Authorization {
             notes.row(main, table_name, None)
         }
         AuthAction::Update { table_name, column_name } => notes.row(main, table_name, Some(column_name)),
-        AuthAction::DropTable { table_name }
-        | AuthAction::AlterTable { table_name, .. }
-        | AuthAction::CreateTable { table_name }
-        | AuthAction::CreateVtable { table_name, .. }
-        | AuthAction::DropVtable { table_name, .. } => notes.define(main, table_name),
+        AuthAction::DropTable { table_name } | AuthAction::DropVtable { table_name, .. } => {
+            if main {
+                notes.dropped.insert(table_name.to_owned());
+            }
+            notes.define(main, table_name)
+        }
+        // For some actions SQLite names the column where it names the database elsewhere.
+        AuthAction::AlterTable { table_name, database_name } => {
+            notes.alters = true;
+            notes.define(database_name == "main", table_name)
+        }
+        AuthAction::CreateTable { table_name } | AuthAction::CreateVtable { table_name, .. } => {
+            notes.define(main, table_name)
+        }
         _ => None,
     };
     if refusal.is_none() {

@@ -7,6 +7,8 @@ use windlass_sql::{AlterAction, Dialect, Kind, Summary};
 
 const COPY: &str = "by the copy of the database taken before the step; refused if others have written since";
 const ROWS: &str = "rows are put back where they still hold what this wrote; others are kept and listed";
+const ADDED: &str = "dropped again; values written to it since are set aside";
+const NO_ROW: &str = "nothing to take back: it changes no row and no definition";
 const NUMBER: &str = "set back, if it still is what this has set";
 const ASIDE: &str = "set aside now, brought back as it was; dropped for good by `windlass prune`";
 const CREATED: &str = "dropped again; set aside instead if there are rows in it by then";
@@ -26,11 +28,30 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
     Some(undo(class, how, UndoBy::Driver))
 }
 
+/// SQLite tells the driver all that a statement does, so the text decides only what is said here; where the driver finds
+/// something that it cannot put back piece by piece (virtual tables), it takes a copy.
 fn sqlite(sql: &Summary) -> (Class, &'static str) {
     match &sql.kind {
         Kind::Insert | Kind::Replace | Kind::Update | Kind::Delete => (Class::Exact, ROWS),
+        Kind::CreateTable => (Class::Exact, CREATED),
+        Kind::DropTable => (Class::Exact, ASIDE),
+        Kind::AlterTable(actions) => {
+            let how = |action: &AlterAction| match action {
+                AlterAction::AddColumn(_) => ADDED,
+                AlterAction::DropColumn(_) => ASIDE,
+                _ => CATALOG,
+            };
+            (Class::Exact, actions.first().map_or(CATALOG, how))
+        }
+        Kind::CreateIndex
+        | Kind::CreateView
+        | Kind::CreateTrigger
+        | Kind::DropIndex
+        | Kind::DropView
+        | Kind::DropTrigger => (Class::Exact, CATALOG),
         // Only those whose value is stored in the file and follows the transaction are units.
         Kind::Pragma => (Class::Exact, NUMBER),
+        Kind::Analyze | Kind::Reindex => (Class::Exact, NO_ROW),
         _ => (Class::Restore, COPY),
     }
 }
@@ -103,6 +124,21 @@ mod tests {
 
     #[test]
     fn what_a_statement_says_of_its_way_back() {
+        for statement in [
+            "UPDATE t SET a = 1",
+            "DROP TABLE t",
+            "CREATE TABLE t (a INT)",
+            "CREATE VIRTUAL TABLE t USING fts5 (a)",
+            "ALTER TABLE t ADD COLUMN a INT",
+            "ALTER TABLE t DROP COLUMN a",
+            "ALTER TABLE t RENAME COLUMN a TO b",
+            "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END",
+            "PRAGMA user_version = 3",
+            "ANALYZE",
+        ] {
+            assert_eq!(class(statement, Dialect::Sqlite), Some(Class::Exact), "{statement}");
+        }
+        assert_eq!(class("GRUMBLE t", Dialect::Sqlite), Some(Class::Restore));
         for (statement, postgres, mysql) in [
             ("UPDATE t SET a = 1", Some(Class::Exact), Some(Class::Exact)),
             ("DROP TABLE t", Some(Class::Exact), Some(Class::Exact)),

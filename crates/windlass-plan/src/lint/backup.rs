@@ -9,10 +9,9 @@ pub(super) const RULE: Rule = Rule {
     name: "no-backup-before-write",
     severity: Severity::Warning,
     summary: "a database is changed before any backup of it was made",
-    why: "the copy that is taken for the undo goes with the run; a backup is what is left when the mistake is found \
-          a week later",
+    why: "what is saved for the undo goes with the run; a backup is what is left when the mistake is found a week later",
     bad: "```sql {#seats on=db}\nALTER TABLE booking ADD COLUMN seats INTEGER;\n```\n\n- [ ] seats can be booked\n",
-    good: "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n\n```sql {#seats on=db undo=backup}\nALTER \
+    good: "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n\n```sql {#seats on=db}\nALTER \
            TABLE booking ADD COLUMN seats INTEGER;\n```\n\n- [ ] seats can be booked\n",
     check,
 };

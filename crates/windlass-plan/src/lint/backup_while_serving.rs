@@ -38,7 +38,8 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
                 if told.insert(&entry.compiled.step.id) {
                     let text = format!("the backup of {backup} is older than the stop of the service");
                     findings.push(rule.at(entry.mark.span, text).also(*stop, "the service writes until here").help(
-                        "leave `undo=` out: then a copy is taken at this step; or make the backup after the stop",
+                        "leave `undo=` out: then what the step changes is put back piece by piece, and what others wrote stays; or \
+                         make the backup after the stop",
                     ));
                 }
             }

@@ -8,7 +8,8 @@ pub(super) const RULE: Rule = Rule {
     name: "destructive-sql",
     severity: Severity::Warning,
     summary: "a statement takes tables or columns away with all they hold",
-    why: "what is dropped comes back only from a copy, and with it everything written since is lost",
+    why: "what is dropped is set aside and comes back with a rollback, but what still uses it fails from now on, and \
+          `windlass prune` drops it for good",
     bad: "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n\n```sql {#tidy on=db}\nDROP TABLE \
           old_booking;\n```\n\n- [ ] reports still work\n",
     good: "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n\n```sql {#tidy on=db}\nALTER TABLE \

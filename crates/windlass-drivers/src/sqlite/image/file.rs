@@ -118,6 +118,9 @@ pub(crate) struct Backward {
 impl Backward {
     /// Opens what was put to `place`; it is proved to be unchanged.
     pub(crate) fn open(place: &Place, inline: Vec<u8>, workspace: &Path) -> io::Result<Self> {
+        if place.bytes == 0 {
+            return Ok(Self { file: None, buffer: vec![], start: 0 });
+        }
         let changed = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         if !place.file {
             if disk::sha256(&inline) != place.sha256 {

@@ -8,3 +8,4 @@ mod shape;
 
 pub(crate) use record::{Images, Recording, Trouble};
 pub(crate) use replay::{Stuck, replay};
+pub(crate) use shape::{Key, Shape, of as shape_of};

@@ -24,7 +24,7 @@ fn a_hand_written_undo_is_for_the_whole_step_and_the_driver_for_a_part() {
         "```sql {#add on=db}\nALTER TABLE t ADD COLUMN a;\n```\n```sql {#drop undoes=add}\nALTER TABLE t DROP COLUMN \
          a;\n```\n",
     );
-    assert_eq!(units(&plan, "add"), [("add/1".into(), Class::Restore, UndoBy::Driver)]);
+    assert_eq!(units(&plan, "add"), [("add/1".into(), Class::Exact, UndoBy::Driver)]);
     let step = &plan.steps[0];
     assert_eq!(step.class, Class::Lossy);
     assert!(!step.undo.as_ref().unwrap().partial);
