@@ -198,6 +198,15 @@ pub enum Found {
     Unknown(String),
 }
 
+/// The answer to a question: a table of texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Values as the database writes them as text; `None`: null.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
 /// A driver: a way to act on one part of the world.
 #[async_trait]
 pub trait Driver: Send + Sync {
@@ -219,6 +228,11 @@ pub trait Driver: Send + Sync {
         capsule: &Capsule,
         done: Option<&Done>,
     ) -> Result<Done, Failure>;
+
+    /// All rows of the statement of `unit`, which only reads: for commands that work with what a database says of itself.
+    async fn query(&self, _cx: &Context, unit: &Unit) -> Result<Rows, Failure> {
+        Err(Failure::clean(Fault::Windlass, format!("the driver of unit {} answers no questions", unit.id)))
+    }
 
     /// Finds out what became of a try that was intended but not settled; waits (within bounds) while it still runs.
     async fn inspect(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Found;

@@ -10,6 +10,7 @@ mod config;
 mod digest;
 mod lift;
 mod lint;
+pub mod migrations;
 mod model;
 mod standing;
 mod suggest;

@@ -11,7 +11,7 @@ use crate::{
 };
 use jiff::tz::TimeZone;
 use windlass_journal::{Direction, Ending, Forward, RunState, Trouble, UndoPhase, UnitState};
-use windlass_plan::{Unit, UnitId};
+use windlass_plan::{Action, Unit, UnitId};
 
 const LABELS: usize = 12;
 
@@ -105,7 +105,10 @@ pub(crate) fn troubles(state: &UnitState) -> impl Iterator<Item = (&'static str,
 fn failure(text: &mut Text, run: &RunState, unit: &Unit) {
     let state = run.unit(&unit.id);
     let Some((how, trouble)) = trouble(&state) else { return };
-    let place = format!("{}:{}:{}", run.plan.document.name, unit.line, unit.column);
+    let place = match &unit.action {
+        Action::Sql { from: Some(from), .. } => format!("{}:{}:{}", from.file, from.line, from.column),
+        _ => format!("{}:{}:{}", run.plan.document.name, unit.line, unit.column),
+    };
     text.line();
     text.line().add(Mark::Bad, &unit.id.0).plain(format!(" on {} at {place}: {how}", unit.host));
     text.wrapped("  ", Mark::Strong, &trouble.message);

@@ -69,6 +69,11 @@ pub enum Command {
     ///
     /// What the dead controller had begun is looked at first: nothing is done twice, nothing is guessed.
     Resume(ResumeArgs),
+    /// Run a folder of migrations of golang-migrate, dbmate, Flyway, sqlx, goose, Diesel, Liquibase or of plain files.
+    ///
+    /// The tool's own table is read and written in its own form: go on with the tool whenever you like. Each statement
+    /// is a unit of an ordinary run: `status`, `show`, `resume`, `rollback` and `record` work as ever.
+    Migrate(MigrateArgs),
     /// Take a run back: one under way, or the newest one that is done.
     Rollback(RollbackArgs),
     /// Say where things stand and what can be typed next.
@@ -248,6 +253,127 @@ pub enum ConflictArg {
     Keep,
     Force,
     Ask,
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    #[command(subcommand)]
+    pub command: MigrateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MigrateCommand {
+    /// Run what is pending, in order.
+    Up(MigrateUpArgs),
+    /// Take the newest migration back, by its own script; without one, by taking back the run that brought it.
+    Down(MigrateDownArgs),
+    /// List the migrations: version, name, when, state.
+    Status(MigrateShowArgs),
+    /// Compare the files with what ran. A difference gives exit code 4.
+    Verify(MigrateShowArgs),
+}
+
+/// Which folder, which database.
+#[derive(Debug, Args)]
+pub struct MigrateWhere {
+    /// The folder of the migrations.
+    pub dir: PathBuf,
+    /// The database: a `[target.NAME]` of windlass.toml; by default the only one.
+    #[arg(long, value_name = "TARGET")]
+    pub on: Option<String>,
+    /// Whose folder it is, where its files do not tell.
+    #[arg(long, value_enum)]
+    pub tool: Option<MigrateTool>,
+    /// Use windlass.ENV.toml too.
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
+}
+
+/// `--tool`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MigrateTool {
+    GolangMigrate,
+    Dbmate,
+    Flyway,
+    Sqlx,
+    Goose,
+    Diesel,
+    Liquibase,
+    /// Nobody's: files in the order of their names, with a table of our own.
+    Plain,
+}
+
+impl From<MigrateTool> for windlass_plan::migrations::Tool {
+    fn from(tool: MigrateTool) -> Self {
+        match tool {
+            MigrateTool::GolangMigrate => Self::GolangMigrate,
+            MigrateTool::Dbmate => Self::Dbmate,
+            MigrateTool::Flyway => Self::Flyway,
+            MigrateTool::Sqlx => Self::Sqlx,
+            MigrateTool::Goose => Self::Goose,
+            MigrateTool::Diesel => Self::Diesel,
+            MigrateTool::Liquibase => Self::Liquibase,
+            MigrateTool::Plain => Self::Plain,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateUpArgs {
+    #[command(flatten)]
+    pub place: MigrateWhere,
+    /// The last version to run; by default all.
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
+    /// Run at most so many.
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Run also what comes before a version that has run.
+    #[arg(long)]
+    pub out_of_order: bool,
+    /// Run this version although nobody knows a way back; may be given more than once.
+    #[arg(long, value_name = "VERSION")]
+    pub irreversible: Vec<String>,
+    /// Start without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// What to do when a statement fails.
+    #[arg(long, value_enum, default_value_t = Policy::Unwind, value_name = "WHAT")]
+    pub on_failure: Policy,
+    #[command(flatten)]
+    pub driving: DrivingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateDownArgs {
+    #[command(flatten)]
+    pub place: MigrateWhere,
+    /// The last version that stays; `0`: none does.
+    #[arg(long, value_name = "VERSION", conflicts_with = "steps")]
+    pub to: Option<String>,
+    /// Take so many back; by default one.
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Take this version back although its script cannot be taken back itself; may be given more than once.
+    #[arg(long, value_name = "VERSION")]
+    pub irreversible: Vec<String>,
+    /// Start without asking.
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub driving: DrivingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateShowArgs {
+    #[command(flatten)]
+    pub place: MigrateWhere,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 #[derive(Debug, Args)]

@@ -19,7 +19,7 @@ mod url;
 
 use async_trait::async_trait;
 use statement::Job;
-use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Survey};
+use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Rows, Survey};
 use windlass_plan::{Action, Class, Unit, Way};
 use windlass_sql::Kind;
 
@@ -94,6 +94,15 @@ impl Driver for MysqlDriver {
             Road::Query => Ok(Done::default()),
             Road::Data => data::undo(&job, capsule).await,
         }
+    }
+
+    async fn query(&self, cx: &Context, unit: &Unit) -> Result<Rows, Failure> {
+        let job = Job::new(cx, unit)?;
+        let mut session = job.open_plain().await?;
+        let answer = session.read(job.statement, usize::MAX).await;
+        let answer = answer.map_err(|trouble| session.clean(&trouble, "asking it"))?;
+        session.close().await;
+        Ok(Rows { columns: answer.names, rows: answer.rows })
     }
 
     async fn inspect(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Found {

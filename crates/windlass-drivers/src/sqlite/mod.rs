@@ -9,6 +9,7 @@
 //! locks of this process (POSIX).
 
 mod aside;
+mod ask;
 mod back;
 mod backup;
 mod catalog;
@@ -32,7 +33,7 @@ use connect::{BUSY_MAX, Job};
 use copy::StepCopy;
 pub use fingerprint::{Fingerprint, FingerprintError, TablePrint, fingerprint};
 use serde_json::json;
-use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey};
+use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Rows, Survey};
 use windlass_plan::{Action, Class, UndoBy, Unit, Way};
 
 /// Runs statements and backups on SQLite databases, one at a time.
@@ -114,6 +115,10 @@ impl Driver for SqliteDriver {
             _ => restore::undo(job),
         })
         .await
+    }
+
+    async fn query(&self, cx: &Context, unit: &Unit) -> Result<Rows, Failure> {
+        self.run(cx, unit, ask::query).await
     }
 
     async fn inspect(&self, cx: &Context, unit: &Unit, _capsule: &Capsule, way: Way) -> Found {

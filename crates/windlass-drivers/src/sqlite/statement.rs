@@ -208,11 +208,15 @@ fn fingerprints_needed(job: &Job, target: &str) -> bool {
     })
 }
 
-/// Whether a statement of this step is in the ledger.
+/// Whether a statement of this step that the copy takes back is in the ledger. Those on rows need no copy: it is made
+/// before the first other one.
 pub(super) fn step_has_begun(job: &Job, connection: &Connection) -> rusqlite::Result<bool> {
     let plan = &job.cx.plan;
     let units = plan.unit(&job.unit.id).map(|(step, _)| step.units.as_slice()).unwrap_or_default();
-    let of_step = |entry: &Entry| entry.run == job.cx.run && units.iter().any(|unit| unit.id.0 == entry.unit);
+    let by_copy = |unit: &&windlass_plan::Unit| !is_fine(unit);
+    let of_step = |entry: &Entry| {
+        entry.run == job.cx.run && units.iter().filter(by_copy).any(|unit| unit.id.0 == entry.unit)
+    };
     Ok(ledger::entries(connection)?.iter().any(of_step))
 }
 
@@ -255,7 +259,12 @@ pub(super) fn refused(job: &Job, statement: &str, error: &Error, watch: &Watch) 
     {
         return job.failure(error, &format!("`{short}`"));
     }
-    let place = place(job.unit.line, job.unit.column, statement, error);
+    let place = match &job.unit.action {
+        Action::Sql { from: Some(from), .. } => {
+            format!("{}: {}", from.file, place(from.line, from.column, statement, error))
+        }
+        _ => place(job.unit.line, job.unit.column, statement, error),
+    };
     Failure::clean(
         Fault::Document,
         format!("{place}: `{short}`: SQLite says: {}; rolled back, nothing was changed", text(error)),

@@ -37,6 +37,8 @@ pub struct DocumentMeta<'a> {
 pub struct SourceFile {
     /// Its path as people know it, relative to the folder of `windlass.toml`.
     pub name: String,
+    /// Line of the file that the text begins at, from 1: it may be a part of the file.
+    pub line: usize,
     /// Its text.
     pub text: String,
 }

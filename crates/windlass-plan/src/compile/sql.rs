@@ -8,8 +8,8 @@ use windlass_sql::{Dialect, Kind, Problem, Statement, Summary};
 /// A text with statements, and how its places are shown.
 struct Source<'s> {
     text: &'s str,
-    /// For statements of a file: its name and lines. Findings stand at `files=` then and name the place in words.
-    file: Option<(&'s str, LineIndex)>,
+    /// For statements of a file: its name, the line that the text begins at, and its lines. Findings stand at `files=` then and name the place in words.
+    file: Option<(&'s str, usize, LineIndex)>,
     step: &'s doc::Step,
     /// The target.
     on: &'s str,
@@ -26,9 +26,10 @@ impl Source<'_> {
 
     /// Where it stands in its file.
     fn place(&self, span: windlass_sql::Span) -> Option<FilePlace> {
-        let (file, lines) = self.file.as_ref()?;
+        let (file, first, lines) = self.file.as_ref()?;
         let position = lines.position(self.text, span.start);
-        Some(FilePlace { file: (*file).to_owned(), line: position.line, column: position.column })
+        let line = position.line + first.saturating_sub(1);
+        Some(FilePlace { file: (*file).to_owned(), line, column: position.column })
     }
 
     /// `file:line: ` before a message about a file.
@@ -99,7 +100,7 @@ impl Compiler<'_> {
         }
         for file in &files {
             let lines = LineIndex::new(&file.text);
-            let source = Source { text: &file.text, file: Some((&file.name, lines)), ..*body };
+            let source = Source { text: &file.text, file: Some((&file.name, file.line, lines)), ..*body };
             self.statements(&source, drafts);
         }
         Some(())

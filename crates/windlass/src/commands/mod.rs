@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod drive;
+mod migrate;
 mod people;
 mod plan;
 mod proxy;
@@ -28,6 +29,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(&args, config),
         Command::Plan(args) => plan::run(&args, config),
         Command::Apply(args) => apply::run(&args, config),
+        Command::Migrate(args) => migrate::run(&args, config),
         Command::Resume(args) => resume::run(&args, config),
         Command::Rollback(args) => rollback::run(&args, config),
         Command::Status(args) => view::status(&args, config),

@@ -118,7 +118,7 @@ impl FileSource for SqlFiles {
             let text = String::from_utf8(bytes).map_err(|error| {
                 format!("{name} is not UTF-8: see byte {}", error.utf8_error().valid_up_to())
             })?;
-            files.push(SourceFile { name, text });
+            files.push(SourceFile { name, line: 1, text });
         }
         Ok(files)
     }

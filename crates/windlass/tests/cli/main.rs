@@ -7,6 +7,7 @@ mod bad_input;
 mod check;
 mod crash;
 mod journal;
+mod migrate;
 mod mysql;
 mod people;
 mod plan;

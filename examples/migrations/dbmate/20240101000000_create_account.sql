@@ -1,0 +1,9 @@
+-- migrate:up
+CREATE TABLE account (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL
+);
+INSERT INTO account (name) VALUES ('Ann'), ('Bob');
+
+-- migrate:down
+DROP TABLE account;

@@ -1,0 +1,6 @@
+-- migrate:up
+ALTER TABLE account ADD COLUMN email TEXT;
+UPDATE account SET email = lower(name) || '@example.org' WHERE email IS NULL;
+
+-- migrate:down
+ALTER TABLE account DROP COLUMN email;

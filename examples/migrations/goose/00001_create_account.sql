@@ -1,0 +1,9 @@
+-- +goose Up
+CREATE TABLE account (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL
+);
+INSERT INTO account (name) VALUES ('Ann'), ('Bob');
+
+-- +goose Down
+DROP TABLE account;

@@ -1,0 +1,6 @@
+-- +goose Up
+ALTER TABLE account ADD COLUMN email TEXT;
+UPDATE account SET email = lower(name) || '@example.org' WHERE email IS NULL;
+
+-- +goose Down
+ALTER TABLE account DROP COLUMN email;

@@ -1,0 +1,2 @@
+DROP TRIGGER account_renamed;
+DROP TABLE audit;
