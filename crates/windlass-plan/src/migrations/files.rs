@@ -199,7 +199,7 @@ impl Reader {
                 .push(FolderFinding::error("migration-section", message).at(base, 1).help(help));
         };
         let text = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("--");
-        if let Some(line) = lines.iter().take(up).position(|line| text(&line)) {
+        if let Some(line) = lines.iter().take(up).position(text) {
             let message = "a statement before `-- migrate:up` belongs to nothing";
             let help = "move it below the line `-- migrate:up`";
             self.findings

@@ -257,7 +257,7 @@ fn a_killed_controller_is_resumed_and_a_failing_file_goes_back() {
     assert!(states(&project, "plain").iter().all(|state| state == "pending"));
 }
 
-/// The real tool goes on after us, and we after it. Installed by `npm install dbmate` (see `test`).
+/// The real tool goes on after us, and we after it. Installed by `lab/peers` (see `test`).
 #[test]
 fn dbmate_itself_goes_on() {
     let Some(dbmate) = find_dbmate() else {
@@ -286,11 +286,11 @@ fn dbmate_itself_goes_on() {
     assert!(run(&["status"]).contains("Applied: 3"));
 }
 
-/// In the folder of the tests' npm packages, or on the path.
+/// On the path, or where `lab/peers` puts it.
 fn find_dbmate() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).collect::<Vec<_>>();
-    let local = root.join("target/npm/node_modules/.bin");
+    let local = root.join("target/peers/bin");
     folders.into_iter().chain([local]).map(|folder| folder.join("dbmate")).find(|file| file.is_file())
 }
