@@ -4,6 +4,7 @@
 use super::{
     back::WayBack,
     blockers::Watch,
+    facts,
     job::{Job, Mode, Scope},
     ledger::{self, Entry},
     outside, rows, schema,
@@ -200,7 +201,10 @@ async fn aside(job: &Job, way_back: &WayBack) -> Result<(), Trouble> {
 
 /// A statement whose way back is written by hand, or that has none.
 async fn plain(job: &Job, scope: &Scope) -> Result<Effects, Again> {
+    let before = facts::counts(&job.session).await.map_err(at("counting"))?;
     let answer = run(job, scope).await?;
+    let after = facts::counts(&job.session).await.map_err(at("counting"))?;
+    schema::stays_inside(job, &after.catalogs(&before))?;
     job.own(scope).await.map_err(at("its settings"))?;
     Ok(Effects { rows: answer.count, lines: vec![], way_back: WayBack::default(), answer })
 }

@@ -12,6 +12,9 @@ pub(super) struct WayBack {
     /// Rows; put back when the definitions are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) images: Vec<Image>,
+    /// Kept values of columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) fills: Vec<(Image, Vec<String>)>,
     /// Schemas of what was set aside; empty when it is back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) aside: Vec<String>,
@@ -41,6 +44,27 @@ pub(super) enum Step {
         table: String,
         /// Rows that the unit itself wrote to it.
         rows: u64,
+    },
+    /// Puts the kept values of columns back.
+    Fill {
+        /// Where they are.
+        image: Image,
+        /// Which columns.
+        columns: Vec<String>,
+    },
+    /// Goes on only if the question is answered with no, or everything is to be forced.
+    Unless {
+        /// The question.
+        question: String,
+        /// What is wrong if not.
+        why: String,
+    },
+    /// Forgets kept values where others wrote since.
+    Forget {
+        /// Where they are.
+        image: Image,
+        /// Positions of the columns.
+        columns: Vec<usize>,
     },
 }
 

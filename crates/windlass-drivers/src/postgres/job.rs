@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub(super) unit: Unit,
     pub(super) session: Session,
     pub(super) limit: Duration,
+    /// Nothing outside of its database may be changed.
+    pub(super) is_scratch: bool,
     /// Settings of the step before the unit.
     settings: Vec<String>,
 }
@@ -38,6 +40,11 @@ pub(super) enum Mode {
 impl Job {
     /// Connects for `unit`.
     pub(super) async fn open(cx: &Context, unit: &Unit) -> Result<Self, Failure> {
+        Self::open_in(cx, unit, None).await
+    }
+
+    /// The same, in a scratch database.
+    pub(super) async fn open_in(cx: &Context, unit: &Unit, scratch: Option<&str>) -> Result<Self, Failure> {
         let Action::Sql { target, .. } = &unit.action else {
             return Err(Failure::clean(
                 Fault::Windlass,
@@ -45,9 +52,16 @@ impl Job {
             ));
         };
         let limit = cx.timeout_ms.map_or(STATEMENT_MAX, Duration::from_millis);
-        let session = Session::open(cx, target, &name(cx, unit), limit).await?;
+        let session = Session::open_in(cx, target, &name(cx, unit), limit, scratch).await?;
         let settings = session_before(cx, unit).into_iter().map(str::to_owned).collect();
-        let job = Self { cx: cx.clone(), unit: unit.clone(), session, limit, settings };
+        let job = Self {
+            cx: cx.clone(),
+            unit: unit.clone(),
+            session,
+            limit,
+            settings,
+            is_scratch: scratch.is_some(),
+        };
         let version = job
             .session
             .value("SHOW server_version_num")

@@ -5,6 +5,7 @@
 //! and before ([`schema`]), proven before the commit. See `docs/design/databases.md`.
 
 mod apply;
+mod aside;
 mod back;
 mod blockers;
 mod facts;
@@ -12,10 +13,13 @@ mod inspect;
 mod job;
 mod ledger;
 mod outside;
+mod proof;
 mod read;
 mod rows;
 mod schema;
+mod scratch;
 mod session;
+mod snapshot;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -31,21 +35,23 @@ use windlass_plan::{Action, Class, Unit, Way};
 /// Runs statements on PostgreSQL databases.
 ///
 /// A statement without a timeout of its own may take an hour; a lock is waited for three seconds at a time, five times.
-#[derive(Clone, Debug, Default)]
-pub struct PostgresDriver;
+#[derive(Clone, Default)]
+pub struct PostgresDriver {
+    scratch: survey::Shared,
+}
 
 impl PostgresDriver {
     /// A driver.
     #[must_use]
     pub fn new() -> Self {
-        Self
+        Self::default()
     }
 }
 
 #[async_trait]
 impl Driver for PostgresDriver {
     async fn survey(&self, cx: &Context, unit: &Unit) -> Result<Survey, Failure> {
-        survey::survey(&Job::open(cx, unit).await?).await
+        survey::survey(&Job::open(cx, unit).await?, &self.scratch).await
     }
 
     async fn capture(&self, _cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {

@@ -1,20 +1,597 @@
-//! Statements on definitions.
+//! Statements on definitions: tried, compared with the catalog before, taken back on trial, and only then committed. What
+//! they would destroy is kept or set aside first, in a second try that knows about it.
 
 use super::{
-    apply::{Again, Effects, Prep},
+    apply::{Again, Effects, Prep, at, run},
+    back::{Print, Step, WayBack},
+    facts::{self, Counts},
     job::{Job, Scope},
     ledger::Entry,
+    proof,
+    rows::Cover,
+    session::Answer,
+    snapshot,
 };
+use crate::{
+    disk::{one_line, sha256},
+    sql::place,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::error::SqlState;
 use windlass_driver::{Failure, Fault};
+use windlass_sql::postgres::{
+    catalog::{Catalog, Class, Id, Object, Verdict, compare},
+    ident, qualified,
+    rows::Image,
+    text, write,
+};
 
 /// What a statement takes away, and how that is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Keep {}
-
-pub(super) async fn apply(_job: &Job, _scope: &Scope, _prep: &Prep, _seq: i64) -> Result<Effects, Again> {
-    Err(Failure::clean(Fault::Windlass, "definitions are not taken back yet").into())
+pub(super) struct Keep {
+    /// Tables that go: set aside.
+    pub(super) tables: BTreeSet<u32>,
+    /// Tables that are emptied: all rows are kept.
+    pub(super) rows: BTreeSet<u32>,
+    /// Columns that go or get a type that holds less: their values are kept, by table.
+    pub(super) columns: BTreeMap<u32, Vec<String>>,
 }
 
-pub(super) async fn undo(_job: &Job, _entry: &Entry) -> Result<Vec<String>, Again> {
-    Ok(vec![])
+/// Catalogs that a snapshot covers.
+const COVERED: [&str; 29] = [
+    "pg_class",
+    "pg_attribute",
+    "pg_attrdef",
+    "pg_constraint",
+    "pg_index",
+    "pg_type",
+    "pg_enum",
+    "pg_proc",
+    "pg_aggregate",
+    "pg_depend",
+    "pg_shdepend",
+    "pg_description",
+    "pg_namespace",
+    "pg_trigger",
+    "pg_rewrite",
+    "pg_policy",
+    "pg_sequence",
+    "pg_inherits",
+    "pg_partitioned_table",
+    "pg_statistic",
+    "pg_statistic_ext",
+    "pg_statistic_ext_data",
+    "pg_extension",
+    "pg_authid",
+    "pg_auth_members",
+    "pg_database",
+    "pg_default_acl",
+    "pg_init_privs",
+    "pg_publication_rel",
+];
+
+/// Catalogs of the whole server.
+const SHARED: [&str; 5] =
+    ["pg_authid", "pg_auth_members", "pg_database", "pg_db_role_setting", "pg_shdescription"];
+
+/// Whether `catalogs` are of this database only.
+pub(super) fn stays_inside(job: &Job, catalogs: &[&str]) -> Result<(), Again> {
+    match catalogs.iter().find(|name| SHARED.contains(name)).filter(|_| job.is_scratch) {
+        Some(shared) => Err(refused(
+            job,
+            &format!("it acts on more than this database ({shared}), so it is not tried beforehand"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Runs the statement.
+pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Result<Effects, Again> {
+    job.session.act("SET LOCAL jit = off").await.map_err(at("its settings"))?;
+    let reading = at("reading the catalog");
+    let before = snapshot::read(&job.session).await.map_err(&reading)?;
+    let kept = Kept::make(job, prep, &before, seq).await?;
+    let cover = match prep.cover.is_empty() {
+        true => None,
+        false => Some(Cover::put(job, prep, &prep.cover, seq).await?),
+    };
+    let counts = facts::counts(&job.session).await.map_err(at("counting"))?;
+    job.session.act("SAVEPOINT windlass_s").await.map_err(at("beginning"))?;
+    let (answer, freed) = tried(job, scope).await?;
+    job.own(scope).await.map_err(at("its settings"))?;
+    let counted = facts::counts(&job.session).await.map_err(at("counting"))?;
+    let after = snapshot::read(&job.session).await.map_err(&reading)?;
+    known(job, &before, &after, &counted.catalogs(&counts))?;
+    let next = lost(job, prep, &before, &after, (&counts, &counted)).await?;
+    if next != *prep {
+        return Err(Again::Prepared(Box::new(next)));
+    }
+    let (mut images, mut lines) = (vec![], vec![]);
+    if let Some(cover) = cover {
+        (images, lines) = cover.take(job, prep, &counts, &counted).await?;
+    }
+    let mut way_back = WayBack::default();
+    if freed || !prep.keep.tables.is_empty() {
+        job.session.act("ROLLBACK TO SAVEPOINT windlass_s").await.map_err(at("setting aside"))?;
+        super::aside::put(job, &before, &after, &prep.keep.tables, seq, &mut way_back, &mut lines).await?;
+    }
+    kept.settle(job, &before, &after, &mut images, &mut way_back, &mut lines).await?;
+    lines.extend(said(&before, &after));
+    proof::prove(job, &before, &after, &mut way_back, &mut lines).await?;
+    way_back.images = images;
+    way_back.prints = prints(&before, &after);
+    Ok(Effects { rows: answer.count, lines, way_back, answer })
+}
+
+/// The statement; if only what was set aside earlier stands in its way, that is put out of the way for the trial.
+async fn tried(job: &Job, scope: &Scope) -> Result<(Answer, bool), Again> {
+    let error = match run(job, scope).await {
+        Ok(answer) => return Ok((answer, false)),
+        Err(error) => error,
+    };
+    let Again::Failed(failure) = &error else { return Err(error) };
+    if !failure.message.contains("because other objects depend on it") {
+        return Err(error);
+    }
+    job.session.act("ROLLBACK TO SAVEPOINT windlass_s").await.map_err(at("setting aside"))?;
+    let sql = "SELECT quote_ident(nspname) FROM pg_catalog.pg_namespace WHERE nspname ~ '^windlass_aside_'";
+    let aside: Vec<String> = job
+        .session
+        .ask(sql)
+        .await
+        .map_err(at("setting aside"))?
+        .into_iter()
+        .filter_map(|row| row.into_iter().next()?)
+        .collect();
+    if aside.is_empty() {
+        return Err(error);
+    }
+    let sql = format!("SET LOCAL client_min_messages = warning; DROP SCHEMA {} CASCADE", aside.join(", "));
+    job.session.act(&sql).await.map_err(at("setting aside"))?;
+    Ok((run(job, scope).await.map_err(|_| error)?, true))
+}
+
+/// A change that no snapshot shows cannot be taken back.
+fn known(job: &Job, before: &Catalog, after: &Catalog, catalogs: &[&str]) -> Result<(), Again> {
+    let extension = |catalog: &Catalog| {
+        catalog.objects.values().filter(|object| object.id.class == Class::Extension).count()
+    };
+    let members = extension(before) != extension(after);
+    let strange: Vec<&str> =
+        catalogs.iter().filter(|name| !COVERED.contains(name) && !members).copied().collect();
+    stays_inside(job, catalogs)?;
+    let shared = catalogs.iter().any(|name| ["pg_authid", "pg_database"].contains(name));
+    let same = shared && compare(before, after) == Verdict::Exact;
+    if strange.is_empty() && !same {
+        return Ok(());
+    }
+    let what = if same { "something of a role or database that cannot be read" } else { "kinds of objects" };
+    Err(refused(
+        job,
+        &format!(
+            "it changes {what} whose way back is not known ({})",
+            if same { "pg_authid".into() } else { strange.join(", ") }
+        ),
+    ))
+}
+
+/// A statement whose way back is not found.
+pub(super) fn refused(job: &Job, why: &str) -> Again {
+    Failure::clean(
+        Fault::Target,
+        format!(
+            "{}: `{}`: {why}; rolled back, nothing was changed",
+            place(&job.cx, &job.unit, None),
+            one_line(job.statement(), 120)
+        ),
+    )
+    .hint("write its way back as a fence with `undoes=`, or mark it `irreversible`")
+    .into()
+}
+
+/// What has to be prepared, by what the trial did.
+async fn lost(
+    job: &Job,
+    prep: &Prep,
+    before: &Catalog,
+    after: &Catalog,
+    (counts, counted): (&Counts, &Counts),
+) -> Result<Prep, Again> {
+    let mut next = prep.clone();
+    let mut changed_shape = BTreeSet::new();
+    for (id, object) in &before.objects {
+        let now = after.objects.get(id);
+        match (id.class, now) {
+            (Class::Table, None) => {
+                next.keep.tables.insert(id.oid);
+            }
+            (Class::Column, now)
+                if after.objects.contains_key(&Id { class: Class::Table, oid: id.oid, sub: 0 }) =>
+            {
+                let retyped = now.is_some_and(|now| object.get("#type") != now.get("#type"));
+                if now.is_none() || retyped {
+                    changed_shape.insert(id.oid);
+                }
+                let narrow = now.is_some_and(|now| !widens(object.get("type"), now.get("type")));
+                if (now.is_none() || retyped && narrow)
+                    && object.get("generated").is_empty()
+                    && object.get("inherited").is_empty()
+                {
+                    let names = next.keep.columns.entry(id.oid).or_default();
+                    if !names.contains(&object.name) {
+                        names.push(object.name.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    for (id, object) in
+        before.objects.iter().filter(|(id, object)| id.class == Class::Table && object.get("kind") == "r")
+    {
+        let Some(now) = after.objects.get(id).filter(|now| now.get("#file") != object.get("#file")) else {
+            continue;
+        };
+        if changed_shape.contains(&id.oid) || next.keep.rows.contains(&id.oid) {
+            continue;
+        }
+        let sql = format!("SELECT EXISTS (SELECT FROM {})", qualified(&now.schema, &now.name));
+        if job.session.value(&sql).await.map_err(at("looking for rows"))?.as_deref() == Some("f") {
+            next.keep.rows.insert(id.oid);
+        }
+    }
+    for oid in counted.since(counts).into_keys() {
+        let id = Id { class: Class::Table, oid, sub: 0 };
+        let both = before.objects.contains_key(&id) && after.objects.contains_key(&id);
+        if both
+            && !next.keep.rows.contains(&oid)
+            && !changed_shape.contains(&oid)
+            && !prep.cover.contains(&oid)
+        {
+            next.cover.insert(oid);
+        }
+    }
+    for oid in next.keep.tables.iter().chain(&next.keep.rows).chain(next.keep.columns.keys()) {
+        if let Some(table) = before.objects.get(&Id { class: Class::Table, oid: *oid, sub: 0 }) {
+            next.locks.insert(qualified(&table.schema, &table.name));
+        }
+    }
+    Ok(next)
+}
+
+/// Whether each value of one type is the same value of the other, and comes back from it.
+fn widens(from: &str, to: &str) -> bool {
+    let size = |name: &str| ["smallint", "integer", "bigint"].iter().position(|of| *of == name);
+    if let (Some(from), Some(to)) = (size(from), size(to)) {
+        return from <= to;
+    }
+    let length = |name: &str| {
+        name.strip_prefix("character varying(")
+            .and_then(|rest| rest.strip_suffix(')'))
+            .and_then(|n| n.parse::<u32>().ok())
+    };
+    match (length(from), length(to)) {
+        (Some(from), Some(to)) => from <= to,
+        (Some(_), None) => to == "text" || to == "character varying",
+        _ => {
+            (from == "character varying" && to == "text")
+                || (from == "text" && to == "character varying")
+                || (size(from).is_some() && to == "numeric")
+        }
+    }
+}
+
+/// Rows and values that are kept before the statement.
+struct Kept {
+    /// All rows of tables.
+    rows: Vec<Image>,
+    /// Values of columns, with the number of the table.
+    columns: Vec<(u32, Image, Vec<String>)>,
+}
+
+impl Kept {
+    async fn make(job: &Job, prep: &Prep, before: &Catalog, seq: i64) -> Result<Self, Again> {
+        let keep = &prep.keep;
+        let oids: Vec<u32> = keep.rows.iter().chain(keep.columns.keys()).copied().collect();
+        let tables = facts::tables(&job.session, &oids).await.map_err(at("reading the catalog"))?;
+        let mut kept = Self { rows: vec![], columns: vec![] };
+        for (number, oid) in keep.rows.iter().enumerate() {
+            let Some(table) = tables.get(oid) else { continue };
+            let image = table.image(format!("image_{seq}_r{number}"), None);
+            let sql = [image.create(), image.keep_all("(SELECT nextval('windlass.step'))")].join("; ");
+            job.session.act(&sql).await.map_err(at("keeping rows"))?;
+            kept.rows.push(image);
+        }
+        for (number, (oid, names)) in keep.columns.iter().enumerate() {
+            let Some(table) = tables.get(oid).filter(|table| table.kind == "r") else { continue };
+            let mut image = table.image(format!("image_{seq}_c{number}"), Some(names));
+            for column in image.columns.iter_mut().filter(|column| names.contains(&column.name)) {
+                column.builtin = false;
+            }
+            if table.key.is_empty() || table.key.iter().any(|name| names.contains(name)) {
+                let test = names
+                    .iter()
+                    .map(|name| format!("{} IS NOT NULL", ident(name)))
+                    .collect::<Vec<_>>()
+                    .join(" OR ");
+                let sql = format!(
+                    "SELECT EXISTS (SELECT FROM {} WHERE {test})",
+                    qualified(&table.schema, &table.name)
+                );
+                if job.session.value(&sql).await.map_err(at("looking for values"))?.as_deref() == Some("t") {
+                    let why = format!(
+                        "{} has no key that stays, so the values of {} cannot be kept",
+                        table.shown(),
+                        names.join(", ")
+                    );
+                    return Err(refused(job, &why));
+                }
+                continue;
+            }
+            let _ = before;
+            let sql = [image.create(), image.keep_columns()].join("; ");
+            job.session.act(&sql).await.map_err(at("keeping values"))?;
+            kept.columns.push((*oid, image, names.clone()));
+        }
+        Ok(kept)
+    }
+
+    /// After the statement: what is empty goes, and the rest becomes a part of the way back.
+    async fn settle(
+        self,
+        job: &Job,
+        before: &Catalog,
+        after: &Catalog,
+        images: &mut Vec<Image>,
+        way_back: &mut WayBack,
+        lines: &mut Vec<String>,
+    ) -> Result<(), Again> {
+        for image in self.rows {
+            let count = job
+                .session
+                .value(&image.count())
+                .await
+                .map_err(at("counting what was kept"))?
+                .unwrap_or_default();
+            if count == "0" {
+                job.session.act(&image.drop()).await.map_err(at("dropping an empty image"))?;
+                continue;
+            }
+            lines.push(format!("{count} rows taken from {}.{}; they are kept", image.schema, image.table));
+            images.push(image);
+        }
+        for (oid, image, names) in self.columns {
+            let (mut marks, mut written) = (false, image.clone());
+            let now = after.objects.get(&Id { class: Class::Table, oid, sub: 0 });
+            if let Some(now) = now {
+                (written.schema, written.table) = (now.schema.clone(), now.name.clone());
+            }
+            for (id, was) in before
+                .objects
+                .iter()
+                .filter(|(id, was)| id.class == Class::Column && id.oid == oid && names.contains(&was.name))
+            {
+                if let Some(now) = after.objects.get(id) {
+                    let at_ = written.columns.iter().position(|column| column.name == was.name);
+                    if let Some(column) = at_.and_then(|at| written.columns.get_mut(at)) {
+                        column.name = now.name.clone();
+                    }
+                    marks = true;
+                }
+            }
+            if marks {
+                let kept: Vec<usize> = (0..image.columns.len())
+                    .filter(|at| names.contains(&image.columns[*at].name))
+                    .filter(|at| {
+                        before.objects.values().any(|was| {
+                            was.id.class == Class::Column
+                                && was.id.oid == oid
+                                && was.name == image.columns[*at].name
+                                && after.objects.contains_key(&was.id)
+                        })
+                    })
+                    .collect();
+                job.session.act(&written.note_written(&kept)).await.map_err(at("keeping values"))?;
+                way_back.schema.insert(0, Step::Forget { image: written, columns: kept });
+            }
+            lines.push(format!(
+                "the values of {} in {}.{} are kept",
+                names.join(", "),
+                image.schema,
+                image.table
+            ));
+            way_back.fills.push((image, names));
+        }
+        Ok(())
+    }
+}
+
+/// What happened, for people.
+fn said(before: &Catalog, after: &Catalog) -> Vec<String> {
+    let (old, new) = (before.by_path(), after.by_path());
+    let part = |object: &Object, of: &Catalog, other: &BTreeMap<String, &Object>| {
+        of.parent(object).is_some_and(|parent| !other.contains_key(&of.path(parent)))
+    };
+    let mut lines = vec![];
+    for (path, object) in &old {
+        if !new.contains_key(path) && !part(object, before, &new) {
+            let renamed = after.objects.get(&object.id).map(|now| after.path(now));
+            lines.push(
+                renamed.map_or_else(|| format!("{path} is gone"), |now| format!("{path} is now {now}")),
+            );
+        }
+    }
+    for (path, object) in &new {
+        match old.get(path) {
+            None if !before.objects.contains_key(&object.id) && !part(object, after, &old) => {
+                lines.push(format!("{path} is new"))
+            }
+            Some(was) if !was.definition().eq(object.definition()) => {
+                lines.push(format!("{path} was changed"))
+            }
+            _ => {}
+        }
+    }
+    lines.truncate(40);
+    lines
+}
+
+fn digest(object: &Object) -> String {
+    let text: String = object.definition().map(|(name, value)| format!("{name}\0{value}\0")).collect();
+    sha256(text.as_bytes())[..16].to_owned()
+}
+
+fn prints(before: &Catalog, after: &Catalog) -> Vec<Print> {
+    let (old, new) = (before.by_path(), after.by_path());
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let print = |name: &String| {
+        let (before, after) =
+            (old.get(name).map(|object| digest(object)), new.get(name).map(|object| digest(object)));
+        (before != after).then(|| Print { name: name.clone(), before, after })
+    };
+    names.into_iter().filter_map(print).collect()
+}
+
+/// Does what takes definitions back.
+async fn steps(job: &Job, entry: &Entry) -> Result<Vec<String>, Again> {
+    let mut lines = vec![];
+    for step in &entry.way_back.schema {
+        match step {
+            Step::Sql { text } => {
+                job.session.act(text).await.map_err(|trouble| stuck(job, trouble, text))?;
+            }
+            Step::DropTable { schema, table, rows } => {
+                let name = qualified(schema, table);
+                let count = job
+                    .session
+                    .value(&format!("SELECT count(*) FROM {name}"))
+                    .await
+                    .map_err(at("counting rows"))?;
+                let count = count.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
+                if count == 0 || count == *rows {
+                    let sql = format!("DROP TABLE {name}");
+                    job.session.act(&sql).await.map_err(|trouble| stuck(job, trouble, &sql))?;
+                } else {
+                    let to = super::aside::away(job, schema, table, entry.seq).await?;
+                    lines.push(format!("{schema}.{table} has {count} rows by now: set aside as {to}"));
+                }
+            }
+            Step::Unless { question, why } => {
+                let answer =
+                    job.session.value(question).await.map_err(at("looking what was written since"))?;
+                if answer.as_deref() == Some("t") && job.cx.on_conflict != windlass_driver::OnConflict::Force
+                {
+                    return Err(written(job, why));
+                }
+            }
+            Step::Fill { image, columns } => {
+                job.session.act(&image.fill(columns)).await.map_err(at("putting values back"))?;
+            }
+            Step::Forget { image, columns } => {
+                job.session
+                    .act(&image.forget_written(columns))
+                    .await
+                    .map_err(at("looking what was written since"))?;
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// Takes definitions back.
+pub(super) async fn undo(job: &Job, entry: &Entry) -> Result<Vec<String>, Again> {
+    let way_back = &entry.way_back;
+    if way_back.schema.is_empty() && way_back.prints.is_empty() {
+        return Ok(vec![]);
+    }
+    job.session.act("SET LOCAL jit = off").await.map_err(at("its settings"))?;
+    let now = snapshot::read(&job.session).await.map_err(at("reading the catalog"))?;
+    let stands = |catalog: &Catalog, name: &String| catalog.by_path().get(name).map(|object| digest(object));
+    let drifted: Vec<&str> = way_back
+        .prints
+        .iter()
+        .filter(|print| stands(&now, &print.name) != print.after)
+        .map(|print| print.name.as_str())
+        .collect();
+    if !drifted.is_empty() {
+        return Err(drift(job, &drifted));
+    }
+    let mut lines = steps(job, entry).await?;
+    let then = snapshot::read(&job.session).await.map_err(at("reading the catalog"))?;
+    let wrong: Vec<&str> = way_back
+        .prints
+        .iter()
+        .filter(|print| stands(&then, &print.name) != print.before)
+        .map(|print| print.name.as_str())
+        .collect();
+    if !wrong.is_empty() {
+        return Err(refused(
+            job,
+            &format!("after its undo these are not as they were: {}", wrong.join(", ")),
+        ));
+    }
+    let drops = way_back.fills.iter().map(|(image, _)| image.drop()).collect::<Vec<_>>().join("; ");
+    job.session
+        .act(&format!("SET LOCAL client_min_messages = warning; {drops}"))
+        .await
+        .map_err(at("clearing up"))?;
+    lines.push(format!("{} definitions are as they were", way_back.prints.len()));
+    Ok(lines)
+}
+
+fn drift(job: &Job, drifted: &[&str]) -> Again {
+    Failure::clean(
+        Fault::Target,
+        format!(
+            "{}: `{}` cannot be taken back: changed by others since: {}; nothing was changed",
+            place(&job.cx, &job.unit, None),
+            one_line(job.statement(), 120),
+            drifted.join(", ")
+        ),
+    )
+    .hint("look what changed it; bring it back to how the release left it, then: windlass rollback")
+    .into()
+}
+
+fn written(job: &Job, why: &str) -> Again {
+    Failure::clean(
+        Fault::Target,
+        format!(
+            "{}: `{}` is not taken back: {why}; nothing was changed",
+            place(&job.cx, &job.unit, None),
+            one_line(job.statement(), 120)
+        ),
+    )
+    .hint("--on-conflict=force takes it back all the same; what was written since is lost then")
+    .into()
+}
+
+fn stuck(job: &Job, trouble: super::session::Trouble, sql: &str) -> Again {
+    let again =
+        [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+    match trouble {
+        super::session::Trouble::Server(error) if !again.contains(error.code()) => Failure::clean(
+            Fault::Target,
+            job.cx.secrets.mask(&format!(
+                "{}: `{}` cannot be taken back: `{}`: the server says: {}; nothing was changed",
+                place(&job.cx, &job.unit, None),
+                one_line(job.statement(), 120),
+                one_line(sql, 200),
+                one_line(error.message(), 300)
+            )),
+        )
+        .hint("look at what was written since; then: windlass rollback")
+        .into(),
+        trouble => Again::Trouble(trouble, "taking definitions back"),
+    }
+}
+
+/// `text` as a literal, for statements of other modules.
+pub(super) fn quoted(value: &str) -> String {
+    text(value)
+}
+
+/// The statement that moves an object to another schema.
+pub(super) fn moved(catalog: &Catalog, object: &Object, schema: &str) -> String {
+    write::move_to(catalog, object, schema)
 }

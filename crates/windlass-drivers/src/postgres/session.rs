@@ -102,8 +102,23 @@ impl Session {
         name: &str,
         limit: Duration,
     ) -> Result<Self, Failure> {
+        Self::open_in(cx, target, name, limit, None).await
+    }
+
+    /// The same, to another database of the server.
+    pub(super) async fn open_in(
+        cx: &Context,
+        target: &str,
+        name: &str,
+        limit: Duration,
+        database: Option<&str>,
+    ) -> Result<Self, Failure> {
         let wrong = |why: String| Failure::clean(Fault::Document, format!("target `{target}`: {why}"));
-        let address = url::parse(&crate::sql::url(cx, target, UrlKind::Postgresql)?, name).map_err(wrong)?;
+        let mut address =
+            url::parse(&crate::sql::url(cx, target, UrlKind::Postgresql)?, name).map_err(wrong)?;
+        if let Some(database) = database {
+            address.config.dbname(database);
+        }
         let connector = tls::connector(&address.verify).map_err(wrong)?;
         let connected = address.config.connect(connector.clone()).await;
         let (client, mut connection) = connected.map_err(|error| unreachable(target, &address, &error))?;

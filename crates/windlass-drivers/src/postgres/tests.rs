@@ -1,6 +1,8 @@
 //! Statements on real servers: applied, taken back, killed, raced.
 
+mod programs;
 mod rows;
+mod schema;
 
 use super::PostgresDriver;
 use crate::testing::{context, folder, plan, unit};

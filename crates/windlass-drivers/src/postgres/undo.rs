@@ -161,7 +161,9 @@ fn ordered<'a>(mut steps: Vec<Kept<'a>>) -> Vec<Kept<'a>> {
         };
         let mut all = roots.iter().chain(followers.iter());
         let follows = op != Op::Insert
-            && all.clone().any(|(_, of, other)| *of != Op::Insert && image.follows(other))
+            && all.clone().any(|(_, of, other)| {
+                *of != Op::Insert && image.refers(other, (*of, op) != (Op::Delete, Op::Delete))
+            })
             && all.all(|(_, of, other)| (*of, *other) != (op, image) || image.follows(image));
         if follows {
             followers.push(step);

@@ -1,6 +1,10 @@
 //! What PostgreSQL can be told about rows and definitions, as text: no connection, no catalog but what the caller read.
 
+mod alter;
+pub mod catalog;
+pub mod diff;
 pub mod rows;
+pub mod write;
 
 use crate::{Dialect, literal};
 

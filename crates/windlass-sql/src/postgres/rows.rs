@@ -180,11 +180,79 @@ impl Image {
 
     /// All rows of the table as taken away.
     #[must_use]
-    pub fn keep_all(&self, step: i64) -> String {
+    pub fn keep_all(&self, step: &str) -> String {
         let values = self.list(|at| self.kept(at, "t"));
         let columns = self.sides('o');
         let (name, table) = (self.name(), self.table());
         format!("INSERT INTO {name} (step, op, {columns}) SELECT {step}, 'd', {values} FROM {table} t")
+    }
+
+    /// How many rows it holds.
+    #[must_use]
+    pub fn count(&self) -> String {
+        format!("SELECT count(*) FROM {}", self.name())
+    }
+
+    /// The kept columns of all rows, as they are before the columns change.
+    #[must_use]
+    pub fn keep_columns(&self) -> String {
+        let values = self.list(|at| self.kept(at, "t"));
+        let columns = self.sides('o');
+        let (name, table) = (self.name(), self.table());
+        format!("INSERT INTO {name} (step, op, {columns}) SELECT 0, 'u', {values} FROM {table} t")
+    }
+
+    /// The table's row that a row of the image is about, by the key as it was.
+    fn same_row(&self) -> String {
+        let one = |at: &usize| format!("t.{} = {}", ident(&self.columns[*at].name), self.value('o', *at));
+        self.key.iter().map(one).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// Notes what stands in `columns` (positions) now.
+    #[must_use]
+    pub fn note_written(&self, columns: &[usize]) -> String {
+        let set = |at: &usize| format!("n{at} = t.{}::text", ident(&self.columns[*at].name));
+        let sets = columns.iter().map(set).collect::<Vec<_>>().join(", ");
+        format!("UPDATE {} i SET {sets} FROM {} t WHERE {}", self.name(), self.table(), self.same_row())
+    }
+
+    /// Forgets rows in which `columns` no longer hold what was noted: their values of now are taken along instead.
+    #[must_use]
+    pub fn forget_written(&self, columns: &[usize]) -> String {
+        let one = |at: &usize| format!("t.{}::text IS DISTINCT FROM i.n{at}", ident(&self.columns[*at].name));
+        let any = columns.iter().map(one).collect::<Vec<_>>().join(" OR ");
+        format!(
+            "DELETE FROM {} i USING {} t WHERE {} AND ({any})",
+            self.name(),
+            self.table(),
+            self.same_row()
+        )
+    }
+
+    /// Whether `column` (quoted) has values in rows that the image does not know.
+    #[must_use]
+    pub fn others(&self, column: &str) -> String {
+        format!(
+            "SELECT EXISTS (SELECT FROM {} t WHERE t.{column} IS NOT NULL AND NOT EXISTS (SELECT FROM {} i WHERE {}))",
+            self.table(),
+            self.name(),
+            self.same_row()
+        )
+    }
+
+    /// Puts the kept values of columns with these names back.
+    #[must_use]
+    pub fn fill(&self, names: &[String]) -> String {
+        let set = |at: usize| format!("{} = {}", ident(&self.columns[at].name), self.value('o', at));
+        let sets: Vec<_> =
+            (0..self.columns.len()).filter(|at| names.contains(&self.columns[*at].name)).map(set).collect();
+        format!(
+            "UPDATE {} t SET {} FROM {} i WHERE {}",
+            self.table(),
+            sets.join(", "),
+            self.name(),
+            self.same_row()
+        )
     }
 
     /// Functions and triggers that keep whatever is done to the table until [`Image::uncover`].
@@ -272,8 +340,14 @@ impl Image {
     /// Whether a step on this image may be what a foreign key did about a step on `other`.
     #[must_use]
     pub fn follows(&self, other: &Self) -> bool {
+        self.refers(other, true)
+    }
+
+    /// Whether rows here refer to rows of `other`; `acts`: by a foreign key that does something by itself.
+    #[must_use]
+    pub fn refers(&self, other: &Self, acts: bool) -> bool {
         let name = (&other.schema, &other.table);
-        self.parents.iter().any(|parent| parent.acts && (&parent.schema, &parent.table) == name)
+        self.parents.iter().any(|parent| (parent.acts || !acts) && (&parent.schema, &parent.table) == name)
     }
 
     /// The image's rows of a step with the rows of the table that they are about: aliases `i` and `t`; `t` is all NULL

@@ -1,0 +1,219 @@
+//! The way back of a statement on definitions, found and tried before the statement is committed.
+
+use super::{
+    apply::{Again, at},
+    back::{Step, WayBack},
+    job::Job,
+    schema::{quoted, refused},
+    snapshot,
+};
+use crate::disk::one_line;
+use windlass_sql::postgres::{
+    catalog::{Catalog, Class, Id, Verdict, compare},
+    diff::{Change, diff},
+    qualified,
+};
+
+/// Tables over this size are not read or written again only to try an undo, in pages of 8 KiB.
+const PAGES_MAX: u64 = 32 * 1024;
+/// Differences in a row.
+const PASSES: usize = 10;
+
+/// Finds the way back from `after` to `before`, tries it, and takes the trial back.
+pub(super) async fn prove(
+    job: &Job,
+    before: &Catalog,
+    after: &Catalog,
+    way_back: &mut WayBack,
+    lines: &mut Vec<String>,
+) -> Result<(), Again> {
+    let proving = at("trying its undo");
+    job.session.act("SAVEPOINT windlass_p").await.map_err(&proving)?;
+    for step in &way_back.schema {
+        if let Step::Sql { text } = step {
+            job.session.act(text).await.map_err(&proving)?;
+        }
+    }
+    let mut filled = way_back.fills.is_empty();
+    let mut verdict = None;
+    for _ in 0..PASSES {
+        let now = snapshot::read(&job.session).await.map_err(at("reading the catalog"))?;
+        let changes =
+            diff(&now, before).map_err(|why| refused(job, &format!("its way back is not found: {why}")))?;
+        if changes.is_empty() && filled {
+            verdict = Some(compare(before, &now));
+            break;
+        }
+        let was_filled = filled;
+        let early = move |change: &&Change| was_filled || change.early || change.gone.is_some();
+        let mut unproven = None;
+        for change in changes.iter().filter(early) {
+            unproven = unproven.or_else(|| change.heavy.and_then(|table| large(before, table)));
+            go(job, change, unproven.is_none(), way_back).await?;
+        }
+        let renames_only = changes
+            .iter()
+            .all(|change| change.gone.is_none() && change.heavy.is_none() && change.sql.contains(" RENAME "));
+        if !filled && (!renames_only || changes.is_empty()) {
+            for (image, columns) in &way_back.fills {
+                if unproven.is_none() {
+                    job.session
+                        .act(&image.fill(columns))
+                        .await
+                        .map_err(|trouble| failed(job, trouble, "putting values back"))?;
+                }
+                way_back.schema.push(Step::Fill { image: image.clone(), columns: columns.clone() });
+            }
+            filled = true;
+        }
+        if let Some(name) = unproven {
+            way_back.schema.extend(
+                changes
+                    .iter()
+                    .filter(|change| !early(change))
+                    .map(|change| Step::Sql { text: change.sql.clone() }),
+            );
+            lines.push(format!("its undo was not tried, because that would read all of {name}"));
+            verdict = Some(Verdict::Exact);
+            break;
+        }
+    }
+    job.session.act("ROLLBACK TO SAVEPOINT windlass_p").await.map_err(&proving)?;
+    states(before, after, way_back);
+    judged(job, verdict, way_back, lines)
+}
+
+/// Whether what the trial came to is good enough.
+fn judged(
+    job: &Job,
+    verdict: Option<Verdict>,
+    way_back: &WayBack,
+    lines: &mut Vec<String>,
+) -> Result<(), Again> {
+    match verdict {
+        None => Err(refused(
+            job,
+            &format!(
+                "its way back comes to no end: {}",
+                one_line(&format!("{:?}", way_back.schema.last()), 400)
+            ),
+        )),
+        Some(Verdict::Different(what)) => Err(refused(
+            job,
+            &format!("after its undo these would be different: {}", one_line(&what.join("; "), 600)),
+        )),
+        Some(Verdict::ColumnOrder) => {
+            lines.push("its undo was tried: equal but column order".to_owned());
+            Ok(())
+        }
+        Some(Verdict::Exact) => Ok(()),
+    }
+}
+
+/// One change: tried if it may be, and noted.
+async fn go(job: &Job, change: &Change, is_tried: bool, way_back: &mut WayBack) -> Result<(), Again> {
+    let proving = at("trying its undo");
+    let next = step(job, change).await?;
+    if !is_tried {
+        way_back.schema.push(next);
+        return Ok(());
+    }
+    job.session.act("SAVEPOINT windlass_c").await.map_err(&proving)?;
+    let Err(trouble) = job.session.act(&change.sql).await else {
+        way_back.schema.push(next);
+        return Ok(());
+    };
+    let Some([question, text]) = without_cast(change, way_back) else {
+        return Err(failed(job, trouble, &change.sql));
+    };
+    job.session.act("ROLLBACK TO SAVEPOINT windlass_c").await.map_err(&proving)?;
+    job.session.act(&text).await.map_err(|trouble| failed(job, trouble, &text))?;
+    let why = "values of this column were written since that its old type cannot hold".to_owned();
+    way_back.schema.push(Step::Unless { question, why });
+    way_back.schema.push(Step::Sql { text });
+    Ok(())
+}
+
+async fn step(job: &Job, change: &Change) -> Result<Step, Again> {
+    let Some((schema, table)) = &change.drops else { return Ok(Step::Sql { text: change.sql.clone() }) };
+    let sql = format!("SELECT count(*) FROM {}", qualified(schema, table));
+    let rows = job.session.value(&sql).await.map_err(at("counting rows"))?;
+    let rows = rows.and_then(|rows| rows.parse().ok()).unwrap_or_default();
+    Ok(Step::DropTable { schema: schema.clone(), table: table.clone(), rows })
+}
+
+/// A change of type whose new values cannot be cast back: the old ones are kept, so the column is emptied and filled. Gives
+/// the question whether somebody wrote other values since, and the statement.
+fn without_cast(change: &Change, way_back: &WayBack) -> Option<[String; 2]> {
+    let (head, kind) = change.sql.split_once(" TYPE ")?;
+    let (kind, _) = kind.rsplit_once(" USING ")?;
+    let (table, column) = head.strip_prefix("ALTER TABLE ")?.split_once(" ALTER COLUMN ")?;
+    let (image, _) = way_back.fills.iter().find(|(image, names)| {
+        let same = |name: &String| windlass_sql::postgres::ident(name) == column;
+        qualified(&image.schema, &image.table) == table && names.iter().any(same)
+    })?;
+    let sql = format!(
+        "ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL, ALTER COLUMN {column} TYPE {kind} USING NULL::{}",
+        kind.split(" COLLATE ").next().unwrap_or(kind)
+    );
+    Some([image.others(column), sql])
+}
+
+fn large(catalog: &Catalog, oid: u32) -> Option<String> {
+    let table = catalog.objects.get(&Id { class: Class::Table, oid, sub: 0 })?;
+    let pages: u64 = table.get("#pages").parse().unwrap_or_default();
+    (pages > PAGES_MAX).then(|| format!("{}.{}", table.schema, table.name))
+}
+
+fn failed(job: &Job, trouble: super::session::Trouble, sql: &str) -> Again {
+    match trouble {
+        super::session::Trouble::Server(error) => refused(
+            job,
+            &format!(
+                "its way back does not work: `{}`: the server says: {}",
+                one_line(sql, 200),
+                one_line(error.message(), 300)
+            ),
+        ),
+        trouble => Again::Trouble(trouble, "trying its undo"),
+    }
+}
+
+/// What is no definition, but was changed: contents of materialised views, sequences that were set.
+fn states(before: &Catalog, after: &Catalog, way_back: &mut WayBack) {
+    for (id, was) in &before.objects {
+        let Some(now) = after.objects.get(id) else { continue };
+        let full = qualified(&was.schema, &was.name);
+        if id.class == Class::Matview
+            && was.get("#file") != now.get("#file")
+            && was.get("query") == now.get("query")
+        {
+            let data = if was.get("empty").is_empty() { "" } else { " WITH NO DATA" };
+            way_back.schema.push(Step::Sql { text: format!("REFRESH MATERIALIZED VIEW {full}{data}") });
+        }
+        let (Ok(old), last) = (was.get("#last").parse::<i64>(), now.get("#last")) else { continue };
+        if was.get("#last") == last {
+            continue;
+        }
+        let sequence = match id.class {
+            Class::Sequence => format!("{}::pg_catalog.regclass", quoted(&full)),
+            Class::Column => {
+                let table = before
+                    .parent(was)
+                    .map_or_else(String::new, |table| qualified(&table.schema, &table.name));
+                format!(
+                    "pg_catalog.pg_get_serial_sequence({}, {})::pg_catalog.regclass",
+                    quoted(&table),
+                    quoted(&was.name)
+                )
+            }
+            _ => continue,
+        };
+        let same = if last.is_empty() { "IS NULL".to_owned() } else { format!("= {last}") };
+        // Only if nobody has used it since.
+        let text = format!(
+            "SELECT pg_catalog.setval(s, {old}) FROM (SELECT {sequence} AS s) x WHERE pg_catalog.pg_sequence_last_value(s) {same}"
+        );
+        way_back.schema.push(Step::Sql { text });
+    }
+}
