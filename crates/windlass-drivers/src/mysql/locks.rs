@@ -29,6 +29,27 @@ pub(super) async fn blockers(session: &mut Session) -> Vec<String> {
     found.rows.iter().map(line).collect()
 }
 
+/// Transactions that have been open for a while: dumps, reports, forgotten ones.
+pub(super) async fn long(session: &mut Session) -> Vec<String> {
+    const SQL: &str = "SELECT p.id, p.user, p.host, TIMESTAMPDIFF(SECOND, t.trx_started, NOW()), COALESCE(t.trx_query, p.info, '') \
+        FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON t.trx_mysql_thread_id = p.id \
+        WHERE p.id <> CONNECTION_ID() AND t.trx_started < NOW() - INTERVAL 10 SECOND ORDER BY t.trx_started LIMIT 5";
+    // Who may not see them is told when one is in the way.
+    let Ok(found) = session.run(SQL).await else { return vec![] };
+    let line = |row: &Vec<Option<String>>| {
+        let word = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        let query = one_line(&masked(&word(4)), 80);
+        format!(
+            "connection {} of {}@{}, in a transaction for {} s: `{query}`",
+            word(0),
+            word(1),
+            word(2),
+            word(3)
+        )
+    };
+    found.rows.iter().map(line).collect()
+}
+
 /// A statement without the values in it: they may be personal data.
 fn masked(statement: &str) -> String {
     let mut text = String::with_capacity(statement.len());

@@ -4,14 +4,20 @@
 //! were; see `data`, `cover`, `put_back`. Statements on definitions commit by themselves on these servers; see
 //! `definitions`. Design and rejected options: `docs/design/databases.md`.
 
+mod algorithm;
+mod aside;
+mod catalog;
 mod cover;
 mod data;
+mod definitions;
 mod image;
 mod ledger;
 mod locks;
 mod put_back;
 mod session;
+mod shadow;
 mod statement;
+mod survey;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -20,7 +26,7 @@ mod url;
 use async_trait::async_trait;
 use statement::Job;
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Rows, Survey};
-use windlass_plan::{Action, Class, Unit, Way};
+use windlass_plan::{Action, Class, UndoBy, Unit, Way};
 use windlass_sql::Kind;
 
 /// Runs statements on MySQL and MariaDB.
@@ -36,6 +42,10 @@ enum Road {
     Query,
     /// In a transaction with its ledger row.
     Data,
+    /// Proven in a shadow, settled by the catalog.
+    Definitions,
+    /// It changes what belongs to the whole server.
+    Server,
 }
 
 fn road(job: &Job<'_>) -> Road {
@@ -44,6 +54,13 @@ fn road(job: &Job<'_>) -> Road {
     match &job.summary.kind {
         _ if session || reads => Road::Query,
         Kind::Explain => Road::Query,
+        Kind::CreateOther(what) | Kind::AlterOther(what) | Kind::DropOther(what)
+            if !definitions::provable(what) =>
+        {
+            Road::Server
+        }
+        Kind::Privileges => Road::Server,
+        _ if job.summary.changes_schema || job.summary.kind == Kind::Truncate => Road::Definitions,
         _ => Road::Data,
     }
 }
@@ -52,18 +69,7 @@ fn road(job: &Job<'_>) -> Road {
 impl Driver for MysqlDriver {
     async fn survey(&self, cx: &Context, unit: &Unit) -> Result<Survey, Failure> {
         let job = Job::new(cx, unit)?;
-        let mut survey = Survey::default();
-        match job.open_plain().await {
-            Ok(session) => {
-                survey.effects.push(format!("{}: {}", session.address.shown, session.server.text));
-                session.close().await;
-            }
-            Err(failure) => {
-                survey.problems.push(failure.message);
-                survey.problems.extend(failure.hints);
-            }
-        }
-        Ok(survey)
+        survey::survey(&job).await
     }
 
     async fn capture(&self, cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {
@@ -71,6 +77,11 @@ impl Driver for MysqlDriver {
         match road(&job) {
             Road::Query => Ok(Capsule::default()),
             Road::Data => data::capture(&job).await,
+            Road::Definitions => definitions::capture(&job).await,
+            Road::Server if unit.undo.by == UndoBy::Driver => {
+                Err(data::no_undo(&job, "it changes what belongs to the whole server, which has no shadow"))
+            }
+            Road::Server => Ok(Capsule::default()),
         }
     }
 
@@ -78,7 +89,8 @@ impl Driver for MysqlDriver {
         let job = Job::new(cx, unit)?;
         match road(&job) {
             Road::Query => statement::query(&job).await,
-            Road::Data => data::apply(&job, capsule).await,
+            Road::Data | Road::Server => data::apply(&job, capsule).await,
+            Road::Definitions => definitions::apply(&job, capsule).await,
         }
     }
 
@@ -92,7 +104,8 @@ impl Driver for MysqlDriver {
         let job = Job::new(cx, unit)?;
         match road(&job) {
             Road::Query => Ok(Done::default()),
-            Road::Data => data::undo(&job, capsule).await,
+            Road::Data | Road::Server => data::undo(&job, capsule).await,
+            Road::Definitions => definitions::undo(&job, capsule).await,
         }
     }
 
@@ -111,7 +124,8 @@ impl Driver for MysqlDriver {
             match (road(&job), way) {
                 (Road::Query, Way::Forward) => Ok(Found::NotApplied),
                 (Road::Query, Way::Undo) => Ok(Found::Applied(Done::default())),
-                (Road::Data, _) => data::inspect(&job, capsule, way).await,
+                (Road::Data | Road::Server, _) => data::inspect(&job, capsule, way).await,
+                (Road::Definitions, _) => definitions::inspect(&job, capsule, way).await,
             }
         };
         look.await.unwrap_or_else(|failure: Failure| {

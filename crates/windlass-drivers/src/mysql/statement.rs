@@ -168,12 +168,12 @@ pub(super) async fn retrying(job: &Job<'_>, work: Work<'_>) -> Result<Done, Fail
     }
 }
 
-fn with_blockers(failure: Failure, blockers: &[String]) -> Failure {
+pub(super) fn with_blockers(failure: Failure, blockers: &[String]) -> Failure {
     blockers.iter().fold(failure, |failure, blocker| failure.hint(format!("in the way: {blocker}")))
 }
 
 /// Longer each time, and not the same for two controllers.
-fn pause(job: &Job<'_>, tries: u32) -> Duration {
+pub(super) fn pause(job: &Job<'_>, tries: u32) -> Duration {
     let jitter = crate::disk::sha256(format!("{}{}{tries}", job.cx.run, job.unit.id).as_bytes());
     let jitter = u64::from_str_radix(&jitter[..2], 16).unwrap_or(0);
     Duration::from_millis((100 << tries.min(5)) + jitter)

@@ -1,5 +1,11 @@
 //! MySQL and MariaDB: what a database is made of, how one becomes another, and what a statement on definitions touches.
 
+mod diff;
+mod hidden;
+mod table;
 mod words;
 
-pub use words::identifiers;
+pub use diff::{Catalog, Object, ObjectKind, Renames, Settings, Step, alter, diff};
+pub use hidden::{hidden, is_generated};
+pub use table::{Part, PartKind, Table};
+pub use words::{after_table_name, identifiers};

@@ -1,7 +1,9 @@
 //! On real servers.
 
 mod connection;
+mod definitions;
 mod rows;
+mod survey;
 
 use crate::testing;
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,77 @@
+//! How the server changes a table: asked from the best way downwards, so that it refuses rather than copies.
+
+use super::session::{Session, Trouble};
+use super::statement::Job;
+use windlass_sql::mysql::after_table_name;
+use windlass_sql::{Ddl, Dialect};
+
+/// Largest table that may be copied without being asked, in bytes: its writers wait that long.
+pub(super) const COPY_BYTES_MAX: u64 = 1 << 30;
+
+const MARIADB: [&str; 4] = [
+    "ALGORITHM=INSTANT",
+    "ALGORITHM=NOCOPY, LOCK=NONE",
+    "ALGORITHM=INPLACE, LOCK=NONE",
+    "ALGORITHM=INPLACE, LOCK=SHARED",
+];
+const MYSQL: [&str; 3] =
+    ["ALGORITHM=INSTANT", "ALGORITHM=INPLACE, LOCK=NONE", "ALGORITHM=INPLACE, LOCK=SHARED"];
+
+/// Runs the user's statement.
+pub(super) async fn run(
+    job: &Job<'_>,
+    session: &mut Session,
+    statement: &str,
+    comment: &str,
+    effects: &mut Vec<String>,
+) -> Result<(), Trouble> {
+    let ddl = windlass_sql::ddl(statement, Dialect::Mysql);
+    let plain =
+        matches!(&ddl, Some(Ddl::AlterTable(alter)) if alter.algorithm.is_none() && alter.lock.is_none());
+    if let (true, Some(at)) = (plain, after_table_name(statement)) {
+        let ladder: &[&str] = if session.server.mariadb { &MARIADB } else { &MYSQL };
+        for clause in ladder {
+            let (head, tail) = statement.split_at(at);
+            match session.run(&format!("{comment}{head} {clause}, {tail}")).await {
+                Ok(answer) => {
+                    effects.push(format!("accepted with {clause}"));
+                    effects.extend(session.warnings(&answer).await);
+                    return Ok(());
+                }
+                // It is not possible in this way; or not with these words (partitions).
+                Err(trouble) if matches!(trouble.code(), 1845 | 1846 | 1064 | 1221 | 1235) => {}
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        if let Some(Ddl::AlterTable(alter)) = &ddl {
+            small(session, alter.table.base()).await?;
+        }
+        effects.push("the table is copied; its writers waited".to_owned());
+    }
+    let answer = session.run(&format!("{comment}{statement}")).await?;
+    effects.extend(session.warnings(&answer).await);
+    let _ = job;
+    Ok(())
+}
+
+/// Bytes of a table, as the server estimates them.
+pub(super) async fn bytes(session: &mut Session, table: &str) -> Result<u64, Trouble> {
+    let sql = format!(
+        "SELECT COALESCE(data_length + index_length, 0) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = {}",
+        super::ledger::text(table)
+    );
+    Ok(session.value(&sql).await?.and_then(|bytes| bytes.parse().ok()).unwrap_or(0))
+}
+
+async fn small(session: &mut Session, table: &str) -> Result<(), Trouble> {
+    let bytes = bytes(session, table).await?;
+    if bytes <= COPY_BYTES_MAX {
+        return Ok(());
+    }
+    let text = format!(
+        "table `{table}` has {} and can only be changed by a copy, while which writers wait; use gh-ost or \
+         pt-online-schema-change, or insist with `ALGORITHM=COPY` in the statement",
+        crate::disk::human_bytes(bytes)
+    );
+    Err(Trouble::Server { code: 1846, text })
+}

@@ -1,0 +1,463 @@
+//! The proof of an undo before the statement runs: a shadow of the tables concerned, without rows, on the same server.
+//!
+//! The statement runs there; what changed is the difference of the catalog before and after; the way back is made from it,
+//! runs there as well, and has to arrive at exactly what was before. Only then the statement runs on the real
+//! tables. What would lose rows is replaced by a way that keeps them, proven in the same manner.
+
+use super::aside::{self, Aside};
+use super::catalog::{self, State};
+use super::session::{Session, Trouble};
+use super::statement::Job;
+use serde::{Deserialize, Serialize};
+use windlass_driver::Failure;
+use windlass_sql::mysql::{Catalog, ObjectKind, Renames, Step, Table, diff};
+use windlass_sql::{Change, Ddl, Dialect, Kind, Place, qualified_names, quote};
+
+/// How definitions change and come back: the capsule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Way {
+    /// The statements that are run; the user's own unless rows have to be kept.
+    pub(super) forward: Vec<Step>,
+    /// How things stand before the first of them, and after each.
+    pub(super) states: Vec<State>,
+    /// The statements that undo it; empty if it is undone by somebody else.
+    pub(super) back: Vec<Step>,
+    /// How things stand before the first of those, and after each; the last is the first of `states`.
+    pub(super) back_states: Vec<State>,
+    /// All things in those states.
+    pub(super) keys: Vec<(ObjectKind, String)>,
+    /// It is the user's statement.
+    pub(super) own: bool,
+    /// What is kept aside: its name, and what it was.
+    pub(super) asides: Vec<(String, String)>,
+}
+
+/// A database of our own beside the target's.
+pub(super) struct Shadow {
+    name: String,
+}
+
+fn q(name: &str) -> String {
+    quote(name, Dialect::Mysql)
+}
+
+impl Shadow {
+    /// Its name: short, for it has to fit beside the longest.
+    pub(super) fn new(job: &Job<'_>, database: &str) -> Self {
+        let token = super::cover::token(&format!("{database}/{}", job.cx.run), &job.unit.id.0);
+        Self { name: format!("windlass_shadow_{token}_{}", std::process::id()) }
+    }
+
+    /// Makes it anew, with these things in it; those that the server does not make again: views of what is not there any
+    /// more.
+    pub(super) async fn fill(&self, session: &mut Session, things: &Catalog) -> Result<Vec<String>, Trouble> {
+        let charset = session.run("SELECT @@character_set_database, @@collation_database").await?;
+        let word = |at: usize| {
+            charset.rows.first().and_then(|row| row.get(at).cloned().flatten()).unwrap_or_default()
+        };
+        let database = session.address.database.clone();
+        let charset = (word(0), word(1));
+        let result = async {
+            self.remove(session).await?;
+            let sql = format!(
+                "CREATE DATABASE {} CHARACTER SET {} COLLATE {}",
+                q(&self.name),
+                charset.0,
+                charset.1
+            );
+            session.run(&sql).await?;
+            session.run(&format!("USE {}", q(&self.name))).await?;
+            session.run(catalog::SETTINGS).await?;
+            session.run("SET foreign_key_checks = 0").await?;
+            let mut broken = vec![];
+            for step in diff(&Catalog::new(), things, &Renames::default(), false) {
+                let step = Step { sql: self.moved(&step.sql, &database), ..step };
+                match catalog::run(session, &step, "").await {
+                    Err(trouble)
+                        if matches!(trouble.code(), 1054 | 1146 | 1356) && step.settings.is_some() =>
+                    {
+                        broken.push(step.sql);
+                    }
+                    other => other?,
+                }
+            }
+            session.run("SET foreign_key_checks = 1").await?;
+            Ok(broken)
+        };
+        result.await
+    }
+
+    /// Takes it away.
+    pub(super) async fn remove(&self, session: &mut Session) -> Result<(), Trouble> {
+        session.run(&format!("DROP DATABASE IF EXISTS {}", q(&self.name))).await.map(drop)
+    }
+
+    /// The statement for the shadow: names that say the target's database say the shadow's.
+    fn moved(&self, statement: &str, database: &str) -> String {
+        let mut text = String::with_capacity(statement.len());
+        let mut copied = 0;
+        for name in qualified_names(statement, Dialect::Mysql) {
+            let of_database = name.name.parts.first().is_some_and(|part| part == database);
+            let is_ours = of_database && (name.place != Place::Expression || name.name.parts.len() > 2);
+            if is_ours {
+                text.push_str(&statement[copied..name.span.start]);
+                text.push_str(&q(&self.name));
+                for part in &name.name.parts[1..] {
+                    text.extend([".", &q(part)]);
+                }
+                copied = name.span.end;
+            }
+        }
+        text + &statement[copied..]
+    }
+
+    /// The user's statement as it is for the shadow; an error names another database that it changes.
+    fn statement(&self, job: &Job<'_>, database: &str) -> Result<String, String> {
+        let statement = job.statement;
+        let foreign = qualified_names(statement, Dialect::Mysql).into_iter().find(|name| {
+            name.place == Place::Relation && name.name.qualifier().is_some_and(|of| of != database)
+        });
+        if let (Some(name), true) = (
+            foreign,
+            job.summary.object.as_ref().and_then(|of| of.qualifier()).is_some_and(|of| of != database),
+        ) {
+            return Err(format!(
+                "it changes `{}` of another database: make a target of that, and a step there",
+                name.name
+            ));
+        }
+        Ok(self.moved(statement, database))
+    }
+}
+
+/// Why a database cannot be made for the proof.
+pub(super) fn no_shadow(job: &Job<'_>, session: &Session, trouble: &Trouble) -> Failure {
+    let failure = job.clean(trouble, "making a shadow database to prove the undo in");
+    if !matches!(trouble.code(), 1044 | 1045 | 1142 | 1227 | 1370 | 1419) {
+        return failure;
+    }
+    let user = session.address.shown.split('@').next().unwrap_or_default().to_owned();
+    failure.hint(format!(
+        "the undo of a statement on definitions is proven in a database of its own before the statement runs: \
+         GRANT ALL PRIVILEGES ON `windlass\\_shadow\\_%`.* TO '{user}'@'…'; or say how it is undone with a fence \
+         `undoes=ID`, or `irreversible`"
+    ))
+}
+
+/// Finds the way there and back. With `undo` false only the way there is looked for.
+///
+/// `earlier` are statements of the plan that have not run yet and are to run before it, for a survey.
+pub(super) async fn prove(job: &Job<'_>, undo: bool, earlier: &[Job<'_>]) -> Result<Way, Failure> {
+    let mut live = job.open().await?;
+    let shadow = Shadow::new(job, &live.address.database);
+    let result = within(job, &shadow, &mut live, (undo, earlier)).await;
+    let _ = shadow.remove(&mut live).await;
+    live.close().await;
+    result
+}
+
+async fn within(
+    job: &Job<'_>,
+    shadow: &Shadow,
+    live: &mut Session,
+    (undo, earlier): (bool, &[Job<'_>]),
+) -> Result<Way, Failure> {
+    let reading = |trouble: Trouble| job.clean(&trouble, "reading the catalog");
+    let listed = catalog::list(live).await.map_err(reading)?;
+    let texts = earlier.iter().map(|job| job.statement).chain([job.statement]);
+    let all = texts.collect::<Vec<_>>().join("\n;\n");
+    let mut before = catalog::around(live, &all, &listed).await.map_err(reading)?;
+    let mut session = job.open().await?;
+    copy(job, shadow, (live, &mut session), &mut before).await?;
+    let seen = catalog::all(&mut session).await.map_err(reading)?;
+    if let Some(difference) = difference(&before, &seen) {
+        return Err(not_proven(job, &format!("a copy of the tables is not what they are: {difference}")));
+    }
+    let database = live.address.database.clone();
+    for job in earlier {
+        try_it(job, shadow, &database).await?;
+    }
+    if !earlier.is_empty() {
+        before = catalog::all(&mut session).await.map_err(reading)?;
+    }
+    try_it(job, shadow, &database).await?;
+    let after = catalog::all(&mut session).await.map_err(reading)?;
+    let renames = renames(job.statement, &before, &after);
+    let aside = aside::find(job, live, &before, &after, &renames).await?;
+    let mut way = match aside {
+        Some(aside) if undo => kept(job, shadow, &mut session, &before, aside).await?,
+        _ => {
+            let changed = changed(&before, &after);
+            let states = vec![catalog::state(&before, &changed), catalog::state(&after, &changed)];
+            let own = Step::plain(job.statement.to_owned());
+            let mut way = Way { forward: vec![own], states, keys: changed, own: true, ..Way::default() };
+            if undo {
+                back(job, shadow, &mut session, (&before, &after), &inverse(&renames), &mut way).await?;
+            }
+            way
+        }
+    };
+    session.close().await;
+    way.keys.sort();
+    Ok(way)
+}
+
+/// Fills the shadow with things as they are now; what can neither be copied nor matters is taken out of them.
+async fn copy(
+    job: &Job<'_>,
+    shadow: &Shadow,
+    (live, session): (&Session, &mut Session),
+    before: &mut Catalog,
+) -> Result<(), Failure> {
+    let mut filled = shadow.fill(session, before).await;
+    if matches!(&filled, Err(trouble) if trouble.code() == 1227) && job.summary.kind != Kind::DropTable {
+        // Views and triggers of another user can be made again by few; they do not matter if they are not meant.
+        let words = windlass_sql::mysql::identifiers(job.statement);
+        before.retain(|(kind, name), _| *kind == ObjectKind::Table || words.contains(name));
+        filled = shadow.fill(session, before).await;
+    }
+    let broken = filled.map_err(|trouble| no_shadow(job, live, &trouble))?;
+    before.retain(|_, object| object.settings.is_none() || !broken.contains(&object.text));
+    Ok(())
+}
+
+/// Runs the user's statement in the shadow.
+async fn try_it(job: &Job<'_>, shadow: &Shadow, database: &str) -> Result<(), Failure> {
+    let mut user = job.open().await?;
+    let entered = user.run(&format!("USE {}", q(&shadow.name))).await;
+    entered.map_err(|trouble| job.clean(&trouble, "entering the shadow"))?;
+    let statement = shadow.statement(job, database).map_err(|why| super::data::no_undo(job, &why))?;
+    let ran = user.run(&statement).await;
+    user.close().await;
+    ran.map(drop).map_err(|trouble| tried(job, &trouble))
+}
+
+/// Whether a statement on rows would be understood, tried where there are none.
+pub(super) async fn check(job: &Job<'_>, earlier: &[Job<'_>]) -> Result<(), Failure> {
+    let mut live = job.open().await?;
+    let shadow = Shadow::new(job, &live.address.database);
+    let look = async {
+        let reading = |trouble: Trouble| job.clean(&trouble, "reading the catalog");
+        let listed = catalog::list(&mut live).await.map_err(reading)?;
+        let texts = earlier.iter().map(|job| job.statement).chain([job.statement]);
+        let all = texts.collect::<Vec<_>>().join("\n;\n");
+        let mut before = catalog::around(&mut live, &all, &listed).await.map_err(reading)?;
+        let mut session = job.open().await?;
+        copy(job, &shadow, (&live, &mut session), &mut before).await?;
+        session.close().await;
+        let database = live.address.database.clone();
+        for job in earlier.iter().chain([job]) {
+            try_it(job, &shadow, &database).await?;
+        }
+        Ok(())
+    };
+    let result = look.await;
+    let _ = shadow.remove(&mut live).await;
+    live.close().await;
+    result
+}
+
+/// A way that keeps what the statement would take away.
+async fn kept(
+    job: &Job<'_>,
+    shadow: &Shadow,
+    session: &mut Session,
+    before: &Catalog,
+    aside: Aside,
+) -> Result<Way, Failure> {
+    let failing = |trouble: Trouble| job.clean(&trouble, "proving how what it takes away is set aside");
+    shadow.fill(session, before).await.map_err(failing)?;
+    let mut catalogs = vec![before.clone()];
+    for step in &aside.forward {
+        catalog::run(session, step, "").await.map_err(failing)?;
+        catalogs.push(all_with_asides(session, &aside).await.map_err(failing)?);
+    }
+    let after = catalogs.last().cloned().unwrap_or_default();
+    let mut keys = vec![];
+    for catalog in &catalogs {
+        keys.extend(changed(before, catalog));
+    }
+    keys.sort();
+    keys.dedup();
+    let states = catalogs.iter().map(|catalog| catalog::state(catalog, &keys)).collect();
+    let mut way = Way { forward: aside.forward, states, keys, asides: aside.names, ..Way::default() };
+    match aside.back {
+        Some(steps) => walk(job, session, before, steps, &mut way).await?,
+        None => back(job, shadow, session, (before, &after), &aside.renames_back, &mut way).await?,
+    }
+    Ok(way)
+}
+
+/// The shadow's things and those that were set aside in it.
+async fn all_with_asides(session: &mut Session, aside: &Aside) -> Result<Catalog, Trouble> {
+    let mut found = catalog::all(session).await?;
+    for name in &aside.tables {
+        if let Some(object) = catalog::table(session, name).await? {
+            found.insert((ObjectKind::Table, name.clone()), object);
+        }
+    }
+    Ok(found)
+}
+
+/// Makes the way back and proves it; what a server does not take together is tried apart.
+async fn back(
+    job: &Job<'_>,
+    shadow: &Shadow,
+    session: &mut Session,
+    (before, after): (&Catalog, &Catalog),
+    renames: &Renames,
+    way: &mut Way,
+) -> Result<(), Failure> {
+    let mut last = None;
+    for apart in [false, true] {
+        let steps = diff(after, before, renames, apart);
+        if apart {
+            // The first try may have left it anywhere.
+            let failing = |trouble: Trouble| job.clean(&trouble, "proving the undo");
+            shadow.fill(session, after).await.map_err(failing)?;
+        }
+        match walk(job, session, before, steps, way).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => last = last.or(Some(failure)),
+        }
+    }
+    Err(last.expect("two tries"))
+}
+
+/// Runs the way back in the shadow and sees where it arrives.
+async fn walk(
+    job: &Job<'_>,
+    session: &mut Session,
+    before: &Catalog,
+    steps: Vec<Step>,
+    way: &mut Way,
+) -> Result<(), Failure> {
+    let mut states = vec![way.states.last().cloned().unwrap_or_default()];
+    for step in &steps {
+        if let Err(trouble) = catalog::run(session, step, "").await {
+            return Err(not_proven(job, &format!("`{}` fails: {}", step.sql, trouble.text())));
+        }
+        let state = catalog::prints(session, &way.keys).await;
+        states.push(state.map_err(|trouble| job.clean(&trouble, "proving the undo"))?);
+    }
+    let now = catalog::all(session).await.map_err(|trouble| job.clean(&trouble, "proving the undo"))?;
+    if let Some(difference) = difference(before, &now) {
+        return Err(not_proven(
+            job,
+            &format!("the way back does not arrive at what was before: {difference}"),
+        ));
+    }
+    way.back = steps;
+    way.back_states = states;
+    Ok(())
+}
+
+/// The undo could not be proven: the statement is not run.
+fn not_proven(job: &Job<'_>, why: &str) -> Failure {
+    super::data::no_undo(job, why)
+}
+
+/// The statement fails already on the empty copy.
+fn tried(job: &Job<'_>, trouble: &Trouble) -> Failure {
+    let mut failure = job.refused(trouble);
+    failure.message = failure.message.replace(
+        "; rolled back, nothing was changed",
+        " (tried on an empty copy of the tables); nothing was changed",
+    );
+    failure
+}
+
+/// What is not the same in both.
+pub(super) fn changed(before: &Catalog, after: &Catalog) -> Vec<(ObjectKind, String)> {
+    let print =
+        |catalog: &Catalog, key: &(ObjectKind, String)| catalog.get(key).map(|object| object.print(key.0));
+    let mut keys: Vec<_> = before.keys().chain(after.keys()).cloned().collect();
+    keys.sort();
+    keys.dedup();
+    keys.retain(|key| print(before, key) != print(after, key));
+    keys
+}
+
+/// The first thing that differs, in words; `None`: the same.
+pub(super) fn difference(wanted: &Catalog, found: &Catalog) -> Option<String> {
+    let key = changed(wanted, found).into_iter().next()?;
+    let name = catalog::word(key.0, &key.1);
+    match (wanted.get(&key), found.get(&key)) {
+        (Some(_), None) => Some(format!("{name} is missing")),
+        (None, _) => Some(format!("{name} should not be there")),
+        (Some(wanted), Some(found)) => {
+            let tables = Table::read(&wanted.text).zip(Table::read(&found.text));
+            if key.0 == ObjectKind::Table && tables.is_some_and(|(a, b)| a.is_reordered(&b)) {
+                return Some(format!("{name} has its columns in another order"));
+            }
+            let (wanted, found) = (wanted.print(key.0), found.print(key.0));
+            let line = wanted.lines().zip(found.lines()).find(|(a, b)| a != b);
+            let (wanted, found) = line.unwrap_or((&wanted, &found));
+            Some(format!("{name}: `{}` instead of `{}`", found.trim(), wanted.trim()))
+        }
+    }
+}
+
+/// What the statement gives another name.
+fn renames(statement: &str, before: &Catalog, after: &Catalog) -> Renames {
+    let mut renames = Renames::default();
+    match windlass_sql::ddl(statement, Dialect::Mysql) {
+        Some(Ddl::RenameTable(pairs)) => {
+            renames.tables =
+                pairs.into_iter().map(|(from, to)| (from.base().to_owned(), to.base().to_owned())).collect();
+        }
+        Some(Ddl::AlterTable(alter)) => {
+            let mut table = alter.table.base().to_owned();
+            for change in &alter.changes {
+                if let Change::RenameTable(to) = change {
+                    renames.tables.push((table.clone(), to.base().to_owned()));
+                    to.base().clone_into(&mut table);
+                }
+            }
+            for change in alter.changes {
+                let pair = match change {
+                    Change::RenameColumn { from, to } => (from, to),
+                    Change::ChangeColumn { from, column } => (from, column.name),
+                    _ => continue,
+                };
+                let old = before.get(&(ObjectKind::Table, alter.table.base().to_owned()));
+                let new = after.get(&(ObjectKind::Table, table.clone()));
+                // As the catalog writes it.
+                let exact = |object: Option<&windlass_sql::mysql::Object>, name: &str| {
+                    let table = Table::read(&object?.text)?;
+                    table
+                        .columns
+                        .into_iter()
+                        .map(|column| column.name)
+                        .find(|column| column.eq_ignore_ascii_case(name))
+                };
+                if let Some((from, to)) = exact(old, &pair.0).zip(exact(new, &pair.1)) {
+                    renames.columns.push((table.clone(), from, to));
+                }
+            }
+        }
+        _ => {}
+    }
+    renames
+}
+
+/// The same, the other way.
+pub(super) fn inverse(renames: &Renames) -> Renames {
+    let origin = |table: &str| {
+        let mut name = table.to_owned();
+        for (from, to) in renames.tables.iter().rev() {
+            if *to == name {
+                name.clone_from(from);
+            }
+        }
+        name
+    };
+    Renames {
+        tables: renames.tables.iter().rev().map(|(from, to)| (to.clone(), from.clone())).collect(),
+        columns: renames
+            .columns
+            .iter()
+            .map(|(table, from, to)| (origin(table), to.clone(), from.clone()))
+            .collect(),
+    }
+}

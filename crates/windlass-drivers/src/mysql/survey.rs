@@ -1,0 +1,146 @@
+//! What `plan` shows of a statement before anything runs: server, sizes, who is in the way, the undo as SQL, and whether the
+//! server would take it.
+
+use super::session::Session;
+use super::statement::Job;
+use super::tables::{self, ours};
+use super::{Road, algorithm, definitions, locks, road, shadow};
+use std::collections::BTreeSet;
+use windlass_driver::{Failure, Survey};
+use windlass_plan::{Action, UndoBy};
+use windlass_sql::mysql::identifiers;
+use windlass_sql::{Algorithm, Dialect, Product, Server, predict};
+
+/// Looks; changes nothing but a shadow database of its own, which it takes away.
+pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
+    let mut survey = Survey::default();
+    let mut session = match job.open_plain().await {
+        Ok(session) => session,
+        Err(failure) => {
+            problem(&mut survey, failure);
+            return Ok(survey);
+        }
+    };
+    survey.effects.push(format!("{}: {}", session.address.shown, session.server.text));
+    let road = road(job);
+    if road != Road::Query {
+        sizes(job, &mut session, &mut survey).await;
+        let waits = locks::long(&mut session).await;
+        survey.effects.extend(waits.into_iter().map(|line| format!("may be in the way: {line}")));
+    }
+    session.close().await;
+    let earlier = earlier(job);
+    match road {
+        Road::Definitions => {
+            let undo = job.unit.undo.by == UndoBy::Driver;
+            match shadow::prove(job, undo, &earlier).await {
+                Ok(way) if undo => {
+                    survey
+                        .effects
+                        .extend(definitions::shown(&way).into_iter().map(|sql| format!("undo: {sql}")));
+                    survey.effects.extend(
+                        way.asides.iter().map(|(name, what)| format!("{what} is set aside as `{name}`")),
+                    );
+                }
+                Ok(_) => {}
+                Err(failure) => problem(&mut survey, failure),
+            }
+        }
+        Road::Data => {
+            if let Err(failure) = shadow::check(job, &earlier).await {
+                problem(&mut survey, failure);
+            }
+        }
+        Road::Query | Road::Server => {}
+    }
+    Ok(survey)
+}
+
+fn problem(survey: &mut Survey, failure: Failure) {
+    survey.problems.push(failure.message);
+    survey.problems.extend(failure.hints);
+}
+
+/// Statements on definitions that come before it and that it has to do with: those that share a name with it, and so on.
+fn earlier<'a>(job: &Job<'a>) -> Vec<Job<'a>> {
+    let plan = &job.cx.plan;
+    let target = super::session::target(job.unit);
+    let before = plan.units().map(|(_, unit)| unit).take_while(|unit| unit.id != job.unit.id);
+    let mut jobs: Vec<Job<'_>> = before
+        .filter(|unit| matches!(&unit.action, Action::Sql { target: of, session: false, .. } if of == target))
+        .filter_map(|unit| Job::new(job.cx, unit).ok())
+        .filter(|job| road(job) == Road::Definitions)
+        .collect();
+    let mut words = names(job.statement);
+    let mut chosen = vec![];
+    while let Some(other) = jobs.pop() {
+        let object = other.summary.object.iter().map(|name| name.base().to_lowercase());
+        let about: BTreeSet<String> = object.chain(quoted(other.statement)).collect();
+        if !about.is_disjoint(&words) {
+            words.extend(names(other.statement));
+            chosen.push(other);
+        }
+    }
+    chosen.reverse();
+    chosen
+}
+
+fn names(statement: &str) -> BTreeSet<String> {
+    identifiers(statement).iter().map(|word| word.to_lowercase()).collect()
+}
+
+/// The new names of tables.
+fn quoted(statement: &str) -> Vec<String> {
+    let renamed = |name: &windlass_sql::ObjectName| name.base().to_lowercase();
+    match windlass_sql::ddl(statement, Dialect::Mysql) {
+        Some(windlass_sql::Ddl::RenameTable(pairs)) => {
+            pairs.iter().flat_map(|(from, to)| [renamed(from), renamed(to)]).collect()
+        }
+        Some(windlass_sql::Ddl::AlterTable(alter)) => {
+            let to = alter.changes.iter().filter_map(|change| match change {
+                windlass_sql::Change::RenameTable(to) => Some(renamed(to)),
+                _ => None,
+            });
+            to.collect()
+        }
+        _ => vec![],
+    }
+}
+
+/// Rows and bytes of the tables that it names; a large one that has to be copied is a problem.
+async fn sizes(job: &Job<'_>, session: &mut Session, survey: &mut Survey) {
+    let words = names(job.statement);
+    let Ok(tables) = tables::names(session).await else { return };
+    let ddl = windlass_sql::ddl(job.statement, Dialect::Mysql);
+    let product = if session.server.mariadb { Product::Mariadb } else { Product::Mysql };
+    let server = Server { product, version: version(&session.server.text) };
+    let copies = ddl
+        .as_ref()
+        .and_then(|ddl| predict(ddl, server, None))
+        .is_some_and(|way| way.algorithm == Algorithm::Copy);
+    for table in tables.iter().filter(|table| words.contains(&table.to_lowercase()) && !ours(table)) {
+        let sql = format!(
+            "SELECT COALESCE(table_rows, 0) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = {}",
+            super::ledger::text(table)
+        );
+        let (Ok(rows), Ok(bytes)) = (session.value(&sql).await, algorithm::bytes(session, table).await)
+        else {
+            return;
+        };
+        let (rows, size) = (rows.unwrap_or_default(), crate::disk::human_bytes(bytes));
+        survey.effects.push(format!("table {table}: about {rows} rows, {size}"));
+        if copies && bytes > algorithm::COPY_BYTES_MAX {
+            survey.problems.push(format!(
+                "table {table} ({size}) can only be changed by a copy, while which writers wait: use gh-ost or \
+                 pt-online-schema-change, or insist with `ALGORITHM=COPY` in the statement"
+            ));
+        }
+    }
+}
+
+/// `10.11.19-MariaDB-…`
+fn version(text: &str) -> (u16, u16, u16) {
+    let mut numbers = text.split(['.', '-']).map_while(|part| part.parse().ok());
+    let mut next = || numbers.next().unwrap_or(0);
+    (next(), next(), next())
+}
