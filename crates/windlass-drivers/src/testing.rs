@@ -110,6 +110,12 @@ pub(crate) fn argument() -> Option<String> {
     std::env::var_os("WINDLASS_TEST").map(|text| text.into_string().unwrap())
 }
 
+/// What the variable says, if a person has set it: which generated programs to run.
+#[expect(clippy::disallowed_methods, reason = "a test may be told what to run")]
+pub(crate) fn chosen(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
+
 /// A temporary folder, in memory where there is such a place: durable writes then cost no time, and a test may make
 /// thousands of them.
 pub(crate) fn folder() -> tempfile::TempDir {

@@ -1,17 +1,20 @@
 //! A look at a database before statements run on it.
 
 use super::{
+    aside::Owner,
     connect::{Job, text},
     copy::{StepCopy, size},
     fingerprint::quote,
-    ledger,
+    image::{Recording, Trouble as RowTrouble},
+    ledger, schema,
     statement::{is_fine, place},
-    watch::Watch,
+    watch::{Touches, Watch},
 };
 use crate::disk::{human_bytes, one_line, room_for};
 use rusqlite::{Connection, OptionalExtension as _};
 use windlass_driver::{Failure, Survey};
 use windlass_plan::{Action, UndoBy};
+use windlass_sql::sqlite::Back;
 
 /// Looks at the database and lets SQLite prepare the statement.
 ///
@@ -72,7 +75,12 @@ fn check(job: &Job, live: &Connection, survey: &mut Survey) -> rusqlite::Result<
         }
     }
     let watch = Watch::begin(&mut shadow)?;
-    match shadow.prepare(statement) {
+    let prepared = shadow.prepare(statement).map(|statement| statement.readonly());
+    Watch::end(&mut shadow)?;
+    match prepared {
+        Ok(false) if is_fine(&job.unit) => {
+            survey.effects.extend(way_back(job, &shadow, statement, &watch.touches())?);
+        }
         Ok(_) => {}
         Err(_) if watch.refused().is_some() => survey.problems.extend(watch.refused()),
         Err(error) => {
@@ -95,6 +103,53 @@ fn check(job: &Job, live: &Connection, survey: &mut Survey) -> rusqlite::Result<
         }
     }
     Ok(())
+}
+
+/// How the statement will be undone, tried on the schema in memory.
+fn way_back(
+    job: &Job,
+    shadow: &Connection,
+    statement: &str,
+    touches: &Touches,
+) -> rusqlite::Result<Vec<String>> {
+    let copy = |why: String| {
+        let text =
+            format!("undo: by a copy of the whole database, refused if others have written since; {why}");
+        Ok(vec![text])
+    };
+    if !touches.defines() {
+        return match Recording::begin(shadow, touches, statement, &job.cx.workspace) {
+            Ok(recording) => {
+                recording.abandon(shadow);
+                let line = |table| {
+                    format!("undo: rows of {table} are put back where they still hold what this wrote")
+                };
+                Ok(touches.tables().map(line).collect())
+            }
+            Err(RowTrouble::Uncovered(why)) => copy(why),
+            Err(RowTrouble::Sqlite(error)) => Err(error),
+            Err(RowTrouble::Disk(_)) => Ok(vec![]),
+        };
+    }
+    let owner = Owner { run: &job.cx.run, unit: &job.unit.id.0, why: "dropped" };
+    shadow.execute_batch("BEGIN")?;
+    let ran = schema::run(shadow, owner, statement, touches);
+    shadow.execute_batch("ROLLBACK")?;
+    match ran {
+        Ok((_, defined)) => {
+            let aside = defined
+                .aside
+                .iter()
+                .map(|aside| format!("{} is set aside until `windlass prune`", aside.name));
+            let steps = defined.steps.iter().filter_map(Back::sql);
+            Ok(aside.chain(steps.map(|sql| format!("undo: {}", one_line(&sql, 200)))).collect())
+        }
+        Err(schema::Trouble::Uncovered(why)) => copy(why),
+        Err(schema::Trouble::Statement(error)) => {
+            Ok(vec![format!("not tried without data: {}", text(&error))])
+        }
+        Err(schema::Trouble::Sqlite(error)) => Err(error),
+    }
 }
 
 fn applied(job: &Job, live: &Connection, unit: &str) -> rusqlite::Result<Option<ledger::Entry>> {

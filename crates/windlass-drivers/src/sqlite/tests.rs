@@ -1,5 +1,6 @@
 mod fine;
 mod processes;
+mod programs;
 mod schema;
 
 use super::*;

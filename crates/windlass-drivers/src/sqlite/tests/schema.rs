@@ -271,3 +271,52 @@ async fn a_large_table_is_altered_and_comes_back() {
     let done = world.undo("s/1").await.unwrap();
     assert_eq!(before.differences(&world.print()), [""; 0], "{done:?}");
 }
+
+#[tokio::test]
+async fn a_survey_shows_the_way_back_as_sql_and_changes_nothing() {
+    let units = [
+        exact("s/1", "CREATE TABLE seat (id INTEGER PRIMARY KEY)"),
+        exact("s/2", "ALTER TABLE seat ADD COLUMN row"),
+        exact("s/3", "DROP TABLE note"),
+        exact("s/4", "ALTER TABLE booking DROP COLUMN seats"),
+        exact("s/5", "UPDATE booking SET who = 'x'"),
+        exact("s/6", "INSERT INTO words VALUES ('x')"),
+    ];
+    let world = World::new("wal", &units);
+    world.exec("CREATE VIRTUAL TABLE words USING fts5 (w)");
+    let before = world.print();
+    for (id, lines) in [
+        ("s/1", &["undo: DROP TABLE \"seat\" -- set aside instead if it has rows by then"][..]),
+        ("s/2", &["undo: ALTER TABLE \"seat\" DROP COLUMN \"row\" -- values written since are set aside"]),
+        (
+            "s/3",
+            &[
+                "note is set aside until `windlass prune`",
+                "undo: -- \"note\" comes back from where it was set aside, with 0 indexes and triggers",
+                "table note: 2 rows now",
+            ],
+        ),
+        (
+            "s/4",
+            &[
+                "booking.seats is set aside until `windlass prune`",
+                "undo: -- \"booking\" is built anew with column \"seats\", whose values were set aside",
+                "table booking: 3 rows now",
+            ],
+        ),
+        (
+            "s/5",
+            &[
+                "undo: rows of booking are put back where they still hold what this wrote",
+                "table booking: 3 rows now",
+            ],
+        ),
+    ] {
+        let survey = world.survey(id).await;
+        assert_eq!(survey.problems, [""; 0], "{id}");
+        assert_eq!(survey.effects[1..], *lines, "{id}");
+    }
+    assert!(world.survey("s/6").await.effects[1].starts_with("undo: by a copy of the whole database"));
+    assert_eq!(world.print(), before);
+    assert_eq!(world.int("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'windlass%'"), 0);
+}
