@@ -29,7 +29,7 @@ mod url;
 
 use async_trait::async_trait;
 use job::Job;
-use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey};
+use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Rows, Survey};
 use windlass_plan::{Action, Class, Unit, Way};
 
 /// Runs statements on PostgreSQL databases.
@@ -87,6 +87,13 @@ impl Driver for PostgresDriver {
             return Ok(Done::default());
         }
         undo::undo(&Job::open(cx, unit).await?).await
+    }
+
+    async fn query(&self, cx: &Context, unit: &Unit) -> Result<Rows, Failure> {
+        let job = Job::open(cx, unit).await?;
+        let asked = job.session.statement(job.statement(), usize::MAX).await;
+        let answer = asked.map_err(|trouble| job.failure(trouble, "asking it"))?;
+        Ok(Rows { columns: answer.names, rows: answer.rows })
     }
 
     async fn inspect(&self, cx: &Context, unit: &Unit, _capsule: &Capsule, way: Way) -> Found {

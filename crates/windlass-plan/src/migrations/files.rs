@@ -359,7 +359,8 @@ impl<'a> GooseParts<'a> {
                 let help = "write the values out, or run this file with goose";
                 self.problem(at, "`ENVSUB ON`: variables of the environment are not put in", help);
             }
-            Some(sections::Goose::NoTransaction | sections::Goose::Other) => self.add(line),
+            // MySQL takes `--` for a comment only with a blank behind it.
+            Some(sections::Goose::NoTransaction | sections::Goose::Other) => self.add("\n"),
             None if self.forward.is_none()
                 && !line.trim().is_empty()
                 && !line.trim_start().starts_with("--") =>

@@ -118,7 +118,9 @@ impl Open {
                 _ => {}
             }
         }
-        self.up.text.push_str(line);
+        // Liquibase strips comments; MySQL takes `--` for one only with a blank behind it.
+        let comment = trimmed.starts_with("--");
+        self.up.text.push_str(if comment { "\n" } else { line });
         self.down.text.push_str(&back);
         self.down.text.push('\n');
     }

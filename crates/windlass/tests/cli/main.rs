@@ -8,6 +8,7 @@ mod check;
 mod crash;
 mod journal;
 mod migrate;
+mod migrate_servers;
 mod mysql;
 mod people;
 mod plan;
