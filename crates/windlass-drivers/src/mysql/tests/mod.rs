@@ -2,7 +2,9 @@
 
 mod connection;
 mod definitions;
+mod generated;
 mod rows;
+mod runbook;
 mod survey;
 
 use crate::testing;
