@@ -8,7 +8,7 @@ pub use find::{CONFIG_NAME, Place};
 use crate::exit::{self, Exit, Failure};
 use files::SqlFiles;
 use std::{
-    fs::{Metadata, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io::Read as _,
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -101,9 +101,9 @@ pub fn read_source(path: &Path) -> Result<Source, Failure> {
     Ok(Source { shown: path.display().to_string(), name, text, readable, parsed })
 }
 
-/// Reads a regular file up to `bytes_max`. Anything else is refused before it is opened: a pipe could keep the command
-/// waiting for ever, a device could never end.
-fn read(path: &Path, bytes_max: u64, what: &str) -> Result<Vec<u8>, Failure> {
+/// Opens a regular file. Anything else is refused before it is opened: a pipe could keep the command waiting for ever,
+/// a device could never end.
+pub fn open_regular(path: &Path, what: &str) -> Result<(File, Metadata), Failure> {
     let cannot = |error: std::io::Error| exit::file("cannot read", path, &error);
     refuse_special(path, &std::fs::metadata(path).map_err(cannot)?, what)?;
     // It may have been replaced in between; an open that does not wait and a second look make that harmless.
@@ -111,6 +111,13 @@ fn read(path: &Path, bytes_max: u64, what: &str) -> Result<Vec<u8>, Failure> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(cannot)?;
     let meta = file.metadata().map_err(cannot)?;
     refuse_special(path, &meta, what)?;
+    Ok((file, meta))
+}
+
+/// Reads a regular file up to `bytes_max`.
+fn read(path: &Path, bytes_max: u64, what: &str) -> Result<Vec<u8>, Failure> {
+    let cannot = |error: std::io::Error| exit::file("cannot read", path, &error);
+    let (file, meta) = open_regular(path, what)?;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(bytes_max)).unwrap_or(0) + 1);
     // A file that is too long is known by its size; one that grows is cut off.
     let room = if meta.len() > bytes_max { 0 } else { bytes_max + 1 };

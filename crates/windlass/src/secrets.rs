@@ -1,6 +1,6 @@
 //! Resolves secret references, remembers the values, and masks them wherever text leaves.
 
-use crate::{env, terminal};
+use crate::{env, project, terminal};
 use std::{
     collections::BTreeMap,
     io::Read as _,
@@ -54,7 +54,8 @@ impl SecretStore {
             Secret::File(path) => {
                 let path = self.base.join(path);
                 let shown = path.display();
-                let file = std::fs::File::open(&path).map_err(|e| format!("cannot read {shown}: {e}"))?;
+                let (file, _) =
+                    project::open_regular(&path, "file with a secret").map_err(|why| why.message)?;
                 bounded(file).map_err(|why| format!("{shown}: {why}"))?
             }
             Secret::Command(command) => {
@@ -343,6 +344,20 @@ mod tests {
             std::fs::write(dir.path().join("go"), "").unwrap();
             assert_eq!(reader.join().unwrap().unwrap(), "value");
         });
+    }
+
+    #[test]
+    fn a_file_that_could_make_it_wait_for_ever_is_refused() {
+        let (dir, store) = store();
+        let pipe = dir.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::os::unix::fs::symlink(&pipe, dir.path().join("link")).unwrap();
+        for (path, word) in
+            [("pipe", "a pipe"), ("link", "a pipe"), ("/dev/zero", "a device"), (".", "a folder")]
+        {
+            let error = store.resolve(&Secret::File(path.into())).unwrap_err();
+            assert!(error.contains(&format!("is {word}, not a file with a secret")), "{error}");
+        }
     }
 
     #[test]

@@ -10,11 +10,11 @@ use windlass_proxy::{
 /// Why the proxy did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FrontError {
-    /// It does not run; nothing was changed.
+    /// It does not run, and what says so; nothing was changed.
     Down(String),
     /// It refused; nothing was changed.
     Refused(String),
-    /// No answer came: whether it was done is not known.
+    /// No answer came: whether it was done is not known. What it did instead, as in "did not answer within 5 s".
     Lost(String),
 }
 
@@ -42,10 +42,13 @@ struct Socket(Client);
 impl Front for Socket {
     async fn call(&self, request: &Request) -> Result<Status, FrontError> {
         self.0.send(request.clone()).await.map_err(|error| match error {
-            ControlError::NotRunning { .. } => FrontError::Down(error.to_string()),
+            ControlError::NotRunning { state_dir, source } => {
+                FrontError::Down(format!("{}: {source}", state_dir.display()))
+            }
             ControlError::Refused(why) => FrontError::Refused(why),
-            // Also what a later version adds: nothing is certain of it.
-            _ => FrontError::Lost(error.to_string()),
+            ControlError::NoAnswer { after, .. } => FrontError::Lost(format!("did not answer {after}")),
+            // Nothing is certain of these, and of what a later version adds.
+            error => FrontError::Lost(format!("gave no clear answer: {error}")),
         })
     }
 }

@@ -1,12 +1,12 @@
 //! Services by hand: what the command line shows and does, over the same code as units.
 
 use super::{
-    front::Fronts,
+    front::{FrontError, Fronts},
     instance::{Instances, Life},
     job::{Job, Program, broken},
     site::{Site, program},
     spec::{Limits, Origin, Phase, unix_ms},
-    world::{Live, Wanted},
+    world::{FrontLook, Live, Wanted},
 };
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::Path, sync::Arc};
@@ -252,14 +252,21 @@ impl Hand {
         status_of(&self.site.base, &self.site.name, world.front.status().cloned(), Some(&self.site)).await
     }
 
-    /// Holds requests and ends all instances.
+    /// Holds requests and ends all instances. A proxy that does not run lets no request through, so that none is held
+    /// and it is no reason to leave the service running.
     ///
     /// # Errors
-    /// The proxy does not run, or an instance cannot be ended; requests may then be held.
+    /// The proxy runs and does not hold, or an instance cannot be ended; requests may then be held.
     pub async fn stop(&self) -> Result<Done, Failure> {
         let job = self.job();
         let work = async {
-            job.hold().await?;
+            match job.look().await?.front {
+                FrontLook::Silent(FrontError::Down(why)) => (self.say)(&format!(
+                    "{}: its proxy does not run ({why}): no request comes through it, none is held\n",
+                    self.site.name
+                )),
+                _ => drop(job.hold().await?),
+            }
             let effects = job.stop(|_| true).await?;
             Ok(Done { changed: !effects.is_empty(), effects, ..Done::default() })
         };
@@ -270,15 +277,15 @@ impl Hand {
     /// A process that never got requests and is not healthy is replaced; one that served is left as it is.
     ///
     /// # Errors
-    /// What it started does not get healthy; then it was stopped again and requests stay held. Or what ran before is
-    /// not healthy.
+    /// The proxy does not answer; then nothing was started. What it started does not get healthy; then it was stopped
+    /// again and requests stay held. Or what ran before is not healthy.
     pub async fn start(&self, version: Option<&str>) -> Result<Done, Failure> {
         let job = self.job();
         self.alone(&job, self.start_or_keep(&job, version)).await
     }
 
     async fn start_or_keep(&self, job: &Job<'_>, version: Option<&str>) -> Result<Done, Failure> {
-        let world = job.look().await?;
+        let world = job.fronted().await?;
         let Some(live) = world.serving(|instance| !instance.ending()) else {
             let live = job.bring_up(&self.program(version)?, &Wanted::Nothing).await?;
             return job.serve(&live, true).await;
@@ -336,7 +343,11 @@ impl Hand {
         let job = self.job();
         let program = self.program(version)?;
         let own = Wanted::Made(job.origin.clone());
-        self.alone(&job, job.replace(&program, &own, true)).await
+        let work = async {
+            job.fronted().await?;
+            job.replace(&program, &own, true).await
+        };
+        self.alone(&job, work).await
     }
 
     /// Does the work while no other command works on the service; a failure says whether requests wait.

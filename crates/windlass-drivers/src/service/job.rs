@@ -122,19 +122,30 @@ impl Job<'_> {
     /// The failure when the proxy did not do what it was asked.
     pub fn silent(&self, error: &FrontError) -> Failure {
         let name = self.name();
+        let look = format!("windlass proxy status {name}");
         match error {
             FrontError::Down(why) => {
                 Failure::clean(Fault::Target, format!("the proxy of {name} does not run: {why}"))
                     .hint(format!("windlass proxy run {name}"))
             }
             FrontError::Refused(why) => {
-                Failure::clean(Fault::Target, format!("the proxy of {name} refused: {why}"))
+                Failure::clean(Fault::Target, format!("the proxy of {name} refused: {why}")).hint(look)
             }
-            FrontError::Lost(why) => {
-                Failure::unknown(Fault::Transport, format!("the proxy of {name} did not answer: {why}"))
-            }
+            FrontError::Lost(why) => Failure::unknown(
+                Fault::Transport,
+                format!("the proxy of {name} {why}; whether it did what it was asked is not known"),
+            )
+            .hint(look),
         }
-        .hint(format!("windlass proxy status {name}"))
+    }
+
+    /// Refuses before anything is started that could not get requests.
+    pub async fn fronted(&self) -> Result<World, Failure> {
+        let world = self.look().await?;
+        match &world.front {
+            FrontLook::Silent(error) => Err(self.silent(error)),
+            _ => Ok(world),
+        }
     }
 
     /// Has the proxy hold requests; what it said.

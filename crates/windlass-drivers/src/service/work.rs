@@ -55,11 +55,7 @@ impl Work<'_> {
     /// Refuses before anything is changed when the proxy does not answer.
     async fn ready(&self) -> Result<World, Failure> {
         self.job.calm().await?;
-        let world = self.job.look().await?;
-        match &world.front {
-            FrontLook::Silent(error) => Err(self.job.silent(error)),
-            _ => Ok(world),
-        }
+        self.job.fronted().await
     }
 
     /// Does it.

@@ -57,10 +57,14 @@ fn get(address: &str) -> String {
 }
 
 fn serve(project: &Project) -> (Running, String) {
-    let running = project.start(&["proxy", "run", "booking"]);
+    serve_service(project, "booking")
+}
+
+fn serve_service(project: &Project, service: &str) -> (Running, String) {
+    let running = project.start(&["proxy", "run", service]);
     let mut listen = String::new();
     wait_for("the proxy answers", || {
-        let said = project.run(&["proxy", "status", "booking", "--json"]);
+        let said = project.run(&["proxy", "status", service, "--json"]);
         if said.code == Some(0) {
             listen = said.json()["listen"].as_str().unwrap().to_owned();
         }
@@ -132,6 +136,39 @@ fn a_plain_service_is_started_shown_and_stopped() {
     let stopped = project.run(&["service", "stop", "plain", "--json"]).code(0).json();
     assert_eq!(stopped["changed"], true);
     assert!(project.run(&["service", "stop", "plain"]).code(0).stdout.contains("nothing to do"));
+}
+
+/// The proxy died, which is when a person wants to stop what is behind it. A start would get no requests.
+#[test]
+fn a_service_whose_proxy_was_killed_can_be_stopped_by_hand() {
+    let project = Project::empty();
+    let proxied = "stable = \"100ms\"\nproxy = { listen = \"127.0.0.1:0\", drain = \"1s\" }";
+    project.write("windlass.toml", CONFIG.replace("stable = \"100ms\"", proxied));
+    let (proxy, _) = serve_service(&project, "plain");
+    project.run(&["service", "start", "plain", "--version", "1.0"]).code(0);
+    proxy.signal(Signal::KILL);
+    proxy.end();
+
+    let said = project.run(&["service", "restart", "plain"]).code(4).stderr;
+    for words in ["does not run", "windlass proxy run", "plain: Connection refused"] {
+        assert_eq!(said.matches(words).count(), 1, "{words} in:\n{said}");
+    }
+    let stopped = project.run(&["service", "stop", "plain"]).code(0).says(&["its proxy does not run"]);
+    assert!(stopped.stdout.contains("plain stopped: instance"), "{}", stopped.stdout);
+    let instances =
+        || project.run(&["service", "status", "plain", "--json"]).code(0).json()["instances"].clone();
+    assert_eq!(
+        (&instances()[0]["phase"], &instances()[0]["pid"]),
+        (&"stopped".into(), &serde_json::Value::Null)
+    );
+
+    project.run(&["service", "start", "plain"]).code(4).says(&["windlass proxy run plain"]);
+    assert_eq!(instances()[0]["pid"], serde_json::Value::Null, "nothing was started");
+    let (proxy, _) = serve_service(&project, "plain");
+    project.run(&["service", "start", "plain"]).code(0);
+    project.run(&["service", "stop", "plain"]).code(0).says(&["holding requests"]);
+    proxy.signal(Signal::TERM);
+    proxy.end().code(0);
 }
 
 #[test]

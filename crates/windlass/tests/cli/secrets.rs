@@ -72,3 +72,19 @@ fn a_missing_secret_is_named() {
     let said = project.run(&["plan", "release.md"]).code(0);
     assert!(said.stdout.contains("APP_DB_URL is not set"), "{}", said.stdout);
 }
+
+#[test]
+fn a_secret_in_a_pipe_that_nobody_writes_to_is_refused_at_once() {
+    let project = Project::new(RELEASE);
+    assert!(std::process::Command::new("mkfifo").arg(project.path("url.pipe")).status().unwrap().success());
+    project.write(
+        "windlass.toml",
+        "[target.app]\ndir = \".\"\n[target.db]\nurl = { file = \"url.pipe\" }\nkind = \"sqlite\"\n",
+    );
+    let world = project.world();
+    // Without the refusal both would wait for a writer until the test gives up.
+    let said = project.run(&["plan", "release.md"]).code(0);
+    assert!(said.stdout.contains("url.pipe is a pipe"), "{}", said.stdout);
+    project.run(&["apply", "release.md", "--yes"]).says(&["url.pipe is a pipe"]);
+    assert_eq!(project.world(), world);
+}
