@@ -9,7 +9,7 @@
 //! | a folder that cannot be written | `journal::where_nothing_can_be_written_nothing_starts` |
 //! | a service that never gets healthy | here; `windlass-drivers`: `strategies`, `proxied` under load |
 //! | a port already taken | here; `windlass-drivers`: `supervisor`, `windlass-proxy`: `listen` |
-//! | a clock that jumps | `windlass-sim`: wall clocks jump in its scenarios (`scenario.rs`), by seed |
+//! | a clock that jumps | `clock`; `windlass-sim`: wall clocks jump in its scenarios (`scenario.rs`), by seed |
 
 use crate::sealed::{CONFIG, Project, RELEASE, wait_for};
 use std::{fs, net::TcpListener, process::Command};

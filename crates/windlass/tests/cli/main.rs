@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod check;
+mod clock;
 mod crash;
 mod journal;
 mod migrate;
