@@ -299,6 +299,11 @@ async fn connect(address: &Address) -> Result<(Conn, Opts), Error> {
     Err(last.expect("there is at least one choice"))
 }
 
+fn tls(failure: Failure) -> Failure {
+    failure
+        .hint("`ssl-ca=FILE` in the URL names the certificate authority; `ssl-mode=REQUIRED` does not verify")
+}
+
 /// Why there is no connection, for a person.
 fn refused(cx: &Context, address: &Address, error: &Error) -> Failure {
     let shown = &address.shown;
@@ -323,9 +328,12 @@ fn refused(cx: &Context, address: &Address, error: &Error) -> Failure {
                 _ => failure,
             }
         }
-        Error::Io(mysql_async::IoError::Tls(error)) => clean(Fault::Transport, format!("TLS: {error}")).hint(
-            "`ssl-ca=FILE` in the URL names the certificate authority; `ssl-mode=REQUIRED` does not verify",
-        ),
+        Error::Io(mysql_async::IoError::Tls(error)) => tls(clean(Fault::Transport, format!("TLS: {error}"))),
+        Error::Io(mysql_async::IoError::Io(error))
+            if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) =>
+        {
+            tls(clean(Fault::Transport, format!("TLS: {error}")))
+        }
         Error::Io(error) => clean(Fault::Transport, error.to_string())
             .retryable()
             .hint("is the server running, and are host and port of the target right?"),

@@ -128,3 +128,26 @@ fn syntax_errors_say_where() {
     assert!(failure.message.starts_with(":11:"), "{failure:?}");
     assert!(failure.hints.is_empty() || !failure.retry, "{failure:?}");
 }
+
+#[test]
+fn tls_is_verified_against_an_authority_of_ones_own() {
+    let wrong = windlass_lab::Setup::new(Flavor::Mariadb).tls_for("DNS:db.example").start();
+    let right = windlass_lab::Setup::new(Flavor::Mariadb).tls().start();
+    let cipher = "SHOW SESSION STATUS LIKE 'Ssl_version'";
+    let ca = |server: &windlass_lab::Server| server.authority().unwrap().certificate().display().to_string();
+    let mut release = Release::on(right.database(), &[cipher]);
+    let user = release.database.url_tls_only();
+    release.url = format!("{user}?ssl-ca={}", ca(&right));
+    assert!(release.step(0).unwrap().output.contains("TLSv1"), "verified");
+    release.url = format!("{user}?ssl-ca={}", ca(&wrong));
+    let failure = release.step(0).unwrap_err();
+    assert!(failure.message.contains("TLS") && failure.hints[0].contains("ssl-ca=FILE"), "{failure:?}");
+    release.url = format!("{user}?ssl-mode=DISABLED");
+    let failure = release.step(0).unwrap_err();
+    assert!(failure.message.contains("1045") && failure.hints[1].contains("REQUIRE SSL"), "{failure:?}");
+    let mut other = Release::on(wrong.database(), &[cipher]);
+    other.url = format!("{}?ssl-ca={}", other.database.url_tls_only(), ca(&wrong));
+    assert!(other.step(0).unwrap_err().message.contains("TLS"), "the certificate is for another host");
+    other.url = format!("{}?ssl-mode=REQUIRED", other.database.url_tls_only());
+    assert!(other.step(0).unwrap().output.contains("TLSv1"), "encrypted, not verified, as asked");
+}
