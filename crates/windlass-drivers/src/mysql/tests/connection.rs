@@ -151,3 +151,38 @@ fn tls_is_verified_against_an_authority_of_ones_own() {
     other.url = format!("{}?ssl-mode=REQUIRED", other.database.url_tls_only());
     assert!(other.step(0).unwrap().output.contains("TLSv1"), "encrypted, not verified, as asked");
 }
+
+#[test]
+fn a_server_that_is_killed_and_restarted_has_each_statement_once() {
+    let server = windlass_lab::Server::start(Flavor::Mariadb);
+    let database = server.database();
+    database.run("CREATE TABLE t (id INT PRIMARY KEY, n INT); INSERT INTO t VALUES (1, 0), (2, 0)");
+    let mut release = Release::on(
+        database,
+        &["UPDATE t SET n = n + 1 WHERE id = 1 AND SLEEP(2) = 0", "ALTER TABLE t ADD COLUMN a INT"],
+    );
+    let cx = release.context(0);
+    let capsule = release.wait(crate::mysql::MysqlDriver.capture(&cx, &release.units[0])).unwrap();
+    release.capsules.push(capsule);
+    std::thread::scope(|scope| {
+        let work = scope.spawn(|| release.again(0));
+        let runs = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(2)%' AND id <> CONNECTION_ID()";
+        testing::wait_until("it runs", || release.rows(runs) == "1");
+        server.kill();
+        assert_ne!(work.join().unwrap().unwrap_err().effect, Effect::Partial);
+    });
+    assert!(
+        matches!(release.inspect(0, Way::Forward), Found::Unknown(text) if text.contains("cannot connect"))
+    );
+    server.restart();
+    assert_eq!(release.inspect(0, Way::Forward), Found::NotApplied);
+    release.again(0).unwrap();
+    release.step(1).unwrap();
+    server.kill();
+    server.restart();
+    assert!(matches!(release.inspect(0, Way::Forward), Found::Applied(_)));
+    assert!(matches!(release.inspect(1, Way::Forward), Found::Applied(_)));
+    assert_eq!(release.rows("SELECT n FROM t WHERE id = 1"), "1");
+    release.roll_back();
+    assert_eq!(release.rows("SELECT * FROM t"), "1\t0\n2\t0");
+}
