@@ -31,9 +31,9 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether every scene showed what it is for.
-    pub fn complete(&self) -> bool {
-        self.fingerprint_restored && self.resumed
+    /// Whether no request failed, no write was lost, and every scene showed what it is for.
+    pub fn passed(&self) -> bool {
+        self.failed == 0 && self.lost_writes == 0 && self.fingerprint_restored && self.resumed
     }
 
     /// For people.
@@ -75,5 +75,46 @@ Play on:
             self.seconds,
             exe = scene.exe().display(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_has_exactly_the_promised_figures() {
+        let json = serde_json::to_string(&Summary::default()).unwrap();
+        let keys: Vec<&str> = json.split('"').skip(1).step_by(2).collect();
+        assert_eq!(
+            keys,
+            [
+                "requests",
+                "failed",
+                "lost_writes",
+                "latency_p99_ms",
+                "hold_max_ms",
+                "downtime_ms",
+                "release_ms",
+                "rollback_ms",
+                "fingerprint_restored",
+                "resumed",
+                "seconds"
+            ]
+        );
+    }
+
+    #[test]
+    fn one_failed_request_one_lost_write_or_a_scene_that_did_not_show_it_fails_the_demo() {
+        let good = Summary { fingerprint_restored: true, resumed: true, ..Summary::default() };
+        assert!(good.passed());
+        for bad in [
+            Summary { failed: 1, ..good.clone() },
+            Summary { lost_writes: 1, ..good.clone() },
+            Summary { fingerprint_restored: false, ..good.clone() },
+            Summary { resumed: false, ..good.clone() },
+        ] {
+            assert!(!bad.passed(), "{bad:?}");
+        }
     }
 }

@@ -164,5 +164,7 @@ mod tests {
         assert!(files.files("/etc/*.conf").is_err());
         fs::write(dir.path().join("m/bad.sql"), b"ab\xFF").unwrap();
         assert!(files.files("m/bad.sql").unwrap_err().contains("byte 2"));
+        fs::File::create(dir.path().join("m/huge.sql")).unwrap().set_len(100 * 1024 * 1024).unwrap();
+        assert!(files.files("m/huge.sql").unwrap_err().contains("more than 67108864 bytes"));
     }
 }

@@ -164,10 +164,11 @@ fn pipes_devices_folders_and_nothing_are_refused_at_once() {
         ] {
             project.run(&[command, file]).code(2).says(&[words]);
         }
-        project
-            .run(&[command, "release.md", "--config", "pipe"])
-            .code(2)
-            .says(&["is a pipe, not a configuration"]);
+        for (config, words) in
+            [("pipe", "is a pipe, not a configuration"), ("huge.md", "huge.md has 100 MiB; a configuration")]
+        {
+            project.run(&[command, "release.md", "--config", config]).code(2).says(&[words]);
+        }
     }
     drop(socket);
     assert!(!project.path(".windlass").exists());

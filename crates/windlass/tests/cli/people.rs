@@ -96,3 +96,29 @@ fn the_way_back_never_deletes_a_backup() {
     assert!(project.world().contains('丙'));
     assert_eq!(std::fs::read(project.path("before.db")).unwrap(), backup);
 }
+
+#[test]
+fn every_command_about_a_run_prints_the_run_as_json() {
+    let project = Project::new(&gated());
+    let run = project.run(&["apply", "release.md", "--yes", "--json"]).code(3).json()["run"].clone();
+    let name = run.as_str().unwrap();
+    for (args, code, state) in [
+        (&["resume", "--json"][..], 3, "not finished"),
+        (&["confirm", "gate-1", "--json"], 0, "done"),
+        (&["show", name, "--json"], 0, "done"),
+        (&["record", name, "--json"], 0, "done"),
+        (&["rollback", "--yes", "--json"], 0, "undone"),
+        (&["show", "--json"], 0, "undone"),
+    ] {
+        let json = project.run(args).code(code).json();
+        assert_eq!((&json["run"], &json["state"]), (&run, &state.into()), "{args:?}");
+        assert_eq!(json["units"][1]["unit"], "migrate/1", "{args:?}");
+    }
+    project.write(
+        "failing.md",
+        failing().replace("release: 2.1.0", "release: 2.2.0").replace("before.db", "again.db"),
+    );
+    project.run(&["apply", "failing.md", "--yes", "--on-failure=stop", "--json"]).code(3);
+    let json = project.run(&["decide", "unwind", "--reason", "x", "--json"]).code(0).json();
+    assert_eq!(json["state"], "undone");
+}
