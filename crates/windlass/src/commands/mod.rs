@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod apply;
+mod backup;
 mod check;
 mod drive;
 mod migrate;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Decide(args) => people::decide(&args, config),
         Command::Service(args) => service::run(&args, config),
         Command::Proxy(args) => proxy::run(&args, config),
+        Command::Backup(args) => backup::run(&args, config),
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),
         Command::Supervise { spec } => supervise(&spec),

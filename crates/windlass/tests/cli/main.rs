@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has to fail")]
 
+mod backup;
 mod bad_input;
 mod check;
 mod clock;

@@ -1,0 +1,311 @@
+//! `windlass backup`: databases of windlass.toml, backed up, proven, put back.
+
+use super::drive::zone;
+use crate::{
+    args::{
+        BackupArgs, BackupChooseArgs, BackupCommand, BackupCreateArgs, BackupPruneArgs, BackupRestoreArgs,
+        BackupWhere,
+    },
+    exit::{Exit, Failure},
+    journal,
+    project::{self, Place},
+    secrets::SecretStore,
+    terminal, wiring,
+};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use windlass_driver::Secrets as _;
+use windlass_drivers::backup::{self, Manifest, Source, Stored};
+use windlass_plan::{Config, Target, UrlKind, Value};
+use windlass_report::{Text, moment};
+
+/// How long backups are kept without `keep.backup`, milliseconds: seven days.
+const KEEP_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Runs the command.
+pub fn run(args: &BackupArgs, config: Option<&Path>) -> Result<Exit, Failure> {
+    match &args.command {
+        BackupCommand::Create(create) => make(create, config),
+        BackupCommand::List(list) => Here::new(&list.place, config)?.list(),
+        BackupCommand::Verify(verify) => prove(verify, config),
+        BackupCommand::Restore(restore) => put_back(restore, config),
+        BackupCommand::Prune(prune) => tidy(prune, config),
+    }
+}
+
+/// Where it is about.
+struct Here<'a> {
+    args: &'a BackupWhere,
+    place: Place,
+    config: Config,
+    folder: PathBuf,
+}
+
+impl<'a> Here<'a> {
+    fn new(args: &'a BackupWhere, config: Option<&Path>) -> Result<Self, Failure> {
+        let place = Place::here(config)?;
+        let settings = project::read_settings(Some(&place), args.env.as_deref(), None)?;
+        if !settings.findings.is_empty() {
+            terminal::config_findings(&settings);
+            return Err(Failure::shown(Exit::Wrong));
+        }
+        let folder = args.folder.clone().unwrap_or_else(|| place.state().join("backups"));
+        Ok(Self { args, place, config: settings.config, folder })
+    }
+
+    /// The database of that name; without a name the only one.
+    fn source(&self, named: Option<&str>) -> Result<(String, Source), Failure> {
+        let databases = self.config.targets.iter().filter_map(|(name, target)| match target {
+            Target::Url { url, kind } if *kind != UrlKind::S3 => Some((name.as_str(), url)),
+            _ => None,
+        });
+        let databases: Vec<_> = databases.collect();
+        let names = || databases.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let (name, url) = match (named, &databases[..]) {
+            (Some(named), _) => {
+                databases.iter().find(|(name, _)| *name == named).copied().ok_or_else(|| {
+                    Failure::wrong(format!("windlass.toml has no database `{named}`"))
+                        .hint(format!("databases: {}", names()))
+                })?
+            }
+            (None, [only]) => *only,
+            (None, []) => return Err(Failure::wrong("windlass.toml has no database to back up")),
+            (None, _) => {
+                return Err(
+                    Failure::wrong("which database is meant?").hint(format!("name one of: {}", names()))
+                );
+            }
+        };
+        let url = match url {
+            Value::Plain(url) => url.clone(),
+            Value::Secret(secret) => SecretStore::new(&self.place.base)
+                .resolve(secret)
+                .map_err(|why| Failure::wrong(format!("target `{name}`: {why}")))?,
+        };
+        Ok((name.to_owned(), Source::new(&url, &self.place.base)?))
+    }
+
+    /// The backup of that name, else the newest that is whole.
+    fn chosen(&self, named: Option<&str>) -> Result<Manifest, Failure> {
+        let stored = backup::list(&self.folder)?;
+        let found = stored.into_iter().find_map(|stored| match stored {
+            Stored::Whole(manifest) if named.is_none_or(|named| named == manifest.name) => Some(Ok(manifest)),
+            Stored::Damaged(manifest, why) if named == Some(&manifest.name) => Some(Err(why)),
+            _ => None,
+        });
+        match found {
+            Some(Ok(manifest)) => Ok(manifest),
+            Some(Err(why)) => Err(Failure::refused(format!("this backup is damaged: {why}"))),
+            None => Err(Failure::wrong(format!("there is no such backup in {}", self.folder.display()))
+                .hint("`windlass backup list` shows what there is, `windlass backup create` makes one")),
+        }
+    }
+
+    fn list(&self) -> Result<Exit, Failure> {
+        let stored = backup::list(&self.folder)?;
+        if self.args.output.json {
+            terminal::json(&stored.iter().map(StoredJson::of).collect::<Vec<_>>())?;
+            return Ok(Exit::Done);
+        }
+        let mut text = Text::new();
+        if stored.is_empty() {
+            text.line().plain("There is no backup here yet. `windlass backup create` makes one.");
+        }
+        for stored in &stored {
+            let line = match stored {
+                Stored::Whole(manifest) => self.line(manifest),
+                Stored::Damaged(manifest, why) => format!("{}: damaged: {why}", manifest.name),
+                Stored::Unreadable(path, why) => format!("{}: cannot be read: {why}", path.display()),
+            };
+            text.line().plain(line);
+        }
+        terminal::show(&text)?;
+        Ok(Exit::Done)
+    }
+
+    fn line(&self, manifest: &Manifest) -> String {
+        format!(
+            "{}  {}  {}  {} rows",
+            manifest.name,
+            moment(manifest.at_ms, &zone(&self.place)),
+            size(manifest.stored_bytes),
+            manifest.rows_all()
+        )
+    }
+
+    fn say(&self, lines: &[String]) -> Result<(), Failure> {
+        let mut text = Text::new();
+        for line in lines {
+            text.line().plain(line);
+        }
+        terminal::show(&text)
+    }
+}
+
+/// `windlass backup list --json`.
+#[derive(Debug, Serialize)]
+struct StoredJson<'a> {
+    /// `whole`, `damaged`, `unreadable`.
+    state: &'static str,
+    /// Why it is not whole.
+    why: Option<&'a str>,
+    /// What is known of it.
+    backup: Option<&'a Manifest>,
+}
+
+impl<'a> StoredJson<'a> {
+    fn of(stored: &'a Stored) -> Self {
+        match stored {
+            Stored::Whole(manifest) => Self { state: "whole", why: None, backup: Some(manifest) },
+            Stored::Damaged(manifest, why) => {
+                Self { state: "damaged", why: Some(why), backup: Some(manifest) }
+            }
+            Stored::Unreadable(_, why) => Self { state: "unreadable", why: Some(why), backup: None },
+        }
+    }
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+fn make(args: &BackupCreateArgs, config: Option<&Path>) -> Result<Exit, Failure> {
+    let here = Here::new(&args.place, config)?;
+    let (target, source) = here.source(args.target.as_deref())?;
+    journal::make_state(&here.place)?;
+    // A dump waits for definitions that change, and what changes them waits for the dump.
+    if let Some(store) = journal::open_existing(&here.place)? {
+        journal::block_on(journal::refuse_busy(&store))??;
+    }
+    let now = wiring::now_ms();
+    let stamp = jiff::Timestamp::from_millisecond(now)
+        .map_or_else(|_| now.to_string(), |time| time.strftime("%Y%m%d-%H%M%S").to_string());
+    let name = format!("{target}-{stamp}");
+    let tools = args.place.tools.as_deref();
+    let told = |line: &str| terminal::line(&format!("{name}: {line}"));
+    let manifest = backup::create(&source, (&target, &name), &here.folder, tools, now, &told)?;
+    if args.place.output.json {
+        terminal::json(&manifest)?;
+        return Ok(Exit::Done);
+    }
+    let position = manifest.position.as_ref().map_or("not known".to_owned(), Clone::clone);
+    here.say(&[
+        format!("{} of {}", manifest.name, manifest.database),
+        format!("  {}", here.folder.join(&manifest.file).display()),
+        format!(
+            "  {} of {}, {} tables, {} rows, {} ms",
+            size(manifest.stored_bytes),
+            size(manifest.bytes),
+            manifest.rows.len(),
+            manifest.rows_all(),
+            manifest.took_ms
+        ),
+        format!("  SHA-256 {}", manifest.sha256),
+        format!("  server {}, position {position}", manifest.server),
+        format!("prove it: windlass backup verify {}", manifest.name),
+    ])?;
+    Ok(Exit::Done)
+}
+
+fn prove(args: &BackupChooseArgs, config: Option<&Path>) -> Result<Exit, Failure> {
+    let here = Here::new(&args.place, config)?;
+    let manifest = here.chosen(args.backup.as_deref())?;
+    let (_, source) = here.source(Some(&manifest.target))?;
+    let told = |line: &str| terminal::line(&format!("{}: {line}", manifest.name));
+    let found = backup::verify(&source, &here.folder, &manifest, args.place.tools.as_deref(), &told)?;
+    let exit = if found.differences.is_empty() { Exit::Done } else { Exit::Undone };
+    if args.place.output.json {
+        terminal::json(&VerifiedJson {
+            backup: &manifest.name,
+            rows: found.rows,
+            took_ms: found.took_ms,
+            differences: &found.differences,
+        })?;
+        return Ok(exit);
+    }
+    let mut lines = vec![format!("{}: restored, {} rows, {} ms", manifest.name, found.rows, found.took_ms)];
+    lines.extend(found.differences.iter().map(|line| format!("  different: {line}")));
+    if found.differences.is_empty() {
+        lines.push(
+            "  every table has the rows that were written; the scratch database is gone again".to_owned(),
+        );
+    }
+    here.say(&lines)?;
+    Ok(exit)
+}
+
+/// `windlass backup verify --json`.
+#[derive(Debug, Serialize)]
+struct VerifiedJson<'a> {
+    backup: &'a str,
+    rows: u64,
+    took_ms: u64,
+    /// Empty: it is what was written.
+    differences: &'a [String],
+}
+
+fn put_back(args: &BackupRestoreArgs, config: Option<&Path>) -> Result<Exit, Failure> {
+    let here = Here::new(&args.place, config)?;
+    let manifest = here.chosen(args.backup.as_deref())?;
+    let (_, source) = here.source(Some(&manifest.target))?;
+    let told = |line: &str| terminal::line(&format!("{}: {line}", manifest.name));
+    let tools = args.place.tools.as_deref();
+    let restored = backup::restore(&source, &here.folder, &manifest, &args.into, tools, &told)?;
+    if args.place.output.json {
+        terminal::json(
+            &serde_json::json!({ "backup": manifest.name, "into": restored.into, "rows": restored.rows }),
+        )?;
+        return Ok(Exit::Done);
+    }
+    let rows: u64 = restored.rows.values().sum();
+    here.say(&[
+        format!("{} is restored into {} ({rows} rows)", manifest.name, restored.into),
+        format!(
+            "{} is as it was; let the service use the new one when you have looked at it",
+            source.database()
+        ),
+    ])?;
+    Ok(Exit::Done)
+}
+
+fn tidy(args: &BackupPruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
+    let here = Here::new(&args.place, config)?;
+    let keep = here.config.policy.keep;
+    let keep_ms = keep.backup_ms.unwrap_or(KEEP_MS);
+    let needed = needed(&here, keep.record_ms.unwrap_or(u64::MAX))?;
+    let doomed = backup::stale(&backup::list(&here.folder)?, wiring::now_ms(), keep_ms, &needed);
+    if args.yes {
+        backup::prune(&here.folder, &doomed)?;
+    }
+    if args.place.output.json {
+        let names: Vec<_> = doomed.iter().map(|doomed| &doomed.manifest.name).collect();
+        terminal::json(&serde_json::json!({ "deleted": args.yes, "backups": names }))?;
+        return Ok(Exit::Done);
+    }
+    let mut lines: Vec<_> = doomed.iter().map(|doomed| here.line(&doomed.manifest)).collect();
+    let bytes: u64 = doomed.iter().map(|doomed| doomed.manifest.stored_bytes).sum();
+    lines.push(match (doomed.len(), args.yes) {
+        (0, _) => "nothing is old enough to be deleted".to_owned(),
+        (count, true) => format!("{count} deleted, {} free", size(bytes)),
+        (count, false) => format!("{count} would be deleted, {}: `windlass backup prune --yes`", size(bytes)),
+    });
+    here.say(&lines)?;
+    Ok(Exit::Done)
+}
+
+/// When runs began that may still be taken back.
+fn needed(here: &Here<'_>, record_ms: u64) -> Result<Vec<i64>, Failure> {
+    let Some(store) = journal::open_existing(&here.place)? else { return Ok(vec![]) };
+    let runs = journal::block_on(journal::all(&store))??;
+    let oldest = wiring::now_ms().saturating_sub(i64::try_from(record_ms).unwrap_or(i64::MAX));
+    let may = |run: &&windlass_journal::RunState| run.ending.is_none() || run.started_ms >= oldest;
+    Ok(runs.iter().filter(may).map(|run| run.started_ms).collect())
+}
