@@ -6,12 +6,12 @@
 //! | 100 MB, pipes, devices, folders | `check::pipes_devices_folders_and_nothing_are_refused_at_once` |
 //! | a journal with a broken chain, a newer format, another file | `journal` |
 //! | a full disk while journaling | here; `windlass-journal`: `disk` at every append |
-//! | a folder that cannot be written | `journal::where_nothing_can_be_written_nothing_starts` |
+//! | a folder that cannot be written | here; `journal::where_nothing_can_be_written_nothing_starts` |
 //! | a service that never gets healthy | here; `windlass-drivers`: `strategies`, `proxied` under load |
 //! | a port already taken | here; `windlass-drivers`: `supervisor`, `windlass-proxy`: `listen` |
 //! | a clock that jumps | `clock`; `windlass-sim`: wall clocks jump in its scenarios (`scenario.rs`), by seed |
 
-use crate::sealed::{CONFIG, Project, RELEASE, wait_for};
+use crate::sealed::{CONFIG, Project, RELEASE, skipped, wait_for};
 use std::{fs, net::TcpListener, process::Command};
 
 #[test]
@@ -51,7 +51,17 @@ impl Small {
         fs::create_dir_all(&at).unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&at);
-        mount.output().is_ok_and(|out| out.status.success()).then_some(Self(at))
+        let mounted = mount.output().is_ok_and(|out| out.status.success());
+        if !mounted {
+            skipped("a full disk, a read-only folder: no right to mount; run as root");
+        }
+        mounted.then_some(Self(at))
+    }
+
+    fn remount(&self, how: &str) {
+        let mut mount = Command::new("mount");
+        mount.arg("-o").arg(format!("remount,{how}")).arg(&self.0);
+        assert!(mount.status().unwrap().success(), "{how}");
     }
 }
 
@@ -80,6 +90,31 @@ fn a_disk_that_is_full_stops_the_run_and_it_goes_on_when_there_is_space() {
     fs::remove_file(project.path(".windlass/ballast")).unwrap();
     project.run(&["resume"]).code(0);
     assert!(project.path("marker.txt").exists() && project.world().contains("spec-v1/2.txt"));
+}
+
+#[test]
+fn on_a_read_only_file_system_nothing_starts_and_what_is_there_can_be_read() {
+    let project = Project::new(RELEASE);
+    let Some(state) = Small::mount(project.path(".windlass")) else { return };
+    let before = project.world();
+    state.remount("ro");
+    project
+        .run(&["apply", "--yes", "release.md"])
+        .code(4)
+        .says(&["cannot be written", "nothing was started"]);
+    assert_eq!(project.world(), before);
+    state.remount("rw");
+    project.run(&["apply", "--yes", "release.md"]).code(0);
+    let after = project.world();
+    state.remount("ro");
+    project.run(&["rollback", "--yes"]).code(4).says(&["cannot be written"]);
+    assert_eq!(project.world(), after);
+    for command in [&["status"][..], &["runs"], &["show"], &["record"]] {
+        assert!(project.run(command).code(0).stdout.contains("2.1.0"), "{command:?}");
+    }
+    state.remount("rw");
+    project.run(&["rollback", "--yes"]).code(0);
+    assert_eq!(project.world(), before);
 }
 
 fn service(run: &str, health: &str) -> String {

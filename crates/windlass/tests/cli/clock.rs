@@ -1,7 +1,7 @@
 //! A wall clock that jumps, under the real command. Debian's libfaketime answers it and every process it starts from a file
 //! that the test rewrites; the monotonic clock goes on as it is, as when a person or a time server sets the clock.
 
-use crate::sealed::{Project, RELEASE, Running, Said, wait_for};
+use crate::sealed::{Project, RELEASE, Running, Said, skipped, wait_for};
 use rustix::process::Signal;
 use std::{path::PathBuf, time::Instant};
 
@@ -10,9 +10,7 @@ fn library() -> Option<PathBuf> {
     let found = std::fs::read_dir("/usr/lib").unwrap().flatten();
     let library = found.map(|dir| dir.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
     if library.is_none() {
-        let words = "SKIPPED: a clock that jumps: apt-get install faketime\n";
-        // The harness would keep what a test that passes prints.
-        std::io::Write::write_all(&mut std::io::stderr().lock(), words.as_bytes()).unwrap();
+        skipped("a clock that jumps: apt-get install faketime");
     }
     library
 }

@@ -266,6 +266,12 @@ impl Running {
     }
 }
 
+/// Says that a test cannot be made here. The harness would keep what a test that passes prints.
+pub fn skipped(why: &str) {
+    let words = format!("SKIPPED: {why}\n");
+    std::io::Write::write_all(&mut std::io::stderr().lock(), words.as_bytes()).unwrap();
+}
+
 /// Waits until `condition` holds.
 #[track_caller]
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
