@@ -80,13 +80,16 @@ pub(super) async fn apply(job: &Job) -> Result<Done, Failure> {
     }
     let mut prep = Prep { schema: !rows::is(job, &summary), ..Prep::default() };
     let (mut tries, mut preparations) = (0, 0);
+    let mut blockers: Vec<String> = vec![];
     loop {
         let watch = (tries > 0).then(|| Watch::begin(job));
         let result = once(job, &prep).await;
-        let blockers = match watch {
-            Some(watch) => watch.end().await,
-            None => vec![],
-        };
+        if let Some(watch) = watch {
+            let seen = watch.end().await;
+            if !seen.is_empty() {
+                blockers = seen;
+            }
+        }
         let (trouble, doing) = match result {
             Ok(done) => return Ok(done),
             Err(Again::Failed(failure)) => {
@@ -116,6 +119,8 @@ pub(super) async fn apply(job: &Job) -> Result<Done, Failure> {
             && !(trouble.is(&race[2]) && doing != "taking its place");
         if !(lock || raced) || tries >= TRIES || job.cx.stopping.asked() {
             let mut failure = job.failure(trouble, doing);
+            // Whoever is in the way will be gone some time.
+            failure.retry |= !blockers.is_empty();
             failure.hints.extend(blockers);
             return Err(failure);
         }

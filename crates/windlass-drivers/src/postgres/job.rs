@@ -113,7 +113,8 @@ impl Job {
     /// Opens a transaction. `locks` are taken before anything is read, so that nothing is missed.
     pub(super) async fn begin(&self, mode: Mode, locks: &[String]) -> Result<(), Trouble> {
         let ms = self.limit.as_millis();
-        let lock = LOCK_MAX.min(self.limit).as_millis();
+        // Several tries have to fit in.
+        let lock = LOCK_MAX.min(self.limit / 16).as_millis().max(1);
         let only = if mode == Mode::Read { " READ ONLY" } else { "" };
         let mut sql = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ{only}; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {ms}; \

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use windlass_driver::{Context, Survey};
-use windlass_plan::{Action, Class, DriverKind, Unit, UnitId};
+use windlass_plan::{Action, Class, Unit, UnitId};
 use windlass_sql::{
     Kind, Summary,
     postgres::{
@@ -53,10 +53,7 @@ impl Scratch {
         }
         let Some(scratch) = slot.as_mut() else { return };
         let units: Vec<Unit> = (job.cx.plan.units().map(|(_, unit)| unit))
-            .filter(|unit| {
-                unit.driver == DriverKind::Postgres
-                    && matches!(&unit.action, Action::Sql { target: of, .. } if of == target)
-            })
+            .filter(|unit| matches!(&unit.action, Action::Sql { target: of, .. } if of == target))
             .cloned()
             .collect();
         match scratch.name.clone() {

@@ -39,7 +39,7 @@ WITH ns AS MATERIALIZED (
 rel AS MATERIALIZED (
   SELECT c.*, ns.nspname FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
   WHERE NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_class'::regclass AND ext.objid = c.oid)
-), descr AS MATERIALIZED (SELECT * FROM pg_description WHERE classoid IN ('pg_class'::regclass, 'pg_proc'::regclass,
+), descr AS MATERIALIZED (SELECT * FROM pg_description WHERE (objoid >= 16384 OR objoid IN (SELECT oid FROM ns)) AND classoid IN ('pg_class'::regclass, 'pg_proc'::regclass,
   'pg_type'::regclass, 'pg_namespace'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass,
   'pg_policy'::regclass, 'pg_extension'::regclass, 'pg_statistic_ext'::regclass))
 , acls AS (

@@ -1,6 +1,8 @@
 //! Statements on real servers: applied, taken back, killed, raced.
 
+mod measure;
 mod programs;
+mod releases;
 mod rows;
 mod schema;
 
@@ -19,7 +21,7 @@ fn flavors() -> Vec<Flavor> {
 
 /// A database, and a release to it of which each statement is a unit `s/1`, `s/2`, ….
 struct World {
-    database: Database,
+    database: Option<Database>,
     _folder: tempfile::TempDir,
     units: Vec<Unit>,
     cx: Context,
@@ -38,6 +40,12 @@ impl World {
     }
 
     fn on(database: Database, statements: &[&str]) -> Self {
+        let url = database.url();
+        Self { database: Some(database), ..Self::at(&url, statements) }
+    }
+
+    /// The same by another URL; there is no client tool then.
+    fn at(url: &str, statements: &[&str]) -> Self {
         let units: Vec<Unit> = statements
             .iter()
             .enumerate()
@@ -54,9 +62,9 @@ impl World {
             .collect();
         let folder = folder();
         let (mut cx, seen) = context(folder.path(), &units[0]);
-        let target = Target::Url { url: Value::Plain(database.url()), kind: UrlKind::Postgresql };
+        let target = Target::Url { url: Value::Plain(url.to_owned()), kind: UrlKind::Postgresql };
         cx.plan = Arc::new(plan(&units, &[("db", target)]));
-        Self { database, _folder: folder, units, cx, seen }
+        Self { database: None, _folder: folder, units, cx, seen }
     }
 
     async fn apply(&self, number: usize) -> Result<Done, Failure> {
@@ -71,8 +79,12 @@ impl World {
         PostgresDriver::new().inspect(&self.cx, &self.units[number - 1], &Capsule::default(), way).await
     }
 
+    fn database(&self) -> &Database {
+        self.database.as_ref().unwrap()
+    }
+
     fn run(&self, sql: &str) -> String {
-        self.database.run(sql)
+        self.database().run(sql)
     }
 
     /// All rows of a table as text, in order.
