@@ -2,6 +2,7 @@
 //!
 //! Each is constructed by the binary and known to the engine only as a [`windlass_driver::Driver`].
 
+pub mod aside;
 pub mod backup;
 mod disk;
 pub mod files;

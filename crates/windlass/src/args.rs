@@ -101,6 +101,12 @@ pub enum Command {
     /// Back databases up, prove that the backups can be put back, and put them back.
     #[command(after_help = BACKUP_EXAMPLES)]
     Backup(BackupArgs),
+    /// Drop for good what releases have set aside in databases.
+    ///
+    /// Tables and columns that a release drops are only set aside, so that a rollback brings them back; so are those that it
+    /// made and that were written to before it was taken back. Shows all of them; drops those that are older than
+    /// `policy.keep.backup` (7 days where it says nothing) and whose run has ended, after it has asked.
+    Prune(PruneArgs),
     /// Print the JSON Schema of windlass.toml and of the front matter.
     Schema,
     /// Print the completions of a shell.
@@ -473,6 +479,16 @@ pub struct ResumeArgs {
     pub driving: DrivingArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Environment: lays windlass.ENV.toml over windlass.toml.
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,7 @@ mod fine;
 mod fingerprint;
 mod image;
 mod ledger;
+mod prune;
 mod restore;
 mod schema;
 mod statement;
@@ -28,6 +29,8 @@ mod tests;
 mod watch;
 
 use crate::serial::Serial;
+pub(crate) use prune::asides;
+
 use async_trait::async_trait;
 use connect::{BUSY_MAX, Job};
 use copy::StepCopy;

@@ -8,6 +8,7 @@ mod migrate;
 mod people;
 mod plan;
 mod proxy;
+mod prune;
 mod resume;
 mod rollback;
 mod service;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Service(args) => service::run(&args, config),
         Command::Proxy(args) => proxy::run(&args, config),
         Command::Backup(args) => backup::run(&args, config),
+        Command::Prune(args) => prune::run(&args, config),
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),
         Command::Supervise { spec } => supervise(&spec),

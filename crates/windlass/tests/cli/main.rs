@@ -15,6 +15,7 @@ mod mysql;
 mod people;
 mod plan;
 mod proxy;
+mod prune;
 mod release;
 mod sealed;
 mod secrets;

@@ -273,6 +273,30 @@ async fn a_large_table_is_altered_and_comes_back() {
 }
 
 #[tokio::test]
+async fn what_was_set_aside_is_listed_and_dropped_for_good() {
+    let units = [exact("s/1", "DROP TABLE note"), exact("s/2", "ALTER TABLE booking DROP COLUMN seats")];
+    let world = World::new("wal", &units);
+    let list = crate::sqlite::asides("sqlite:app.db", &world.folder).unwrap();
+    assert_eq!(list.list().unwrap(), []);
+    world.go("s/1").await;
+    world.go("s/2").await;
+    world
+        .exec("UPDATE windlass_aside SET at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-1 hour') WHERE id = 1");
+    let found = list.list().unwrap();
+    let names: Vec<_> =
+        found.iter().map(|a| (a.kind.as_str(), a.name.as_str(), a.why.as_str(), a.rows)).collect();
+    assert_eq!(names, [("table", "note", "dropped", 2), ("column", "booking.seats", "dropped", 3)]);
+    assert!((3600..3700).contains(&found[0].age_s) && found[1].age_s < 100, "{found:?}");
+    list.drop_for_good(&found[0]).unwrap();
+    assert_eq!(list.list().unwrap(), found[1..]);
+    assert_eq!(world.int("SELECT count(*) FROM sqlite_schema WHERE name = 'windlass_aside_1'"), 0);
+    world.undo("s/2").await.unwrap();
+    let failure = world.undo("s/1").await.unwrap_err();
+    assert!(failure.message.contains("no longer there (`windlass prune`?)"), "{}", failure.message);
+    assert!(crate::sqlite::asides("sqlite:nosuch.db", &world.folder).is_err());
+}
+
+#[tokio::test]
 async fn a_survey_shows_the_way_back_as_sql_and_changes_nothing() {
     let units = [
         exact("s/1", "CREATE TABLE seat (id INTEGER PRIMARY KEY)"),
