@@ -187,7 +187,7 @@ fn make(args: &BackupCreateArgs, config: Option<&Path>) -> Result<Exit, Failure>
     }
     let now = wiring::now_ms();
     let stamp = jiff::Timestamp::from_millisecond(now)
-        .map_or_else(|_| now.to_string(), |time| time.strftime("%Y%m%d-%H%M%S").to_string());
+        .map_or_else(|_| now.to_string(), |time| time.strftime("%Y%m%d-%H%M%S-%3f").to_string());
     let name = format!("{target}-{stamp}");
     let tools = args.place.tools.as_deref();
     let told = |line: &str| terminal::line(&format!("{name}: {line}"));
