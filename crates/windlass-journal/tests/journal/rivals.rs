@@ -70,12 +70,21 @@ fn killed_rivals_lose_the_lease_to_the_living_and_no_durable_entry_is_lost() {
         // Two of them would go on for ever, and are killed.
         let mut doomed = rivals(folder.path(), &runs[..2], 1_000_000);
         let living = rivals(folder.path(), &runs[2..], 10);
-        let mut acknowledged = Vec::new();
-        for (child, output) in &mut doomed {
-            let lines = 3 + usize::try_from(rng.below(9)).unwrap();
-            acknowledged.extend(told_some(output, lines));
-            child.kill().unwrap();
-        }
+        // Both are read at once: one that nobody reads stops in its full pipe, with the lease in its hand.
+        let mut acknowledged = std::thread::scope(|scope| {
+            let readers: Vec<_> = doomed
+                .iter_mut()
+                .map(|(child, output)| {
+                    let lines = 3 + usize::try_from(rng.below(9)).unwrap();
+                    scope.spawn(move || {
+                        let told = told_some(output, lines);
+                        child.kill().unwrap();
+                        told
+                    })
+                })
+                .collect();
+            readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect::<Vec<_>>()
+        });
         for (mut child, output) in doomed {
             acknowledged.extend(told(output));
             child.wait().unwrap();
