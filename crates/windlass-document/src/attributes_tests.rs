@@ -1,4 +1,4 @@
-use crate::{Dialect, Finding, Language, Serial, Span, Step, parse_str};
+use crate::{Dialect, Finding, Language, Serial, Share, Span, Step, parse_str};
 use std::time::Duration;
 
 const HEAD: &str = "---\nrelease: 1\n---\n";
@@ -72,6 +72,44 @@ fn serial_is_a_number_or_a_share() {
     for wrong in ["0", "0%", "101%", "-1", "1.5", "%", "4294967296", "all"] {
         assert_eq!(problems(&format!("sh {{serial={wrong}}}")), [("attribute-value".into(), wrong.into())]);
     }
+}
+
+#[test]
+fn serial_may_grow_and_says_where_it_does_not() {
+    let growing = |text: &str| match step(&format!("sh {{serial={text}}}")).attributes.serial.unwrap().value {
+        Serial::Growing(shares) => shares,
+        other => panic!("{other:?}"),
+    };
+    let wanted = [Share::Hosts(1), Share::Percent(25), Share::Percent(100)];
+    assert_eq!(growing("1,25%,100%"), wanted);
+    assert_eq!(growing("\"1,25%,100%\""), wanted);
+    for (text, at) in [
+        ("1,x", "x"),
+        ("1,0%", "0%"),
+        ("1,,3", "1,,3"),
+        ("5,5", "5"),
+        ("1,25%,10%", "10%"),
+        ("100%,200", "200"),
+        ("\"2,1\"", "\"2,1\""),
+    ] {
+        assert_eq!(problems(&format!("sh {{serial={text}}}")), [("attribute-value".into(), at.into())]);
+    }
+}
+
+#[test]
+fn batches_are_never_empty_and_hold_all_hosts() {
+    let of = |text: &str, hosts| {
+        step(&format!("sh {{serial={text}}}")).attributes.serial.unwrap().value.batches(hosts)
+    };
+    assert_eq!(of("1", 3), [1, 1, 1]);
+    assert_eq!(of("2", 3), [2, 1]);
+    assert_eq!(of("99", 3), [3]);
+    assert_eq!(of("25%", 5), [2, 2, 1]);
+    assert_eq!(of("1%", 3), [1, 1, 1]);
+    assert_eq!(of("1,25%,100%", 10), [1, 3, 6]);
+    assert_eq!(of("1,2", 6), [1, 2, 2, 1]);
+    assert_eq!(of("1,25%,100%", 1), [1]);
+    assert_eq!(of("1", 0), [0; 0]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The closed set of attributes, and their typed values.
 
 use crate::{
-    Finding, Language, Serial, Span, Spanned,
+    Finding, Language, Serial, Share, Span, Spanned,
     duration::{self, DurationError},
     model::Attributes,
     name, rules_list as rules,
@@ -180,26 +180,68 @@ fn digits(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
+/// `1`, `25%`, or sizes of batches that grow: `1,25%,100%`.
 fn serial(value: &Spanned<String>) -> Result<Serial, Failed> {
-    let text = &value.value;
-    let serial = match text.strip_suffix('%') {
+    let mut shares = Vec::new();
+    let mut start = value.span.start;
+    for text in value.value.split(',') {
+        let span = Span::new(start, start + text.len());
+        start = span.end + 1;
+        // In quotes it may stand elsewhere, and what is empty is nothing to point at.
+        let is_exact = value.span.end - value.span.start == value.value.len();
+        let at = if is_exact && !text.is_empty() { span } else { value.span };
+        let share = share(text).ok_or_else(|| not_hosts(text, at))?;
+        if let Some(before) = shares.last().copied().filter(|before| !grows(*before, share)) {
+            return Err(Box::new(no_growth(before, text, at)));
+        }
+        shares.push(share);
+    }
+    Ok(match shares[..] {
+        [Share::Hosts(number)] => Serial::Hosts(number),
+        [Share::Percent(percent)] => Serial::Percent(percent),
+        _ => Serial::Growing(shares),
+    })
+}
+
+fn share(text: &str) -> Option<Share> {
+    match text.strip_suffix('%') {
         Some(percent) => digits(percent)
             .and_then(|number| u8::try_from(number).ok())
             .filter(|number| (1..=100).contains(number))
-            .map(Serial::Percent),
+            .map(Share::Percent),
         None => digits(text)
             .and_then(|number| u32::try_from(number).ok())
             .filter(|number| *number >= 1)
-            .map(Serial::Hosts),
+            .map(Share::Hosts),
+    }
+}
+
+/// As far as that can be told without knowing how many hosts there are.
+fn grows(before: Share, then: Share) -> bool {
+    match (before, then) {
+        (Share::Percent(100), _) => false,
+        (Share::Hosts(before), Share::Hosts(then)) => before < then,
+        (Share::Percent(before), Share::Percent(then)) => before < then,
+        _ => true,
+    }
+}
+
+fn not_hosts(text: &str, at: Span) -> Failed {
+    let message = format!("`serial` is not a number of hosts: {}", quote(text));
+    Box::new(wrong(Attribute::Serial, at, message).label(
+        "hosts at a time (`1` and up), a share of them (`1%` to `100%`), or batches that grow (`1,25%,100%`)",
+    ))
+}
+
+fn no_growth(before: Share, text: &str, at: Span) -> Finding {
+    let message = match before {
+        Share::Percent(100) => "behind `100%` no host is left for another batch".to_owned(),
+        Share::Hosts(before) => {
+            format!("the batches of `serial` have to grow: {} after `{before}`", quote(text))
+        }
+        Share::Percent(before) => {
+            format!("the batches of `serial` have to grow: {} after `{before}%`", quote(text))
+        }
     };
-    serial.ok_or_else(|| {
-        Box::new(
-            wrong(
-                Attribute::Serial,
-                value.span,
-                format!("`serial` is not a number of hosts: {}", quote(text)),
-            )
-            .label("hosts at a time (`1` and up) or a share of them (`1%` to `100%`)"),
-        )
-    })
+    wrong(Attribute::Serial, at, message).label("the last size is repeated until no host is left")
 }

@@ -90,7 +90,8 @@ impl Finding {
         Self::new(rule, Severity::Note, span, message)
     }
 
-    fn new(rule: &str, severity: Severity, span: Span, message: impl Into<String>) -> Self {
+    /// A finding of `severity` at `span`.
+    pub fn new(rule: &str, severity: Severity, span: Span, message: impl Into<String>) -> Self {
         Self {
             rule: rule.to_owned(),
             severity,

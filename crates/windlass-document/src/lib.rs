@@ -34,7 +34,7 @@ pub use finding::{Confidence, Finding, Fix, Note, Severity};
 pub use front_schema::front_matter_schema;
 pub use model::{
     Attributes, Body, Dialect, Document, Downtime, FrontMatter, Gate, GateState, Kind, Language, Parsed,
-    Script, Segment, Serial, Stage, Step, Urgency,
+    Script, Segment, Serial, Share, Stage, Step, Urgency,
 };
 pub use parse::{parse, parse_str};
 pub use rules::{Example, FINDINGS_MAX, Rule, rules_markdown};

@@ -247,18 +247,66 @@ pub struct Attributes {
     pub files: Option<Spanned<String>>,
     /// `batch=`: rows per batch.
     pub batch: Option<Spanned<u64>>,
-    /// `serial=1`, `serial=25%`: hosts at a time.
+    /// `serial=1`, `serial=25%`, `serial=1,25%,100%`: hosts at a time.
     pub serial: Option<Spanned<Serial>>,
 }
 
-/// Hosts at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Hosts at a time: they are worked on in batches, one after another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Serial {
     /// A number of hosts, at least 1.
     Hosts(u32),
-    /// A share of the hosts, 1 to 100.
+    /// A share of all hosts of the step, 1 to 100, rounded up.
     Percent(u8),
+    /// The size of each batch; the last one is repeated.
+    Growing(Vec<Share>),
+}
+
+/// Size of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    /// A number of hosts, at least 1.
+    Hosts(u32),
+    /// A share of all hosts of the step, 1 to 100, rounded up.
+    Percent(u8),
+}
+
+impl Share {
+    fn of(self, hosts: usize) -> usize {
+        match self {
+            Self::Hosts(number) => usize::try_from(number).unwrap_or(usize::MAX),
+            Self::Percent(percent) => hosts.saturating_mul(usize::from(percent)).div_ceil(100),
+        }
+    }
+}
+
+impl Serial {
+    /// How many of `hosts` hosts are in each batch, in order. No batch is empty.
+    #[must_use]
+    pub fn batches(&self, hosts: usize) -> Vec<usize> {
+        let single;
+        let shares = match self {
+            Self::Hosts(number) => {
+                single = [Share::Hosts(*number)];
+                &single[..]
+            }
+            Self::Percent(percent) => {
+                single = [Share::Percent(*percent)];
+                &single[..]
+            }
+            Self::Growing(shares) => shares,
+        };
+        let (mut left, mut batches) = (hosts, Vec::new());
+        while left > 0 {
+            let share = shares.get(batches.len()).or(shares.last());
+            let size = share.map_or(left, |share| share.of(hosts)).clamp(1, left);
+            batches.push(size);
+            left -= size;
+        }
+        batches
+    }
 }
 
 /// State of a checklist item as written. A written tick is a statement, never an approval.

@@ -33,12 +33,7 @@ pub enum Example {
 impl Rule {
     /// A finding of this rule.
     pub(crate) fn at(&self, span: Span, message: impl Into<String>) -> Finding {
-        let finding = match self.severity {
-            Severity::Error => Finding::error(self.name, span, message),
-            Severity::Warning => Finding::warning(self.name, span, message),
-            Severity::Note => Finding::note(self.name, span, message),
-        };
-        finding.why(self.why)
+        Finding::new(self.name, self.severity, span, message).why(self.why)
     }
 }
 

@@ -11,12 +11,14 @@
 //!   [`Context::stopping`] only where cutting is known to leave no effect.
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+mod probe;
 mod stopping;
 
+pub use probe::{NoProber, Probe, Prober};
 pub use stopping::{Stopped, Stopping};
-use windlass_plan::{DriverKind, Plan, Secret, Unit, UnitId};
+use windlass_plan::{DriverKind, Live, Plan, Secret, Unit, UnitId};
 
 pub use windlass_plan::Way;
 
@@ -24,6 +26,28 @@ pub use windlass_plan::Way;
 /// Large things stand in files of the workspace, named here with their hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capsule(pub serde_json::Value);
+
+impl Capsule {
+    /// With what a driver keeps of `unit`.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn of(unit: &Unit, kept: &impl Serialize) -> Result<Self, Failure> {
+        serde_json::to_value(kept)
+            .map(Self)
+            .map_err(|error| Failure::clean(Fault::Windlass, format!("capsule of {}: {error}", unit.id)))
+    }
+
+    /// What [`Capsule::of`] was given.
+    ///
+    /// # Errors
+    /// It is of another driver or version.
+    pub fn read<T: DeserializeOwned>(&self, unit: &Unit) -> Result<T, Failure> {
+        T::deserialize(&self.0).map_err(|error| {
+            Failure::clean(Fault::Windlass, format!("the capsule of {} cannot be read: {error}", unit.id))
+        })
+    }
+}
 
 /// What a driver may use while it works on one unit.
 #[derive(Clone)]
@@ -138,6 +162,9 @@ pub struct Failure {
     pub hints: Vec<String>,
     /// Output excerpt.
     pub output: String,
+    /// Whether to go on or back is for a person to say, whatever the run does about failures.
+    #[serde(default)]
+    pub person: bool,
 }
 
 impl Failure {
@@ -150,6 +177,7 @@ impl Failure {
             retry: false,
             hints: vec![],
             output: String::new(),
+            person: false,
         }
     }
 
@@ -170,11 +198,24 @@ impl Failure {
         self
     }
 
+    /// The same, for a person to decide about.
+    #[must_use]
+    pub fn for_a_person(mut self) -> Self {
+        self.person = true;
+        self
+    }
+
     /// With a next thing to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// What failed, and what to do next, with `between` between them.
+    #[must_use]
+    pub fn whole(self, between: &str) -> String {
+        [vec![self.message], self.hints].concat().join(between)
     }
 
     /// With output.
@@ -207,17 +248,52 @@ pub struct Rows {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
+/// One of several units that are applied together.
+#[derive(Clone)]
+pub struct Work {
+    /// What the driver may use.
+    pub cx: Context,
+    /// The unit.
+    pub unit: Unit,
+    /// What its undo needs.
+    pub capsule: Capsule,
+}
+
 /// A driver: a way to act on one part of the world.
 #[async_trait]
 pub trait Driver: Send + Sync {
     /// A look at the world for `plan`; changes nothing.
     async fn survey(&self, cx: &Context, unit: &Unit) -> Result<Survey, Failure>;
 
+    /// What the database says of the tables that `units` name: statements of one target in order of execution. Changes
+    /// nothing, and asks a bounded number of questions; what it may not see is in [`Live::unknown`]. `None`: what this
+    /// driver works on has no catalog.
+    async fn catalog(&self, _cx: &Context, _units: &[&Unit]) -> Result<Option<Live>, Failure> {
+        Ok(None)
+    }
+
     /// Collects what an undo needs. The effect of a failure here is always [`Effect::None`].
     async fn capture(&self, cx: &Context, unit: &Unit) -> Result<Capsule, Failure>;
 
     /// Does it.
     async fn apply(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Result<Done, Failure>;
+
+    /// Whether `next` can be applied together with `unit`, behind which it stands in the plan. Capsules of all that go together are taken
+    /// before the first of them runs, and kept for a later try: they must not depend on what those before do.
+    fn goes_with(&self, _unit: &Unit, _next: &Unit) -> bool {
+        false
+    }
+
+    /// Applies units that go together, in their order, so that all that took effect became durable at once; the intents of all of
+    /// them are on disk. One answer for each: what [`Driver::apply`] would give, or `None` for one that was not begun or of
+    /// which nothing is left; it is begun anew. At least one is `Some`, and none behind a failure is.
+    async fn apply_together(&self, works: &[Work]) -> Vec<Option<Result<Done, Failure>>> {
+        let mut answers = Vec::new();
+        if let Some(work) = works.first() {
+            answers.push(Some(self.apply(&work.cx, &work.unit, &work.capsule).await));
+        }
+        answers
+    }
 
     /// Takes it back. Never overwrites anything written since: that is a clean failure that lists the conflict.
     /// `done` is what `apply` reported, if it did.
@@ -254,6 +330,12 @@ impl Drivers {
     #[must_use]
     pub fn get(&self, kind: DriverKind) -> Option<&Arc<dyn Driver>> {
         self.0.get(&kind)
+    }
+
+    /// Each driver inside of another, which sees what it is asked.
+    #[must_use]
+    pub fn map(self, wrap: impl Fn(Arc<dyn Driver>) -> Arc<dyn Driver>) -> Self {
+        Self(self.0.into_iter().map(|(kind, driver)| (kind, wrap(driver))).collect())
     }
 }
 

@@ -13,10 +13,13 @@ use std::{
     },
 };
 use windlass_driver::{Capsule, Context, Stopping};
-use windlass_drivers::service::{Front, FrontError, Limits, ServiceDriver};
+use windlass_drivers::{
+    service::{Front, FrontError, Limits, ServiceDriver},
+    traffic::Marked,
+};
 use windlass_plan::{
-    Action, Class, DocumentRef, DriverKind, PLAN_FORMAT, Plan, ProxyFront, Release, Runner, Service,
-    ServiceOperation, Strategy, Target, Undo, UndoBy, Unit, UnitId, Way,
+    Action, Canary, Class, DocumentRef, DriverKind, FrontKind, FrontServer, PLAN_FORMAT, Plan, ProxyFront,
+    Release, Runner, Service, ServiceOperation, Strategy, Target, Undo, UndoBy, Unit, UnitId, Way,
 };
 use windlass_proxy::control::{Request, Status, UpstreamStatus};
 
@@ -32,6 +35,10 @@ pub enum Fronting {
     File,
     /// A real proxy.
     Real,
+    /// A real nginx in the folder `nginx`.
+    Nginx,
+    /// A real HAProxy in the folder `haproxy`.
+    Haproxy,
 }
 
 /// A service, and one unit that acts on it.
@@ -40,6 +47,7 @@ pub struct Scene {
     pub base: PathBuf,
     pub lab: PathBuf,
     pub strategy: Strategy,
+    pub canary: Option<Canary>,
     pub fronting: Fronting,
     pub version: String,
     pub argv: Vec<String>,
@@ -61,19 +69,23 @@ impl Scene {
             runner: Runner::Run(self.argv.clone()),
             health: self.health.clone(),
             strategy: self.strategy,
+            canary: self.canary.clone().map(Box::new),
             proxy: (self.fronting != Fronting::None).then(|| ProxyFront {
                 listen: "127.0.0.1:0".into(),
                 hold_ms: 30_000,
                 drain_ms: 5_000,
+                server: self.server(),
             }),
             stable_ms: self.stable_ms,
             start_within_ms: self.start_within_ms,
             stop_within_ms: self.stop_within_ms,
+            uses: None,
+            probe: None,
         }
     }
 
     pub fn target() -> Target {
-        Target::Hosts { hosts: vec![], dir: None }
+        Target::Hosts { hosts: vec![], dir: None, ssh_config: None }
     }
 
     pub fn plan_unit(&self) -> Unit {
@@ -98,7 +110,9 @@ impl Scene {
             release: Release { version: self.version.clone(), ..Release::default() },
             document: DocumentRef::default(),
             targets: BTreeMap::from([("app".into(), Self::target())]),
+            claims: Default::default(),
             services: BTreeMap::from([(NAME.into(), self.service())]),
+            budget: Default::default(),
             steps: vec![],
             class: Class::Exact,
         };
@@ -120,13 +134,31 @@ impl Scene {
 
     pub fn driver(&self, ticks: &Arc<Ticks>) -> ServiceDriver {
         let driver = ServiceDriver::new(self.supervisor()).with_limits(self.limits);
-        if self.fronting != Fronting::File {
-            return driver;
-        }
         let ticks = ticks.clone();
-        driver.with_fronts(Arc::new(move |base, _| {
-            Arc::new(FileFront { path: base.join("front.json"), ticks: ticks.clone() })
-        }))
+        match self.fronting {
+            Fronting::None | Fronting::Real => driver,
+            Fronting::File => driver.with_fronts(Arc::new(move |base, _, _| {
+                Arc::new(FileFront { path: base.join("front.json"), ticks: ticks.clone() })
+            })),
+            Fronting::Nginx | Fronting::Haproxy => driver.with_fronts(Arc::new(move |base, name, proxy| {
+                let (server, ticks) = (proxy.server.as_ref().expect("a server"), ticks.clone());
+                Arc::new(Marked::new(base, name, server).telling(Arc::new(move |_| ticks.tick())))
+            })),
+        }
+    }
+
+    /// As in `windlass.toml`.
+    pub fn server(&self) -> Option<Box<FrontServer>> {
+        let folder = self.base.join("nginx").display().to_string();
+        let (kind, file, command) = match self.fronting {
+            Fronting::Nginx => {
+                (FrontKind::Nginx, "nginx/conf.d/web.conf", vec!["nginx", "-p", &folder, "-c", "nginx.conf"])
+            }
+            Fronting::Haproxy => (FrontKind::Haproxy, "haproxy/haproxy.cfg", vec!["haproxy"]),
+            Fronting::None | Fronting::File | Fronting::Real => return None,
+        };
+        let command = command.into_iter().map(str::to_owned).collect();
+        Some(Box::new(FrontServer { kind, file: file.into(), command, reload: vec![], page: None }))
     }
 
     pub fn supervisor(&self) -> Vec<std::ffi::OsString> {

@@ -4,7 +4,10 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -13,9 +16,16 @@ struct Manner {
     /// Sick as long as this file is there.
     sick_file: Option<std::path::PathBuf>,
     version: String,
+    /// Every so many answers is an error; 0: none.
+    fails: u64,
+    answers: AtomicU64,
 }
 
 impl Manner {
+    fn fails(&self) -> bool {
+        self.fails > 0 && self.answers.fetch_add(1, Relaxed).is_multiple_of(self.fails)
+    }
+
     fn sick(&self) -> bool {
         self.sick || self.sick_file.as_ref().is_some_and(|file| file.exists())
     }
@@ -71,6 +81,8 @@ pub fn serve(port: u16, flags: &[&str]) -> ExitCode {
         sick: flags.contains(&"sick"),
         sick_file: value("sick-while=").map(Into::into),
         version: value("version=").unwrap_or("none").to_owned(),
+        fails: value("fails=").map_or(0, |every| every.parse().expect("a number")),
+        answers: AtomicU64::new(0),
     });
     for stream in listener.incoming().flatten() {
         let manner = manner.clone();
@@ -139,6 +151,8 @@ fn answer(stream: TcpStream, manner: &Manner) -> Option<()> {
                 std::thread::sleep(Duration::from_millis(300));
                 ("200 OK", manner.version.clone())
             }
+            "/health" => ("200 OK", manner.version.clone()),
+            _ if manner.fails() => ("500 Broken", "broken".to_owned()),
             _ => ("200 OK", manner.version.clone()),
         };
         let head = format!(

@@ -3,7 +3,8 @@
 use std::path::Path;
 use windlass_plan::UrlKind;
 
-/// A table or column that was dropped, or made by a release that was taken back, and still lies in its database.
+/// A table or column that was dropped, or made by a release that was taken back, and still lies in its database; or rows as
+/// they were before a statement changed them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aside {
     /// Name of the run that set it aside.
@@ -14,15 +15,15 @@ pub struct Aside {
     pub at: String,
     /// How long ago, seconds, by the same clock.
     pub age_s: u64,
-    /// `table` or `column`.
+    /// `table`, `column`, `rows` (of a table that was emptied), `objects` (without a table), or `before-image`.
     pub kind: String,
     /// What it was: table, or table.column.
     pub name: String,
     /// The table that holds it.
     pub stored: String,
-    /// `dropped` by the release, or `undone`: made by it and written to since.
+    /// `dropped` or `changed` by the release, or `undone`: made by it and written to since.
     pub why: String,
-    /// Rows that it holds.
+    /// Rows that it holds; of large tables an estimate.
     pub rows: u64,
 }
 
@@ -34,7 +35,7 @@ pub trait Asides {
     /// Why it cannot be read, in words.
     fn list(&self) -> Result<Vec<Aside>, String>;
 
-    /// Drops one for good, together with its line of the list, in one transaction.
+    /// Drops one for good, together with its line of the list: in one transaction where the engine can.
     ///
     /// # Errors
     /// Why it was not, in words; nothing was changed then.
@@ -48,6 +49,7 @@ pub trait Asides {
 pub fn open(kind: UrlKind, url: &str, base: &Path) -> Result<Option<Box<dyn Asides>>, String> {
     match kind {
         UrlKind::Sqlite => crate::sqlite::asides(url, base).map(Some),
-        UrlKind::Postgresql | UrlKind::Mysql | UrlKind::S3 => Ok(None),
+        UrlKind::Postgresql => crate::postgres::asides(url).map(Some),
+        UrlKind::Mysql => crate::mysql::asides(url, base).map(Some),
     }
 }

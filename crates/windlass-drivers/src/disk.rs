@@ -40,6 +40,17 @@ pub(crate) fn sha256_file(path: &Path) -> io::Result<(String, u64)> {
     }
 }
 
+/// What is wrong with a file that had this SHA-256; `None`: it is unchanged.
+pub(crate) fn complaint(file: &Path, sha256: &str) -> Option<String> {
+    match sha256_file(file) {
+        Ok((found, _)) if found == sha256 => None,
+        Ok((found, _)) => {
+            Some(format!("{} was changed: SHA-256 {found} instead of {sha256}", file.display()))
+        }
+        Err(error) => Some(format!("{}: {error}", file.display())),
+    }
+}
+
 /// Makes names created, renamed or removed in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
@@ -52,10 +63,16 @@ pub(crate) fn write_durable(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let temporary = folder.join(name);
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    if let Err(error) = write() {
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
     sync_folder(folder)
 }
 
@@ -65,11 +82,20 @@ pub(crate) fn resolve(base: &Path, dir: Option<&str>, name: &str) -> PathBuf {
     dir.map_or_else(|| base.to_owned(), |dir| base.join(dir)).join(name).components().collect()
 }
 
+/// Free bytes on the disk of `folder`, as far as this user may fill it.
+pub(crate) fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Fails if `bytes` more would not fit on the disk of `folder`, with a little to spare.
 pub(crate) fn room_for(bytes: u64, folder: &Path) -> io::Result<()> {
+    fits(bytes, free_bytes(folder)?)
+}
+
+/// Fails if `bytes` more would not fit into what is free, with a little to spare.
+pub(crate) fn fits(bytes: u64, free: u64) -> io::Result<()> {
     const SPARE: u64 = 16 * 1024 * 1024;
-    let disk = rustix::fs::statvfs(folder)?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free < bytes.saturating_add(SPARE.min(bytes)) {
         let text = format!("{} are needed and {} free", human_bytes(bytes), human_bytes(free));
         return Err(io::Error::new(io::ErrorKind::StorageFull, text));
@@ -78,7 +104,8 @@ pub(crate) fn room_for(bytes: u64, folder: &Path) -> io::Result<()> {
 }
 
 /// A number of bytes for people.
-pub(crate) fn human_bytes(bytes: u64) -> String {
+#[must_use]
+pub fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} bytes");

@@ -194,7 +194,7 @@ pub(crate) struct Stat {
 
 impl Stat {
     /// Of the process that has this id now.
-    fn of(pid: u32) -> io::Result<Self> {
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
         Self::parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat"))?).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat is not as documented"))
         })

@@ -9,7 +9,8 @@ use std::{
 };
 use windlass_driver::{Context, Secrets, Stopping};
 use windlass_plan::{
-    Action, Class, DocumentRef, PLAN_FORMAT, Plan, Release, Secret, Target, Undo, UndoBy, Unit, UnitId,
+    Action, Batch, Class, DocumentRef, PLAN_FORMAT, Plan, Release, Secret, Target, Throttle, Undo, UndoBy,
+    Unit, UnitId,
 };
 
 /// Knows one secret: `hunter2`.
@@ -48,6 +49,21 @@ pub(crate) fn context(folder: &Path, unit: &Unit) -> (Context, Arc<Mutex<String>
     (context, seen)
 }
 
+/// The same for a unit on a host of a test's sshd, whose target is `app`.
+pub(crate) fn context_on(
+    sshd: &windlass_lab::Sshd,
+    folder: &Path,
+    unit: &Unit,
+) -> (Context, Arc<Mutex<String>>) {
+    let (mut cx, seen) = context(folder, unit);
+    let ssh_config = Some(sshd.config().to_str().unwrap().to_owned());
+    let target = Target::Hosts { hosts: vec![unit.host.clone()], dir: None, ssh_config };
+    let mut plan = plan(std::slice::from_ref(unit), &[("app", target)]);
+    plan.steps[0].on = "app".to_owned();
+    cx.plan = Arc::new(plan);
+    (cx, seen)
+}
+
 /// A plan of one step per `STEP` of the units' ids.
 pub(crate) fn plan(units: &[Unit], targets: &[(&str, Target)]) -> Plan {
     let mut steps: Vec<windlass_plan::Step> = vec![];
@@ -64,7 +80,9 @@ pub(crate) fn plan(units: &[Unit], targets: &[(&str, Target)]) -> Plan {
         release: Release::default(),
         document: DocumentRef::default(),
         targets: targets.iter().map(|(name, target)| ((*name).to_owned(), target.clone())).collect(),
+        claims: Default::default(),
         services: BTreeMap::new(),
+        budget: Default::default(),
         steps,
         class: Class::None,
     }
@@ -91,7 +109,7 @@ pub(crate) fn unit(id: &str, action: Action) -> Unit {
 /// A statement on the target `db`.
 pub(crate) fn sql(statement: &str, rows: Option<u64>) -> Action {
     let (target, statement) = ("db".to_owned(), statement.to_owned());
-    Action::Sql { target, statement, rows, session: false, data: None, batch: None, from: None }
+    Action::Sql { target, statement, rows, session: false, data: None, batch: None, from: None, client: None }
 }
 
 /// Runs the test `name` of this executable as a process of its own, with `WINDLASS_TEST` set to `argument`.
@@ -146,6 +164,18 @@ impl Drop for SmallDisk {
     }
 }
 
+/// Has the statement run in batches of so many rows.
+pub(crate) fn in_batches(action: &mut Action, rows: u64, throttle: Throttle) {
+    if let Action::Sql { batch, .. } = action {
+        *batch = Some(Box::new(Batch { rows, throttle }));
+    }
+}
+
+/// Batches without a pause.
+pub(crate) fn hasty() -> Throttle {
+    Throttle { share: 100, ..Throttle::default() }
+}
+
 /// Numbers by seed (SplitMix64).
 pub(crate) struct Random(u64);
 
@@ -161,6 +191,15 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) % bound as u64) as usize
+    }
+}
+
+/// Waits for a condition while other futures of the task go on.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never came: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

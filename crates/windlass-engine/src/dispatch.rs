@@ -2,19 +2,26 @@
 //! lives. Nothing else writes to the journal; units share no state.
 
 use crate::{
-    Answer, Choice, EngineError, Next, Stop, next,
+    Answer, Choice, EngineError, Next, Stop,
+    next::{decide, followers},
+    probe::LOOK_MS,
     session::Session,
-    unit::{Job, Piece},
+    unit::{Ended, Job, Piece},
 };
 use futures_util::{
     FutureExt, StreamExt,
     future::{BoxFuture, Either, select},
     stream::FuturesUnordered,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use windlass_driver::{Capsule, Failure};
 use windlass_journal::{Direction, Event, OnFailure, Outcome, RunState, Trouble};
-use windlass_plan::{UnitId, Way};
+use windlass_plan::{Downtime, UnitId, Way};
+
+/// Units that are applied together at most.
+const TOGETHER_MAX: usize = 64;
+/// And at least.
+const TOGETHER_MIN: usize = 4;
 
 type Pieces = FuturesUnordered<BoxFuture<'static, Piece>>;
 
@@ -24,9 +31,11 @@ impl Session<'_> {
         let plan = self.state().plan.clone();
         self.engine.can_drive(&plan)?;
         let mut work = Work::default();
+        self.probe(&[]).await?;
         self.look_again(&mut work).await?;
         loop {
             if let Some(stop) = self.step(&mut work).await? {
+                self.probe_last().await?;
                 return Ok(stop);
             }
             assert!(!work.pieces.is_empty(), "`next` says wait only while units are at work");
@@ -34,6 +43,23 @@ impl Session<'_> {
                 self.journal(piece, &mut work).await?;
             }
         }
+    }
+
+    /// Asks the world about everything whose outcome the journal does not have, and begins nothing.
+    pub(crate) async fn settle(&mut self) -> Result<(), EngineError> {
+        let mut work = Work::default();
+        self.look_again(&mut work).await?;
+        let limits = self.engine.settings.limits();
+        let next = decide(self.state(), &self.board, &work.busy, limits, self.engine.clock.wall_ms());
+        if let Next::Inspect(lost) = next {
+            self.begin(&mut work, lost, false);
+        }
+        while !work.inspecting.is_empty() {
+            if let Some(piece) = self.wait(&mut work).await? {
+                self.journal(piece, &mut work).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Asks the world once more about every outcome that is not known, before a person is asked: it may be reachable
@@ -64,9 +90,10 @@ impl Session<'_> {
 
     /// An answer that is as unknown as before tells nothing new: what was written first says why.
     async fn journal_if_new(&mut self, piece: Piece, work: &mut Work) -> Result<(), EngineError> {
-        if let Piece::Settled(job, Outcome::Unknown(_), _) = &piece {
-            work.busy.remove(&job.unit.id);
-            work.inspecting.remove(&job.unit.id);
+        if let Piece::Settled(ended) = &piece
+            && let [(job, Outcome::Unknown(_), _)] = &ended[..]
+        {
+            work.over(&job.unit.id);
             return Ok(());
         }
         self.journal(piece, work).await
@@ -75,6 +102,7 @@ impl Session<'_> {
     /// Begins what can begin. `Some`: nothing more to do here.
     async fn step(&mut self, work: &mut Work) -> Result<Option<Stop>, EngineError> {
         loop {
+            self.probed(work).await?;
             // What a dead controller began is known before anything else begins: its act may still be under way.
             if !work.inspecting.is_empty() {
                 return Ok(None);
@@ -86,7 +114,7 @@ impl Session<'_> {
                 return Ok(Some(Stop::Person { unit: turn.unit, why: turn.why }));
             }
             let limits = self.engine.settings.limits();
-            match next(self.state(), &work.busy, limits, self.engine.clock.wall_ms()) {
+            match decide(self.state(), &self.board, &work.busy, limits, self.engine.clock.wall_ms()) {
                 Next::Wait => return Ok(None),
                 Next::Inspect(list) => self.begin(work, list, false),
                 Next::Begin(_) if self.engine.stopping.asked() => {
@@ -95,37 +123,75 @@ impl Session<'_> {
                     }
                     return Ok(None);
                 }
+                Next::Begin(list) if self.probe(&list).await? => {}
                 Next::Begin(list) => {
                     self.begin(work, list, true);
                     return Ok(None);
                 }
                 Next::NotBefore { unit, at_ms } => return Ok(Some(Stop::NotBefore { unit, at_ms })),
                 Next::Confirm(unit) => {
-                    if !self.ask(&unit).await? {
+                    self.probe_last().await?;
+                    if self.state().over_budget().is_none() && !self.ask(&unit).await? {
                         return Ok(Some(Stop::Gate(unit)));
                     }
                 }
                 Next::Failed(unit, why) => self.failed(&unit, why).await?,
                 Next::Person(unit, why) => self.turn(Direction::Person, why, unit).await?,
                 Next::End(ending) if self.state().ending.is_some() => return Ok(Some(Stop::Ended(ending))),
-                Next::End(ending) => self.append(vec![Event::Ended { ending }]).await?,
+                Next::End(ending) => {
+                    self.probe_last().await?;
+                    if self.state().over_budget().is_none() {
+                        self.append(vec![Event::Ended { ending }]).await?;
+                        self.probe = None;
+                    }
+                }
             }
         }
     }
 
     fn begin(&mut self, work: &mut Work, list: Vec<(UnitId, Way)>, fresh: bool) {
+        let job = |unit: &UnitId, way| {
+            Job::new(self.engine, self.state(), unit, way, fresh)
+                .expect("units of a started plan have drivers: `start` checked")
+        };
+        if let [(first, Way::Forward)] = &list[..]
+            && fresh
+            && work.busy.is_empty()
+        {
+            let together = self.together(first, work.room);
+            work.pieces.push(Job::capture(together.iter().map(|unit| *job(unit, Way::Forward)).collect()));
+            work.busy.extend(together);
+            return;
+        }
         for (unit, way) in list {
-            let job = Job::new(self.engine, self.state(), &unit, way, fresh)
-                .expect("units of a started plan have drivers: `start` checked");
+            let job = job(&unit, way);
             if !fresh {
                 work.inspecting.insert(unit.clone());
             }
             work.busy.insert(unit);
-            work.pieces.push(if fresh { job.capture() } else { job.inspect() });
+            work.pieces.push(if fresh { Job::capture(vec![*job]) } else { job.inspect() });
         }
     }
 
-    /// Waits for a piece of work; beats meanwhile. `None`: only a heartbeat passed.
+    /// The unit, and those behind it that its driver applies together with it: `room` of them at most.
+    fn together(&self, first: &UnitId, room: usize) -> Vec<UnitId> {
+        let faults = &self.engine.faults;
+        let mut list = vec![first.clone()];
+        let Some(mut last) = self.state().find(first).filter(|unit| !faults.concern(&unit.id)) else {
+            return list;
+        };
+        let Some(driver) = self.engine.drivers.get(last.driver) else { return list };
+        for next in followers(self.state(), &self.board, first).take(room - 1) {
+            if next.driver != last.driver || faults.concern(&next.id) || !driver.goes_with(last, next) {
+                break;
+            }
+            list.push(next.id.clone());
+            last = next;
+        }
+        list
+    }
+
+    /// Waits for a piece of work; beats meanwhile. `None`: a heartbeat passed, or it is time to look what the probe has seen.
     async fn wait(&mut self, work: &mut Work) -> Result<Option<Piece>, EngineError> {
         // Due by time, not by idleness: a run of short units beats as often as one long unit.
         let beat_in = self.beat_in();
@@ -133,7 +199,8 @@ impl Session<'_> {
             self.beat().await?;
             return Ok(None);
         }
-        match select(work.pieces.next(), self.engine.clock.sleep(beat_in)).await {
+        let pause = if self.probe.is_some() { beat_in.min(LOOK_MS) } else { beat_in };
+        match select(work.pieces.next(), self.engine.clock.sleep(pause)).await {
             Either::Left((piece, _)) => Ok(piece),
             Either::Right(((), _)) => Ok(None),
         }
@@ -150,39 +217,66 @@ impl Session<'_> {
         }
     }
 
+    /// Whether no unit is to begin any more.
+    fn is_over(&self) -> bool {
+        self.engine.stopping.asked() || self.state().over_budget().is_some()
+    }
+
     async fn journal(&mut self, piece: Piece, work: &mut Work) -> Result<(), EngineError> {
         match piece {
-            // Nothing is done yet and nothing is written: `resume` begins with it.
-            Piece::Captured(job, _) if self.engine.stopping.asked() => {
-                work.busy.remove(&job.unit.id);
+            // Nothing is done yet and nothing is written: `resume` begins with it, or the run goes back without it.
+            Piece::Captured(ready, left) if self.is_over() => {
+                left.iter().chain(ready.iter().map(|(job, _)| &job.unit.id)).for_each(|unit| work.over(unit));
             }
-            Piece::Captured(job, Ok(capsule)) => {
-                let (unit, way, attempt) = (job.unit.id.clone(), job.way, job.attempt);
-                self.append(vec![Event::Intended { unit, way, attempt, capsule: capsule.0.clone() }]).await?;
-                // The undo works from the capsule of the act that it takes back.
-                let capsule = match way {
-                    Way::Forward => capsule,
-                    Way::Undo => Capsule(self.state().unit(&job.unit.id).capsule.unwrap_or_default()),
+            Piece::NotCaptured(job, _, left) if self.is_over() => {
+                left.iter().chain([&job.unit.id]).for_each(|unit| work.over(unit));
+            }
+            Piece::Captured(ready, left) => {
+                left.iter().for_each(|unit| work.over(unit));
+                let intended = |(job, capsule): &(Box<Job>, Capsule)| {
+                    let (unit, way, attempt) = (job.unit.id.clone(), job.way, job.attempt);
+                    Event::Intended { unit, way, attempt, capsule: capsule.0.clone() }
                 };
-                work.pieces.push(job.act(capsule));
+                self.append(ready.iter().map(intended).collect()).await?;
+                work.pieces.push(self.act(ready));
             }
-            Piece::Captured(job, Err(failure)) => {
+            Piece::NotCaptured(job, failure, left) => {
+                left.iter().for_each(|unit| work.over(unit));
                 let (unit, way, attempt) = (job.unit.id.clone(), job.way, job.attempt);
-                work.busy.remove(&unit);
+                work.over(&unit);
                 let outcome = Outcome::Failed(capture_trouble(&job, failure));
                 let capsule = serde_json::Value::Null;
                 let intended = Event::Intended { unit: unit.clone(), way, attempt, capsule };
                 let settled = Event::Settled { unit, way, attempt, outcome, took_ms: Some(0) };
                 self.append(vec![intended, settled]).await?;
             }
-            Piece::Settled(job, outcome, took_ms) => {
-                let (unit, way, attempt) = (job.unit.id.clone(), job.way, job.attempt);
-                work.busy.remove(&unit);
-                work.inspecting.remove(&unit);
-                self.append(vec![Event::Settled { unit, way, attempt, outcome, took_ms }]).await?;
+            Piece::Settled(ended) => {
+                work.came_to(&ended);
+                let mut events = Vec::with_capacity(ended.len());
+                for (job, outcome, took_ms) in ended {
+                    let (unit, way, attempt) = (job.unit.id.clone(), job.way, job.attempt);
+                    work.over(&unit);
+                    events.push(Event::Settled { unit, way, attempt, outcome, took_ms });
+                    // The job ends here: it shares the facts, which are about to grow.
+                }
+                self.append(events).await?;
             }
         }
         Ok(())
+    }
+
+    /// The second piece of what is ready; its intents are on disk.
+    fn act(&self, mut ready: Vec<(Box<Job>, Capsule)>) -> BoxFuture<'static, Piece> {
+        if ready.len() > 1 {
+            return Job::act_together(ready);
+        }
+        let (job, capsule) = ready.pop().expect("something was captured, or it was told otherwise");
+        // The undo works from the capsule of the act that it takes back.
+        let capsule = match job.way {
+            Way::Forward => capsule,
+            Way::Undo => Capsule(self.state().unit(&job.unit.id).capsule.unwrap_or_default()),
+        };
+        job.act(capsule)
     }
 
     async fn failed(&mut self, unit: &UnitId, why: String) -> Result<(), EngineError> {
@@ -238,13 +332,50 @@ impl Session<'_> {
 }
 
 /// Work under way.
-#[derive(Default)]
-struct Work {
+pub(crate) struct Work {
     /// Everything at work here.
-    busy: BTreeSet<UnitId>,
+    pub(crate) busy: BTreeSet<UnitId>,
     /// Those of them whose lost outcome is being found out.
     inspecting: BTreeSet<UnitId>,
     pieces: Pieces,
+    /// Units that are intended together at most: about as many as their driver came to last time, for an intent of what is not
+    /// begun is written for nothing.
+    room: usize,
+    /// What was told of the look from outside.
+    pub(crate) told: BTreeMap<String, Downtime>,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            busy: BTreeSet::new(),
+            inspecting: BTreeSet::new(),
+            pieces: Pieces::default(),
+            room: TOGETHER_MAX,
+            told: BTreeMap::new(),
+        }
+    }
+}
+
+impl Work {
+    /// How far those came that were intended together.
+    fn came_to(&mut self, ended: &[Ended]) {
+        let begun = ended.iter().filter(|(_, _, took_ms)| took_ms.is_some()).count();
+        if ended.len() < 2 {
+            return;
+        }
+        if begun < ended.len() {
+            self.room = (begun + 1).clamp(TOGETHER_MIN, TOGETHER_MAX);
+        } else if begun == self.room {
+            self.room = (begun * 2).min(TOGETHER_MAX);
+        }
+    }
+
+    /// Nothing works on the unit any more.
+    fn over(&mut self, unit: &UnitId) {
+        self.busy.remove(unit);
+        self.inspecting.remove(unit);
+    }
 }
 
 fn unknown_way(state: &RunState, unit: &UnitId) -> Option<Way> {

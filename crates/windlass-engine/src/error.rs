@@ -21,6 +21,9 @@ pub enum EngineError {
     /// An earlier run is not finished.
     #[error("run {0} is not finished")]
     OpenRun(RunId),
+    /// The run is not what it was when its document was compared with it.
+    #[error("run {0} was gone on with since its document was looked at")]
+    Replanned(RunId),
     /// The run has ended.
     #[error("run {run} has ended ({ending:?})")]
     Over {

@@ -82,6 +82,11 @@ impl Faults {
         Self(Mutex::new(faults))
     }
 
+    /// Whether any is about the unit.
+    pub(crate) fn concern(&self, unit: &UnitId) -> bool {
+        self.0.lock().expect("no code panics while it holds the faults").iter().any(|f| f.unit == *unit)
+    }
+
     /// Whether the fault happens now; then it will not happen again.
     pub(crate) fn strike(&self, kind: FaultKind, way: Way, unit: &UnitId) -> bool {
         let mut faults = self.0.lock().expect("no code panics while it holds the faults");

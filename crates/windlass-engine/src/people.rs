@@ -1,8 +1,9 @@
 //! The people around a run: who confirms, who is asked, who watches.
 
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use windlass_journal::{Entry, RunState};
-use windlass_plan::{Step, Unit, UnitId, Way};
+use windlass_plan::{Downtime, Step, Unit, UnitId, Way};
 
 /// Answer to a gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub enum Notice {
     Inspecting(UnitId, Way),
     /// A try failed and will be repeated after this many milliseconds.
     Retrying(UnitId, u64, String),
+    /// What was seen of the run's services from outside, when it has changed since it was told last.
+    Probed(BTreeMap<String, Downtime>),
     /// The lease's owner is elsewhere; waiting this many milliseconds to see whether it lives.
     WaitingForLease(String, u64),
 }

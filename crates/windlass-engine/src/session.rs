@@ -1,6 +1,8 @@
 //! Starting, resuming, rolling back and deciding: everything that happens under one lease.
 
-use crate::{Clock, Crash, EngineError, Faults, Observer, People, lease::acquire, next::Limits};
+use crate::{
+    Clock, Crash, EngineError, Faults, Observer, People, board::Board, lease::acquire, next::Limits,
+};
 use std::{
     path::PathBuf,
     sync::{
@@ -8,9 +10,9 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use windlass_driver::{Drivers, OnConflict, Secrets, Stopping};
+use windlass_driver::{Drivers, OnConflict, Probe, Prober, Secrets, Stopping};
 use windlass_journal::{
-    Direction, Ending, Entry, Event, Lease, Liveness, OnFailure, Owner, RunId, RunState, Store, StoreError,
+    Begin, Direction, Ending, Entry, Event, Lease, Liveness, Owner, RunId, RunState, Store, StoreError,
     Unlinked, Verb, fold,
 };
 use windlass_plan::{Plan, Target, UnitId, Value};
@@ -68,6 +70,8 @@ pub struct Engine {
     pub observer: Arc<dyn Observer>,
     /// Faults on demand.
     pub faults: Arc<Faults>,
+    /// Who looks from outside whether services answer.
+    pub prober: Arc<dyn Prober>,
     /// What a crash fault does.
     pub crash: Arc<dyn Crash>,
     /// Turns true when a person asks to stop.
@@ -112,16 +116,28 @@ pub(crate) struct Session<'a> {
     pub(crate) run: RunId,
     pub(crate) head: u64,
     pub(crate) state: Option<RunState>,
+    /// Follows from the state.
+    pub(crate) board: Board,
+    /// The look from outside, while it goes on.
+    pub(crate) probe: Option<Box<dyn Probe>>,
     /// When the last heartbeat arrived and when the next is due, by our monotonic clock, milliseconds.
     beat_ok_ms: AtomicU64,
     beat_due_ms: AtomicU64,
 }
 
 impl<'a> Session<'a> {
-    fn new(engine: &'a Engine, lease: Lease, run: RunId, head: u64, state: Option<RunState>) -> Self {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        lease: Lease,
+        run: RunId,
+        head: u64,
+        state: Option<RunState>,
+    ) -> Self {
         let now = engine.clock.monotonic_ms();
         let beat_due_ms = AtomicU64::new(now + engine.settings.lease_ttl_ms / 4);
-        Self { engine, lease, run, head, state, beat_ok_ms: AtomicU64::new(now), beat_due_ms }
+        let board = state.as_ref().map(Board::of).unwrap_or_default();
+        let beat_ok_ms = AtomicU64::new(now);
+        Self { engine, lease, run, head, state, board, probe: None, beat_ok_ms, beat_due_ms }
     }
 
     /// Milliseconds until the next heartbeat is due.
@@ -183,8 +199,18 @@ impl<'a> Session<'a> {
         let (previous, hash) = (String::new(), String::new());
         let entry = Entry { seq, time_ms, run, actor, token: self.lease.token, event, previous, hash };
         match &mut self.state {
-            None => self.state = Some(RunState::begin(&entry)?),
-            Some(state) => state.apply(&entry)?,
+            None => {
+                let state = self.state.insert(RunState::begin(&entry)?);
+                self.board = Board::of(state);
+            }
+            Some(state) => {
+                state.apply(&entry)?;
+                match &entry.event {
+                    Event::Replanned { .. } => self.board = Board::of(state),
+                    event => event.unit().into_iter().for_each(|unit| self.board.changed(state, unit)),
+                }
+                debug_assert!(self.board == Board::of(state), "the board follows from the state");
+            }
         }
         Ok(())
     }
@@ -200,10 +226,10 @@ impl Engine {
     /// # Errors
     /// [`EngineError::OpenRun`] while an earlier run is not finished; [`EngineError::Held`] while another controller
     /// lives; and whatever the journal says.
-    pub async fn start(&self, run: RunId, plan: Plan, on_failure: OnFailure) -> Result<Stop, EngineError> {
+    pub async fn start(&self, run: RunId, plan: Plan, begin: impl Into<Begin>) -> Result<Stop, EngineError> {
         self.can_drive(&plan)?;
         let (lease, from) = self.lease().await?;
-        let result = self.start_under(lease.clone(), from, run, plan, on_failure).await;
+        let result = self.start_under(lease.clone(), from, run, plan, begin.into()).await;
         self.give_back(&lease, result).await
     }
 
@@ -213,7 +239,7 @@ impl Engine {
         from: Option<Owner>,
         run: RunId,
         plan: Plan,
-        on_failure: OnFailure,
+        begin: Begin,
     ) -> Result<Stop, EngineError> {
         if let Some(open) = self.open_run().await? {
             return Err(EngineError::OpenRun(open));
@@ -224,7 +250,7 @@ impl Engine {
         self.know_secrets(&plan);
         let head = self.store.head().await?.seq;
         let mut session = Session::new(self, lease, run, head, None);
-        let started = Event::Started { digest: plan.digest(), plan: Box::new(plan), on_failure };
+        let started = Event::started(plan, begin);
         session.append(vec![started, self.taken(from)]).await?;
         session.drive().await
     }
@@ -289,7 +315,7 @@ impl Engine {
         self.under_lease(run, vec![event], false, may).await
     }
 
-    async fn under_lease(
+    pub(crate) async fn under_lease(
         &self,
         run: &RunId,
         events: Vec<Event>,
@@ -329,21 +355,25 @@ impl Engine {
         fold(&entries)?.ok_or_else(|| EngineError::NoRun(run.clone()))
     }
 
-    async fn lease(&self) -> Result<(Lease, Option<Owner>), EngineError> {
+    pub(crate) async fn lease(&self) -> Result<(Lease, Option<Owner>), EngineError> {
         let (store, clock) = (self.store.as_ref(), self.clock.as_ref());
         let (liveness, observer) = (self.liveness.as_ref(), self.observer.as_ref());
         acquire(store, clock, liveness, observer, &self.owner, self.settings.lease_ttl_ms).await
     }
 
     /// Gives the lease back whatever happened; an error of that never hides the result.
-    async fn give_back(&self, lease: &Lease, result: Result<Stop, EngineError>) -> Result<Stop, EngineError> {
+    pub(crate) async fn give_back<T>(
+        &self,
+        lease: &Lease,
+        result: Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         let released = self.store.release(lease.token).await;
-        let stop = result?;
+        let value = result?;
         released?;
-        Ok(stop)
+        Ok(value)
     }
 
-    fn taken(&self, from: Option<Owner>) -> Event {
+    pub(crate) fn taken(&self, from: Option<Owner>) -> Event {
         Event::Taken { owner: self.owner.to_string(), from: from.map(|o| o.to_string()) }
     }
 
@@ -362,7 +392,7 @@ impl Engine {
 
     /// Resolves the plan's secrets, so that they are masked from the first entry on: an inspection may print what a
     /// process before this one resolved. One that cannot be resolved is the trouble of the unit that needs it.
-    fn know_secrets(&self, plan: &Plan) {
+    pub(crate) fn know_secrets(&self, plan: &Plan) {
         for target in plan.targets.values() {
             if let Target::Url { url: Value::Secret(secret), .. } = target {
                 let _ = self.secrets.resolve(secret);
@@ -400,7 +430,7 @@ impl Engine {
     }
 }
 
-fn over(state: &RunState) -> Result<(), EngineError> {
+pub(crate) fn over(state: &RunState) -> Result<(), EngineError> {
     match state.ending {
         Some(ending) => Err(EngineError::Over { run: state.id.clone(), ending }),
         None => Ok(()),
@@ -418,11 +448,16 @@ fn fits(state: &RunState, verb: Verb, unit: Option<&UnitId>) -> Result<(), Engin
         return Err(EngineError::Decision { unit, why: "say about which unit this is decided".into() });
     };
     let no = |why: &str| Err(EngineError::Decision { unit: unit.clone(), why: why.to_owned() });
-    if state.plan.unit(unit).is_none() {
+    if state.find(unit).is_none() {
         return no("the plan has no such unit");
     }
+    // What was done is not in doubt: it can stay, or the run goes back.
+    let over = state.over_budget().filter(|over| over.unit == *unit && state.unit(unit).passed());
     match &state.person {
         None => no("the run does not wait for a decision"),
+        Some(_) if over.is_some() && verb != Verb::Skip => no(
+            "it is done, and the downtime budget is exceeded: `skip` goes on all the same, `unwind` goes back",
+        ),
         Some(turn) if turn.unit.as_ref() == Some(unit) => Ok(()),
         Some(turn) => match &turn.unit {
             Some(other) => no(&format!("the run waits for a decision about {other}")),

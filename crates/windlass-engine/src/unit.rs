@@ -9,11 +9,16 @@ use windlass_plan::{Class, Unit, UnitId, Way};
 
 /// A piece of a unit's life that is over.
 pub(crate) enum Piece {
-    /// Ready for its intent.
-    Captured(Box<Job>, Result<Capsule, Failure>),
+    /// Ready for their intents, to be acted on together; and those that were left out.
+    Captured(Vec<(Box<Job>, Capsule)>, Vec<UnitId>),
+    /// Its undo could not be prepared; those behind it were left out.
+    NotCaptured(Box<Job>, Failure, Vec<UnitId>),
     /// Ready to be settled.
-    Settled(Box<Job>, Outcome, Option<u64>),
+    Settled(Vec<Ended>),
 }
+
+/// A try that is over, how, and how long it took, milliseconds.
+pub(crate) type Ended = (Box<Job>, Outcome, Option<u64>);
 
 /// One try of one unit, one way.
 pub(crate) struct Job {
@@ -45,7 +50,7 @@ impl Job {
         way: Way,
         fresh: bool,
     ) -> Option<Box<Self>> {
-        let (_, unit) = state.plan.unit(id)?;
+        let unit = state.find(id)?;
         let driver = engine.drivers.get(unit.driver)?.clone();
         let before = state.unit(id);
         let last = if way == Way::Forward { before.attempt } else { before.undo_attempt };
@@ -70,30 +75,50 @@ impl Job {
             on_conflict: engine.settings.on_conflict,
             secrets: engine.secrets.clone(),
             output: Arc::new(output),
-            facts: Arc::new(state.facts()),
+            facts: state.facts(),
         };
         Some(Box::new(Self { unit: unit.clone(), way, attempt, before, driver, cx, tools }))
     }
 
-    /// First piece: what an undo needs. An earlier try that may have changed the world keeps its capsule.
-    pub(crate) fn capture(self: Box<Self>) -> BoxFuture<'static, Piece> {
+    /// First piece: what an undo needs of each of `jobs`, which go together.
+    pub(crate) fn capture(jobs: Vec<Self>) -> BoxFuture<'static, Piece> {
         Box::pin(async move {
-            self.pause().await;
-            if self.cx.stopping.asked() {
-                // Whoever reads this drops it: nothing is captured for a try that is not made.
-                return Piece::Captured(self, Ok(Capsule::default()));
-            }
-            let kept = self.before.capsule.clone().filter(|_| self.before.touched);
-            let result = match (self.way, kept) {
-                (Way::Undo, _) => Ok(Capsule::default()),
-                (Way::Forward, Some(capsule)) => Ok(Capsule(capsule)),
-                (Way::Forward, None) => {
-                    self.tools.observer.notice(Notice::Capturing(self.unit.id.clone()));
-                    self.driver.capture(&self.cx, &self.unit).await.and_then(|capsule| self.clear(capsule))
+            let mut ready = Vec::with_capacity(jobs.len());
+            let mut jobs = jobs.into_iter();
+            for job in jobs.by_ref() {
+                match job.captured().await {
+                    Ok(capsule) => ready.push((Box::new(job), capsule)),
+                    Err(failure) if ready.is_empty() => {
+                        let left = jobs.map(|job| job.unit.id.clone()).collect();
+                        return Piece::NotCaptured(Box::new(job), failure, left);
+                    }
+                    // It fails by itself when its turn comes.
+                    Err(_) => {
+                        let left = std::iter::once(job).chain(jobs).map(|job| job.unit.id.clone());
+                        return Piece::Captured(ready, left.collect());
+                    }
                 }
-            };
-            Piece::Captured(self, result)
+            }
+            Piece::Captured(ready, Vec::new())
         })
+    }
+
+    /// An earlier try that may have changed the world keeps its capsule.
+    async fn captured(&self) -> Result<Capsule, Failure> {
+        self.pause().await;
+        if self.cx.stopping.asked() {
+            // Whoever reads this drops it: nothing is captured for a try that is not made.
+            return Ok(Capsule::default());
+        }
+        let kept = self.before.capsule.clone().filter(|_| self.before.touched);
+        match (self.way, kept) {
+            (Way::Undo, _) => Ok(Capsule::default()),
+            (Way::Forward, Some(capsule)) => Ok(Capsule(capsule)),
+            (Way::Forward, None) => {
+                self.tools.observer.notice(Notice::Capturing(self.unit.id.clone()));
+                self.driver.capture(&self.cx, &self.unit).await.and_then(|capsule| self.clear(capsule))
+            }
+        }
     }
 
     /// A capsule goes into the journal as it is: masked it would put back `****`, so one with a secret is refused.
@@ -131,10 +156,52 @@ impl Job {
                 Err(failure) if failure.effect == Effect::Unknown => {
                     self.find_out(&capsule, Some(failure)).await
                 }
-                Err(failure) => failed_outcome(&self, failure),
+                Err(failure) => failed_outcome(&self, failure, false),
             };
             let took = self.tools.clock.monotonic_ms().saturating_sub(began);
-            Piece::Settled(self, outcome, Some(took))
+            Piece::Settled(vec![(self, outcome, Some(took))])
+        })
+    }
+
+    /// As [`Job::act`], for several that go together.
+    pub(crate) fn act_together(works: Vec<(Box<Self>, Capsule)>) -> BoxFuture<'static, Piece> {
+        Box::pin(async move {
+            let Some((first, _)) = works.first() else { return Piece::Settled(Vec::new()) };
+            let (clock, driver) = (first.tools.clock.clone(), first.driver.clone());
+            let began = clock.monotonic_ms();
+            let work = |(job, capsule): &(Box<Self>, Capsule)| windlass_driver::Work {
+                cx: job.cx.clone(),
+                unit: job.unit.clone(),
+                capsule: capsule.clone(),
+            };
+            let mut answers = driver.apply_together(&works.iter().map(work).collect::<Vec<_>>()).await;
+            if !answers.iter().any(Option::is_some) {
+                let text = "its driver gave no answer";
+                answers = vec![Some(Err(Failure::unknown(windlass_driver::Fault::Windlass, text)))];
+            }
+            let done = answers.iter().flatten().count() as u64;
+            let took = clock.monotonic_ms().saturating_sub(began) / done.max(1);
+            let mut ended = Vec::with_capacity(works.len());
+            let mut answers = answers.into_iter();
+            let mut has_failed = false;
+            for (job, capsule) in works {
+                let (mut outcome, took) = match answers.next().flatten() {
+                    Some(Ok(done)) => (done_outcome(&job, done), Some(took)),
+                    Some(Err(failure)) if failure.effect == Effect::Unknown => {
+                        (job.find_out(&capsule, Some(failure)).await, Some(took))
+                    }
+                    Some(Err(failure)) => (failed_outcome(&job, failure, false), Some(took)),
+                    None => (untried(), None),
+                };
+                // Behind a failure nothing is left of it: as if it had never been tried, so that one failed commit costs one
+                // try, and asks a person about one unit.
+                if has_failed && matches!(outcome, Outcome::Failed(_)) {
+                    outcome = untried();
+                }
+                has_failed |= matches!(outcome, Outcome::Failed(_));
+                ended.push((job, outcome, took));
+            }
+            Piece::Settled(ended)
         })
     }
 
@@ -143,7 +210,7 @@ impl Job {
         Box::pin(async move {
             let capsule = Capsule(self.before.capsule.clone().unwrap_or_default());
             let outcome = self.find_out(&capsule, None).await;
-            Piece::Settled(self, outcome, None)
+            Piece::Settled(vec![(self, outcome, None)])
         })
     }
 
@@ -231,7 +298,8 @@ impl Job {
             Found::Failed(failure) if failure.effect == Effect::Unknown => {
                 unknown(self, &failure.message, &cause_text)
             }
-            Found::Failed(failure) => failed_outcome(self, failure),
+            // What goes on where it stopped loses no try by the death of its controller.
+            Found::Failed(failure) => failed_outcome(self, failure, cause.is_none()),
             Found::Unknown(seen) => unknown(self, &seen, &cause_text),
         }
     }
@@ -243,6 +311,7 @@ impl Job {
             hints: failure.hints.iter().map(|hint| self.mask(hint)).collect(),
             output: windlass_driver::excerpt(&self.mask(&failure.output)),
             retry: failure.retry,
+            person: failure.person,
             interrupted: false,
         }
     }
@@ -263,6 +332,11 @@ fn backoff(first_ms: u64, tries: u32) -> u64 {
     first_ms.saturating_mul(factor.min(10))
 }
 
+/// Of a unit that was intended with others and not begun, or of which nothing is left: its try is given back.
+fn untried() -> Outcome {
+    Outcome::Failed(Trouble { interrupted: true, retry: true, ..Trouble::default() })
+}
+
 fn done_outcome(job: &Job, done: Done) -> Outcome {
     let report = Report {
         effects: done.effects.iter().map(|line| job.mask(line)).collect(),
@@ -272,11 +346,15 @@ fn done_outcome(job: &Job, done: Done) -> Outcome {
     if done.changed { Outcome::Applied(report) } else { Outcome::NoEffect(report) }
 }
 
-fn failed_outcome(job: &Job, failure: Failure) -> Outcome {
+/// `died`: the try was ended by the death of its controller.
+fn failed_outcome(job: &Job, failure: Failure, died: bool) -> Outcome {
     let clean = failure.effect == Effect::None;
     // A check that Ctrl-C cut short has not failed: `resume` checks again, and takes nothing back.
     let readonly = job.unit.undo.class == Class::Readonly;
-    let interrupted = clean && readonly && job.cx.stopping.asked();
+    let asked = job.cx.stopping.asked();
+    // What can go on where it stopped was paused.
+    let paused = !clean && failure.retry && (asked || died);
+    let interrupted = clean && readonly && asked || paused;
     let trouble = Trouble { interrupted, ..job.trouble(failure) };
     if clean { Outcome::Failed(trouble) } else { Outcome::FailedPartly(trouble) }
 }

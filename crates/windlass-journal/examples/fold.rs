@@ -2,7 +2,7 @@
 //! with N, not faster. Prints what it folded.
 
 use std::{io::Write, time::Instant};
-use windlass_journal::{Event, Outcome, Report, RunId, Unlinked, fold, link};
+use windlass_journal::{Event, OnFailure, Outcome, Report, RunId, Unlinked, fold, link};
 use windlass_plan::{
     Action, Class, DocumentRef, DriverKind, PLAN_FORMAT, Plan, Release, Step, StepId, Undo, UndoBy, Unit,
     UnitId, Way,
@@ -15,7 +15,7 @@ fn unit(n: usize) -> Unit {
         driver: DriverKind::Shell,
         line: n,
         column: 1,
-        action: Action::Shell { script: "true".into(), dir: None, readonly: false },
+        action: Action::Shell { script: "true".into(), dir: None, readonly: false, database: None },
         effect: "something".into(),
         undo: Undo { class: Class::Exact, how: "by its driver".into(), by: UndoBy::Driver },
         timeout_ms: None,
@@ -45,7 +45,9 @@ fn plan(units: usize) -> Plan {
         release: Release::default(),
         document: DocumentRef::default(),
         targets: Default::default(),
+        claims: Default::default(),
         services: Default::default(),
+        budget: Default::default(),
         steps: vec![step],
         class: Class::Exact,
     }
@@ -54,11 +56,7 @@ fn plan(units: usize) -> Plan {
 fn main() {
     let events: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(10_000);
     let plan = plan(events / 2);
-    let started = Event::Started {
-        digest: plan.digest(),
-        plan: Box::new(plan.clone()),
-        on_failure: Default::default(),
-    };
+    let started = Event::started(plan.clone(), OnFailure::Unwind);
     let mut all = vec![started];
     for unit in &plan.steps[0].units {
         let (unit, way, attempt) = (unit.id.clone(), Way::Forward, 1);

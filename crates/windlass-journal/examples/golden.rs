@@ -1,5 +1,5 @@
-//! Writes a journal of the present format, one entry a line, as the golden file of the tests has it:
-//! `cargo run -p windlass-journal --example golden > crates/windlass-journal/tests/journal/golden/format-N.jsonl`.
+//! Writes a journal of format N, one entry a line, as the golden file of the tests has it:
+//! `cargo run -p windlass-journal --example golden N > crates/windlass-journal/tests/journal/golden/format-N.jsonl`.
 //! Only for a new format, beside the files of the old ones.
 
 use std::io::Write as _;
@@ -12,7 +12,11 @@ mod scene;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
-    for entry in golden::entries() {
+    let entries = match std::env::args().nth(1).as_deref() {
+        Some("1") => golden::entries(),
+        _ => golden::entries_2(),
+    };
+    for entry in entries {
         writeln!(out, "{}", serde_json::to_string(&entry)?)?;
     }
     Ok(())

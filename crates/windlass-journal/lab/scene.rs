@@ -35,7 +35,7 @@ pub fn unit(name: &str, by: UndoBy) -> Unit {
         driver: DriverKind::Shell,
         line: 1,
         column: 1,
-        action: Action::Shell { script: "true".into(), dir: None, readonly: false },
+        action: Action::Shell { script: "true".into(), dir: None, readonly: false, database: None },
         effect: "something".into(),
         undo: Undo { class: Class::Exact, how: "by its driver".into(), by },
         timeout_ms: None,
@@ -69,6 +69,7 @@ pub fn plan() -> Plan {
     };
     let script = UndoScript {
         id: StepId("s-undo".into()),
+        on: String::new(),
         units: vec![unit("s-undo/1", UndoBy::Nothing)],
         partial: false,
     };
@@ -79,7 +80,9 @@ pub fn plan() -> Plan {
         release: Release { version: "2".into(), ..Release::default() },
         document: DocumentRef::default(),
         targets: BTreeMap::new(),
+        claims: Default::default(),
         services: BTreeMap::new(),
+        budget: Default::default(),
         steps: vec![
             step("a", vec![unit("a/1", UndoBy::Driver)]),
             step("b", vec![unit("b/1", UndoBy::Driver)]),
@@ -92,7 +95,7 @@ pub fn plan() -> Plan {
 
 pub fn started() -> Event {
     let plan = plan();
-    Event::Started { digest: plan.digest(), plan: Box::new(plan), on_failure: OnFailure::Unwind }
+    Event::started(plan, OnFailure::Unwind)
 }
 
 pub fn intended(unit: &str, way: Way, attempt: u32) -> Event {

@@ -2,14 +2,65 @@
 //! `JOURNAL_FORMAT`.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use windlass_plan::{Digest, Plan, UnitId, Way};
+use std::{collections::BTreeMap, fmt};
+use windlass_plan::{Digest, Downtime, Plan, UnitId, Way};
 
-/// Version of the journal's format. A newer one is refused, never guessed at and never written.
-pub const JOURNAL_FORMAT: u32 = 1;
+/// A run that a person started against the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakGlass {
+    /// What the policy had against it, one sentence each.
+    pub against: Vec<String>,
+    /// Why the person did it.
+    pub reason: String,
+}
 
-/// Name of a run: `YYYYMMDD-HHMMSS-xxxx`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A signed approval of a run's plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// The approver, by the name in the team's file of allowed signers.
+    pub by: String,
+    /// When they signed it, by their clock.
+    pub at_ms: i64,
+}
+
+/// The document that a run's plan was compiled from, to be found again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its path, from the folder of windlass.toml; absolute when it stands elsewhere.
+    pub path: String,
+    /// `--env`, where it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+}
+
+/// What is said about a run when it begins.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    /// What to do when a unit fails.
+    pub on_failure: OnFailure,
+    /// Where the document is that a person wrote; none: the plan was made by a command.
+    pub origin: Option<Origin>,
+    /// The policy was against it, and a person starts it all the same.
+    pub break_glass: Option<BreakGlass>,
+    /// Who approved its plan.
+    pub approvals: Vec<Approved>,
+}
+
+impl From<OnFailure> for Begin {
+    fn from(on_failure: OnFailure) -> Self {
+        Self { on_failure, origin: None, break_glass: None, approvals: Vec::new() }
+    }
+}
+
+/// Version of the journal's format. A newer one is refused, never guessed at and never written. A file has the oldest one that
+/// has all of its entries ([`Event::format`]), so that older versions of Windlass read what they can.
+///
+/// 2: an entry may give a run another plan (`replanned`).
+pub const JOURNAL_FORMAT: u32 = 2;
+
+/// Name of a run: `YYYYMMDD-HHMMSS-xxxx`. It has no order: two of one second differ by chance, and a clock can be set back. Which
+/// run came first is said by the order of the journal ([`Store::runs`](crate::Store::runs)).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RunId(pub String);
 
 impl fmt::Display for RunId {
@@ -51,6 +102,31 @@ pub enum Event {
         plan: Box<Plan>,
         /// What to do when a unit fails.
         on_failure: OnFailure,
+        /// Where the document is that a person wrote; none: the plan was made by a command, or by an older version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Origin>,
+        /// The policy was against it, and a person started it all the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        break_glass: Option<BreakGlass>,
+        /// Who approved its plan.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvals: Vec<Approved>,
+    },
+    /// What had not begun was edited, and a person took it over: the run goes on with another plan, in which everything that has begun
+    /// stands as it did ([`RunState::edit`](crate::RunState::edit)). What was asked about the plan before was asked anew.
+    Replanned {
+        /// Digest of the plan that it takes the place of.
+        from: Digest,
+        /// Its own digest.
+        digest: Digest,
+        /// The plan, whole.
+        plan: Box<Plan>,
+        /// The policy was against it, and a person goes on all the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        break_glass: Option<BreakGlass>,
+        /// Who approved this plan.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvals: Vec<Approved>,
     },
     /// A controller took the lease for this run.
     Taken {
@@ -108,11 +184,54 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// What a look from outside saw of the run's services so far. Written when it begins, when there is a quarter more
+    /// downtime than was written, when a budget is exceeded, and before the controller leaves the run.
+    Probed {
+        /// By service; totals of the run.
+        seen: BTreeMap<String, Downtime>,
+        /// The unit that was at work, or was last.
+        unit: UnitId,
+    },
     /// The run ended. A later rollback turns it again.
     Ended {
         /// How.
         ending: Ending,
     },
+}
+
+impl Event {
+    /// The first entry of a run of `plan`, with the plan's own digest.
+    #[must_use]
+    pub fn started(plan: Plan, begin: impl Into<Begin>) -> Self {
+        let Begin { on_failure, origin, break_glass, approvals } = begin.into();
+        let digest = plan.digest();
+        Self::Started { digest, plan: Box::new(plan), on_failure, origin, break_glass, approvals }
+    }
+
+    /// The oldest format that has it.
+    #[must_use]
+    pub fn format(&self) -> u32 {
+        match self {
+            Self::Replanned { .. } => 2,
+            _ => 1,
+        }
+    }
+
+    /// The unit that it is about.
+    #[must_use]
+    pub fn unit(&self) -> Option<&UnitId> {
+        match self {
+            Self::Intended { unit, .. } | Self::Settled { unit, .. } | Self::Confirmed { unit, .. } => {
+                Some(unit)
+            }
+            Self::Turned { unit, .. } | Self::Decided { unit, .. } => unit.as_ref(),
+            Self::Started { .. }
+            | Self::Replanned { .. }
+            | Self::Taken { .. }
+            | Self::Probed { .. }
+            | Self::Ended { .. } => None,
+        }
+    }
 }
 
 /// Direction of a run.
@@ -212,7 +331,11 @@ pub struct Trouble {
     /// Whether the same try may be repeated.
     #[serde(default, skip_serializing_if = "is_false")]
     pub retry: bool,
-    /// It had not begun when its controller died: the unit is as if it had never been tried.
+    /// Whether to go on or back is for a person to say.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub person: bool,
+    /// It had not begun when its controller died: the unit is as if it had never been tried. Of a try that failed in part:
+    /// it was paused, and the try does not count.
     #[serde(default, skip_serializing_if = "is_false")]
     pub interrupted: bool,
 }

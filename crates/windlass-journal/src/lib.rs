@@ -5,19 +5,23 @@
 //! lease, so a controller that was overtaken cannot write and stops.
 
 mod chain;
+mod edit;
 mod event;
 mod lease;
 mod memory;
+mod probed;
 mod sqlite;
 mod state;
 mod store;
 mod unit;
 
 pub use chain::{Unlinked, link, verify};
+pub use edit::{Edit, Touched};
 pub use event::*;
 pub use lease::{Lease, Life, Liveness, Owner, ProcLiveness};
 pub use memory::MemoryStore;
+pub use probed::{Exceeded, Probed};
 pub use sqlite::SqliteStore;
-pub use state::{FoldError, RunState, Turn, fold};
+pub use state::{FoldError, Place, Replan, RunState, Turn, fold};
 pub use store::{Head, Store, StoreError};
 pub use unit::{Forward, UndoPhase, UnitState};

@@ -1,6 +1,6 @@
 //! The default store: one SQLite file, in WAL mode with `synchronous=FULL`, so that one commit is one fsync.
 //!
-//! Tables: `entry` (the log), `lease` (one row). `application_id` and `user_version` (= `JOURNAL_FORMAT`) say what
+//! Tables: `entry` (the log), `lease` (one row). `application_id` and `user_version` (the format) say what
 //! the file is. Times are milliseconds since 1970.
 
 use crate::{
@@ -27,6 +27,9 @@ const BUSY_MAX: Duration = Duration::from_secs(10);
 
 /// How often the turn to open the journal is asked for.
 const TURN_EVERY: Duration = Duration::from_millis(5);
+
+/// Format of a file without entries.
+const FORMAT_FIRST: u32 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS entry (
@@ -138,7 +141,7 @@ impl SqliteStore {
             if !there {
                 connection.execute_batch(&format!(
                     "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; \
-                     PRAGMA user_version = {JOURNAL_FORMAT}; {SCHEMA} COMMIT;"
+                     PRAGMA user_version = {FORMAT_FIRST}; {SCHEMA} COMMIT;"
                 ))?;
             }
             Ok(())
@@ -318,6 +321,15 @@ fn turn(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Makes `format` that of the file, if it is newer: a version that cannot read what is written next says so.
+fn raise(transaction: &Connection, format: u32) -> rusqlite::Result<()> {
+    if format == FORMAT_FIRST {
+        return Ok(());
+    }
+    let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found < format { transaction.pragma_update(None, "user_version", format) } else { Ok(()) }
+}
+
 fn head(transaction: &Connection) -> rusqlite::Result<Head> {
     let last = transaction
         .prepare_cached("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1")?
@@ -422,6 +434,8 @@ impl Store for SqliteStore {
             if last.seq != expected {
                 return Err(StoreError::Stale { expected, found: last.seq });
             }
+            let format = entries.iter().map(|entry| entry.event.format()).max().unwrap_or(FORMAT_FIRST);
+            raise(transaction, format).map_err(|e| self.explain(&e))?;
             let mut insert = transaction
                 .prepare_cached("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
                 .map_err(|e| self.explain(&e))?;

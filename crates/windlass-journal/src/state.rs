@@ -1,7 +1,8 @@
 //! The state of a run: one pure fold over its entries.
 
 use crate::{
-    Direction, Ending, Entry, Event, Forward, OnFailure, Outcome, RunId, UndoPhase, UnitState, Verb,
+    Approved, BreakGlass, Direction, Ending, Entry, Event, Exceeded, Forward, OnFailure, Origin, Outcome,
+    Probed, RunId, UndoPhase, UnitState, Verb,
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -22,6 +23,19 @@ pub struct Turn {
     pub worked_ms: u64,
 }
 
+/// Another plan took the place of a run's plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replan {
+    /// When, by the writer's clock.
+    pub at_ms: i64,
+    /// Who took it over.
+    pub actor: String,
+    /// The plan before.
+    pub from: Digest,
+    /// The plan since.
+    pub to: Digest,
+}
+
 /// A run.
 #[derive(Clone, Debug)]
 pub struct RunState {
@@ -33,6 +47,14 @@ pub struct RunState {
     pub digest: Digest,
     /// What to do when a unit fails.
     pub on_failure: OnFailure,
+    /// Where the document is that a person wrote, as far as it is known.
+    pub origin: Option<Origin>,
+    /// The policy was against it, and a person started it all the same.
+    pub break_glass: Option<BreakGlass>,
+    /// Who approved its plan.
+    pub approvals: Vec<Approved>,
+    /// Each time that what had not begun was edited, in order.
+    pub replans: Vec<Replan>,
     /// Who began it.
     pub actor: String,
     /// When it began.
@@ -54,6 +76,8 @@ pub struct RunState {
     pub units: BTreeMap<UnitId, UnitState>,
     /// Units in the order in which they took effect; those of hand-written undos included.
     pub applied: Vec<UnitId>,
+    /// What was seen of its services from outside.
+    pub probed: Probed,
     /// How it ended, when it did.
     pub ending: Option<Ending>,
     /// Controllers that worked on it, in order, for people.
@@ -61,26 +85,32 @@ pub struct RunState {
     /// The same units, to look up.
     placed: HashSet<UnitId>,
     /// Every unit of the plan: looked up with each entry.
-    kinds: Arc<HashMap<UnitId, Kind>>,
+    pub(crate) places: Arc<HashMap<UnitId, Place>>,
+    /// What applied units reported, by unit; shared with who works on a unit.
+    pub(crate) facts: Arc<BTreeMap<UnitId, serde_json::Value>>,
 }
 
-/// What the fold has to know of a unit.
+/// Where a unit stands in its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Plain,
-    Gate,
+pub struct Place {
+    /// Number of its step.
+    pub step: usize,
+    /// Position in the step, or in the step's hand-written undo.
+    pub at: usize,
     /// Part of a hand-written undo: it runs forward while the run goes back.
-    Script,
+    pub script: bool,
 }
 
-fn kinds(plan: &Plan) -> HashMap<UnitId, Kind> {
-    let kind = |unit: &Unit| match unit.action {
-        Action::Gate { .. } => Kind::Gate,
-        _ => Kind::Plain,
-    };
-    let scripts = plan.steps.iter().flat_map(|step| step.undo.iter().flat_map(|script| &script.units));
-    let scripts = scripts.map(|unit| (unit.id.clone(), Kind::Script));
-    plan.units().map(|(_, unit)| (unit.id.clone(), kind(unit))).chain(scripts).collect()
+pub(crate) fn places(plan: &Plan) -> HashMap<UnitId, Place> {
+    let mut places = HashMap::new();
+    for (step, known) in plan.steps.iter().enumerate() {
+        let script = known.undo.as_ref().map_or(&[][..], |script| &script.units);
+        for (units, script) in [(&known.units[..], false), (script, true)] {
+            let place = |(at, unit): (usize, &Unit)| (unit.id.clone(), Place { step, at, script });
+            places.extend(units.iter().enumerate().map(place));
+        }
+    }
+    places
 }
 
 /// An entry that cannot follow the ones before. It means that the journal was not written by this fold's rules.
@@ -114,7 +144,7 @@ impl RunState {
     /// # Errors
     /// When the entry does not start a run.
     pub fn begin(entry: &Entry) -> Result<Self, FoldError> {
-        let Event::Started { digest, plan, on_failure } = &entry.event else {
+        let Event::Started { digest, plan, on_failure, origin, break_glass, approvals } = &entry.event else {
             return Err(FoldError { seq: entry.seq, why: "the run has not been started".into() });
         };
         Ok(Self {
@@ -122,6 +152,10 @@ impl RunState {
             plan: Arc::new(plan.as_ref().clone()),
             digest: digest.clone(),
             on_failure: *on_failure,
+            origin: origin.clone(),
+            break_glass: break_glass.clone(),
+            approvals: approvals.clone(),
+            replans: Vec::new(),
             actor: entry.actor.clone(),
             started_ms: entry.time_ms,
             last_ms: entry.time_ms,
@@ -132,10 +166,12 @@ impl RunState {
             turns: Vec::new(),
             units: BTreeMap::new(),
             applied: Vec::new(),
+            probed: Probed::default(),
             ending: None,
             owners: Vec::new(),
             placed: HashSet::new(),
-            kinds: Arc::new(kinds(plan)),
+            places: Arc::new(places(plan)),
+            facts: Arc::default(),
         })
     }
 
@@ -147,9 +183,36 @@ impl RunState {
 
     /// Facts that applied units reported, by unit.
     #[must_use]
-    pub fn facts(&self) -> BTreeMap<UnitId, serde_json::Value> {
-        let reported = self.units.iter().filter_map(|(id, unit)| Some((id, unit.report.as_ref()?)));
-        reported.filter(|(_, r)| !r.facts.is_null()).map(|(id, r)| (id.clone(), r.facts.clone())).collect()
+    pub fn facts(&self) -> Arc<BTreeMap<UnitId, serde_json::Value>> {
+        self.facts.clone()
+    }
+
+    /// Where a unit stands in the plan, hand-written undos included.
+    #[must_use]
+    pub fn place(&self, id: &UnitId) -> Option<Place> {
+        self.places.get(id).copied()
+    }
+
+    /// The unit at a place of the plan.
+    #[must_use]
+    pub fn at(&self, place: Place) -> Option<&Unit> {
+        let step = self.plan.steps.get(place.step)?;
+        let units = if place.script { &step.undo.as_ref()?.units } else { &step.units };
+        units.get(place.at)
+    }
+
+    /// A unit of the plan, hand-written undos included.
+    #[must_use]
+    pub fn find(&self, id: &UnitId) -> Option<&Unit> {
+        self.at(self.place(id)?)
+    }
+
+    /// The downtime budget is exceeded on the way forward, and neither has the run turned back since, nor has a person said
+    /// that it goes on.
+    #[must_use]
+    pub fn over_budget(&self) -> Option<&Exceeded> {
+        let open = |exceeded: &&Exceeded| !exceeded.answered && self.direction == Direction::Forward;
+        self.probed.exceeded.as_ref().filter(open)
     }
 
     /// The one transition function. On an error the state is unchanged.
@@ -178,7 +241,23 @@ impl RunState {
     fn follow(&mut self, entry: &Entry) -> Result<(), String> {
         match &entry.event {
             Event::Started { .. } => return Err("the run was started before".into()),
-            Event::Taken { owner, .. } => self.owners.push(owner.clone()),
+            Event::Replanned { from, digest, plan, break_glass, approvals } => {
+                self.replanned(from, plan)?;
+                let (from, to) = (from.clone(), digest.clone());
+                self.replans.push(Replan { at_ms: entry.time_ms, actor: entry.actor.clone(), from, to });
+                self.digest = digest.clone();
+                self.approvals.clone_from(approvals);
+                if break_glass.is_some() {
+                    self.break_glass.clone_from(break_glass);
+                }
+            }
+            Event::Taken { owner, .. } => {
+                self.owners.push(owner.clone());
+                if self.ending.is_none() {
+                    self.probed
+                        .unseen(u64::try_from(entry.time_ms.saturating_sub(self.last_ms)).unwrap_or(0));
+                }
+            }
             Event::Intended { unit, way, attempt, capsule } => {
                 self.intended(unit, *way, *attempt, capsule, entry)?;
             }
@@ -190,13 +269,18 @@ impl RunState {
             Event::Decided { verb, unit, reason } => {
                 self.decided(*verb, unit.as_ref(), reason)?;
             }
+            Event::Probed { seen, unit } => {
+                self.known(unit)?;
+                let forward = self.direction == Direction::Forward && self.ending.is_none();
+                self.probed.saw(&self.plan, seen, unit, forward)?;
+            }
             Event::Ended { ending } => self.ending = Some(*ending),
         }
         Ok(())
     }
 
-    fn known(&self, id: &UnitId) -> Result<Kind, String> {
-        self.kinds.get(id).copied().ok_or_else(|| format!("the plan has no unit {id}"))
+    fn known(&self, id: &UnitId) -> Result<Place, String> {
+        self.place(id).ok_or_else(|| format!("the plan has no unit {id}"))
     }
 
     fn intended(
@@ -270,6 +354,14 @@ impl RunState {
             Way::Forward => unit.settle_forward(outcome),
             Way::Undo => unit.settle_undo(outcome),
         }
+        let facts = unit.report.as_ref().map_or(&serde_json::Value::Null, |report| &report.facts);
+        // While nobody else looks at them, nothing is copied.
+        match (way, facts) {
+            (Way::Undo, _) => {}
+            (_, serde_json::Value::Null) if !self.facts.contains_key(id) => {}
+            (_, serde_json::Value::Null) => drop(Arc::make_mut(&mut self.facts).remove(id)),
+            (_, facts) => drop(Arc::make_mut(&mut self.facts).insert(id.clone(), facts.clone())),
+        }
         if way == Way::Forward && unit.has_effect() {
             self.took_effect(id);
         }
@@ -284,7 +376,9 @@ impl RunState {
     }
 
     fn confirmed(&mut self, id: &UnitId, note: &str, entry: &Entry) -> Result<(), String> {
-        let gate = self.known(id)? == Kind::Gate;
+        let place = self.known(id)?;
+        let gate =
+            !place.script && matches!(self.at(place).map(|unit| &unit.action), Some(Action::Gate { .. }));
         let unit = self.units.entry(id.clone()).or_default();
         unit.confirmed =
             Some(if note.is_empty() { entry.actor.clone() } else { format!("{}: {note}", entry.actor) });
@@ -306,7 +400,12 @@ impl RunState {
                 self.units.values_mut().for_each(|unit| unit.tries = 0);
                 self.direction = direction;
                 self.person = None;
-                self.ending = None;
+                if direction == Direction::Unwind {
+                    self.probed.answered();
+                }
+                if self.ending.take().is_some() {
+                    self.probed.anew();
+                }
             }
         }
     }
@@ -318,13 +417,17 @@ impl RunState {
             (_, None) => return Err(format!("{verb:?} needs a unit")),
             (_, Some(id)) => {
                 // A unit of a hand-written undo runs forward while the run unwinds.
-                let script = self.known(id)? == Kind::Script;
+                let script = self.known(id)?.script;
                 let forward = self.direction == Direction::Forward || script;
                 let unit = self.units.entry(id.clone()).or_default();
-                unit.decide(verb, forward);
+                // Of a unit that is over, a person says only that the run goes on (after a budget was exceeded).
+                if !(forward && unit.passed()) {
+                    unit.decide(verb, forward);
+                }
                 if unit.has_effect() {
                     self.took_effect(id);
                 }
+                self.probed.answered();
                 self.person = None;
             }
         }

@@ -118,6 +118,7 @@ impl UnitState {
                 Forward::Failed(trouble.clone())
             }
             Outcome::FailedPartly(trouble) => {
+                self.tries = self.tries.saturating_sub(u32::from(trouble.interrupted));
                 self.touched = true;
                 Forward::FailedPartly(trouble.clone())
             }
@@ -144,7 +145,10 @@ impl UnitState {
                 UndoPhase::None
             }
             Outcome::Failed(trouble) => UndoPhase::Failed(trouble.clone()),
-            Outcome::FailedPartly(trouble) => UndoPhase::FailedPartly(trouble.clone()),
+            Outcome::FailedPartly(trouble) => {
+                self.tries = self.tries.saturating_sub(u32::from(trouble.interrupted));
+                UndoPhase::FailedPartly(trouble.clone())
+            }
             Outcome::Unknown(trouble) => UndoPhase::Unknown(trouble.clone()),
         };
     }

@@ -1,4 +1,5 @@
-//! Real database servers for tests. Each has an empty data folder in a temporary place, a free port and a unix socket, and
+//! Real servers for tests: databases, object stores, sshd, a container engine, machines with systemd. Each has an empty data folder in a temporary
+//! place, a free port and a unix socket, and
 //! ends with the test process, also when that panics or is killed.
 //!
 //! ```no_run
@@ -16,10 +17,15 @@
 
 mod access;
 mod bouncer;
+mod docker;
+mod machine;
 mod mysql;
 mod postgres;
 mod process;
 mod server;
+mod sshd;
+mod standby;
+mod store;
 mod template;
 mod tls;
 mod wire;
@@ -28,9 +34,17 @@ use std::sync::OnceLock;
 
 pub use access::{Database, PASSWORD};
 pub use bouncer::Bouncer;
+pub use docker::{Compose, Docker, docker};
+pub use machine::Machine;
 pub use server::{Server, Setup};
+pub use sshd::Sshd;
+pub use standby::Standby;
+pub use store::{ACCESS_KEY, READER_KEY, READER_SECRET, SECRET_KEY, Store, StoreKind, store};
 pub use tls::Authority;
 pub use wire::{Direction, Wire};
+
+/// The tables of the example runbook 000 as they were before its release, as far as its statements tell; `record` is empty.
+pub const RUNBOOK_000: &str = include_str!("../fixtures/runbook-000.sql");
 
 /// Which server, in which version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

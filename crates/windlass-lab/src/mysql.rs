@@ -65,6 +65,14 @@ fn settle(flavor: Flavor, command: &mut Command) {
 /// with the settings alone, 2 s with this.
 const NO_SYNC: &str = "/usr/lib/x86_64-linux-gnu/libeatmydata.so";
 
+/// Where the server keeps temporary tables. A server that starts removes those of every other one in the same
+/// folder, by default `/tmp`, and the others fail or end with a segmentation fault.
+fn own_temporary_files(folder: &Path) -> String {
+    let temporary = folder.join("tmp");
+    fs::create_dir_all(&temporary).unwrap_or_else(|e| panic!("lab: {}: {e}", temporary.display()));
+    format!("--tmpdir={}", temporary.display())
+}
+
 /// Fills an empty data folder.
 pub fn fresh(flavor: Flavor, data: &Path) {
     let folder = data.parent().expect("a data folder lies in a server's folder");
@@ -83,6 +91,7 @@ pub fn fresh(flavor: Flavor, data: &Path) {
         install.arg(format!("--init-file={}", sql.display()));
     }
     settle(flavor, &mut install);
+    install.arg(own_temporary_files(folder));
     run(install.env("LD_PRELOAD", NO_SYNC).arg(format!("--datadir={}", data.display())).current_dir(folder));
 }
 
@@ -93,6 +102,7 @@ pub fn server(place: &Place, port: u16) -> Command {
     let mut server = command(program(setup.flavor, if is_mariadb { "mariadbd" } else { "mysqld" }));
     server.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]);
     settle(setup.flavor, &mut server);
+    server.arg(own_temporary_files(folder));
     server.arg(format!("--datadir={}", data.display()));
     server.arg(format!("--socket={}", socket(folder).display()));
     server.arg(format!("--pid-file={}", data.join("server.pid").display()));
@@ -118,6 +128,7 @@ pub fn server(place: &Place, port: u16) -> Command {
     }
     if !setup.is_durable {
         // Written at each commit, so that a killed process loses nothing, but not forced to the disk.
+        server.env("LD_PRELOAD", NO_SYNC);
         server.args([
             "--innodb-flush-log-at-trx-commit=2",
             "--innodb-flush-method=nosync",

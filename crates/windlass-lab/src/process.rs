@@ -20,10 +20,15 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreape
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Waits until `probe` says so. Panics with `what` when it never does.
-pub fn wait_until(what: &str, mut probe: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, probe: impl FnMut() -> bool) {
+    wait_or(|| what.to_owned(), probe);
+}
+
+/// The same, with words that are found only when it never does.
+pub fn wait_or(what: impl Fn() -> String, mut probe: impl FnMut() -> bool) {
     let began = Instant::now();
     while !probe() {
-        assert!(began.elapsed() < PATIENCE, "lab: {what}: not within {PATIENCE:?}");
+        assert!(began.elapsed() < PATIENCE, "lab: {}: not within {PATIENCE:?}", what());
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -203,7 +208,7 @@ fn is_gone(pid: u32) -> bool {
     state(pid).is_none_or(|(letter, _)| letter == 'Z' || letter == 'X')
 }
 
-fn children(parent: u32) -> Vec<u32> {
+pub fn children(parent: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("Linux has /proc");
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.filter(|pid| state(*pid).is_some_and(|(_, of)| of == parent)).collect()

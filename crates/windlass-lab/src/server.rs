@@ -17,6 +17,7 @@ use crate::{
     bouncer::Bouncer,
     mysql, postgres,
     process::{Account, Running, Watchdog, command, free_port, run, spawn, unprivileged, wait_until},
+    standby::Standby,
     template,
     tls::Authority,
     wire::Wire,
@@ -212,6 +213,16 @@ impl Server {
         while file.write_all(&zeros).is_ok() {}
     }
 
+    /// Leaves that many bytes free on the disk, as [`Server::fill_disk`] leaves none.
+    pub fn fill_disk_but(&self, bytes: u64) {
+        self.fill_disk();
+        let shorter = fs::File::options().write(true).open(self.ballast()).and_then(|file| {
+            let length = file.metadata()?.len();
+            file.set_len(length.saturating_sub(bytes))
+        });
+        shorter.unwrap_or_else(|e| panic!("lab: the disk cannot be given back {bytes} bytes: {e}"));
+    }
+
     /// Gives back what [`Server::fill_disk`] took.
     pub fn free_disk(&self) {
         fs::remove_file(self.ballast()).unwrap_or_else(|e| panic!("lab: the disk was not filled: {e}"));
@@ -227,6 +238,13 @@ impl Server {
     pub fn pgbouncer(&self) -> Bouncer {
         assert!(self.access.flavor.is_postgres(), "lab: PgBouncer is for PostgreSQL");
         Bouncer::start(&self.access, self.place.account.as_ref())
+    }
+
+    /// A standby that follows this server; one at a time. Panics with its log when it does not.
+    #[must_use]
+    pub fn standby(&self) -> Standby {
+        assert!(self.access.flavor.is_postgres(), "lab: a standby is one of PostgreSQL");
+        Standby::start(&self.access, self.place.account.as_ref())
     }
 
     /// A forwarder in front of this server; see [`Database::url_at`].

@@ -13,6 +13,7 @@ for file in "$folder"/*.pid; do
   kill -KILL "$pid" $children
 done
 [ -d "$folder/disk" ] && umount -l "$folder/disk"
+[ -f "$folder/after" ] && sh "$folder/after" "$folder"
 # A child that dies may still hold or make a file for a moment.
 tries=0
 until rm -rf "$folder" || [ $tries -gt 100 ]; do

@@ -5,24 +5,50 @@
 
 #![deny(missing_docs)]
 
+mod bare;
+mod batch;
+mod calendar;
+mod canary;
 mod compile;
+mod compose;
 mod config;
 mod digest;
+mod endpoint;
+mod git;
+mod install;
+mod leg;
 mod lift;
 mod lint;
 pub mod migrations;
 mod model;
+mod probe;
+mod question;
 mod standing;
 mod suggest;
+mod watch;
 
-pub use compile::{DocumentMeta, FileSource, NoFiles, SourceFile, compile, compile_broken};
+pub use batch::{Batch, Throttle};
+pub use calendar::{BadHoliday, Holidays};
+pub use canary::Canary;
+pub use compile::{
+    DocumentMeta, FileSource, NoFiles, SourceFile, Unreadable, compile, compile_broken, compile_live,
+};
 
+pub use compose::{COMPOSE_FILES, ComposeLine, ComposeOperation};
 pub use config::{
-    Approval, Budget, Config, ConfigFinding, ConfigSource, Freeze, Guard, Keep, Limit, Policy, Unread, Watch,
-    Weekday, Window, config_schema, parse_config, sqlite_path, url_kind,
+    Approval, BackupPolicy, Config, ConfigFinding, ConfigSource, Freeze, Guard, Keep, Limit, Policy, Unread,
+    Watch, Weekday, Window, config_schema, parse_config, rate_bytes, sqlite_path, url_kind,
 };
 pub use digest::{Digest, canonical_json};
+pub use endpoint::{Endpoint, UrlParts, endpoint, percent_decoded, url_parts};
+pub use git::{GitLine, GitRev, GitVerb};
+pub use install::{InstallLine, Installer};
+pub use leg::Leg;
 pub use lint::{
-    EXAMPLE_CONFIG, RULES, Rule, SQL_RULES, SqlFinding, SqlRule, SqlText, lint_sql, rules_markdown,
+    Catalogs, EXAMPLE_CONFIG, RULES, Rule, SQL_RULES, SqlFinding, SqlRule, SqlText, lint_sql, placeholder,
+    rules_markdown,
 };
 pub use model::*;
+pub use probe::{Budget, Downtime};
+pub use watch::{WatchLimits, Watching};
+pub use windlass_sql::Live;

@@ -1,8 +1,13 @@
 //! The compiled plan. These types are the plan's JSON: a change of their shape is a change of `PLAN_FORMAT`.
 
+use crate::{Batch, Budget, Canary, ComposeLine, Endpoint, GitLine, InstallLine, Watching};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 use windlass_document::{Kind, Serial, Urgency, http::HttpCheck};
+use windlass_objects::ObjectLine;
 
 /// Version of the plan's JSON. A newer one is refused, never guessed at.
 pub const PLAN_FORMAT: u32 = 1;
@@ -21,8 +26,14 @@ pub struct Plan {
     pub document: DocumentRef,
     /// Targets that steps use, by name. Secrets are references, never values.
     pub targets: BTreeMap<String, Target>,
+    /// What lifted lines say of where a database is that only a secret URL tells, by target: compared when it is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, BTreeSet<Endpoint>>,
     /// Services that steps use, by name.
     pub services: BTreeMap<String, Service>,
+    /// What the policy lets a release cost; the document's own bound is in `release`.
+    #[serde(default, skip_serializing_if = "Budget::is_empty")]
+    pub budget: Budget,
     /// Steps in order of execution.
     pub steps: Vec<Step>,
     /// Class of the release: the worst of its steps.
@@ -91,16 +102,45 @@ pub enum Target {
     Hosts {
         /// `user@host`; empty: this machine.
         hosts: Vec<String>,
-        /// Working folder; relative to the folder of `windlass.toml`.
+        /// Working folder; relative to the folder of `windlass.toml`, on other hosts to the home folder of the user there.
         dir: Option<String>,
+        /// `ssh -F`, relative to the folder of `windlass.toml`; none: the configuration of the user who runs Windlass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ssh_config: Option<String>,
     },
-    /// A database or store by URL.
+    /// A database by URL.
     Url {
         /// The URL, or where it is.
         url: Value,
         /// What kind, from the URL's scheme or, for a secret, from `kind=`.
         kind: UrlKind,
     },
+    /// A bucket of an object store.
+    Store(Store),
+}
+
+/// A bucket, and how it is reached. Credentials are found as AWS's SDKs find them, and are nowhere in a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// Its name.
+    pub bucket: String,
+    /// Region; none: as the SDKs find it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// URL of a server that speaks S3; none: AWS, or what the SDKs find.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Profile of the AWS configuration; none: as the SDKs find it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Whether the bucket stands in the path of a URL and not in its host name; none: it does with an `endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_style: Option<bool>,
+    /// Prefix, with `/` at its end, under which objects are set aside that a step overwrites or deletes; none: only
+    /// versions of the bucket keep them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
 }
 
 /// Kind of a URL target.
@@ -113,8 +153,6 @@ pub enum UrlKind {
     Postgresql,
     /// `mysql://`
     Mysql,
-    /// `s3://`
-    S3,
 }
 
 /// A service as configured.
@@ -129,6 +167,9 @@ pub struct Service {
     pub health: Option<String>,
     /// How it is replaced.
     pub strategy: Strategy,
+    /// The steps of the strategy `canary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Box<Canary>>,
     /// Proxy in front.
     pub proxy: Option<ProxyFront>,
     /// Health must stay green this long, milliseconds.
@@ -137,6 +178,26 @@ pub struct Service {
     pub start_within_ms: u64,
     /// Time between SIGTERM and SIGKILL, milliseconds.
     pub stop_within_ms: u64,
+    /// Databases that it works with; `None`: it is not said, so it may be any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<Vec<String>>,
+    /// URL that is asked during a run to see whether users reach it; `None`: as the rest of it says (`Plan::probed`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<String>,
+}
+
+impl Service {
+    /// Whether something in front of it holds requests while it is away, and counts them.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.proxy.as_ref().is_some_and(|proxy| proxy.server.is_none())
+    }
+
+    /// Whether it may work with the database `target`.
+    #[must_use]
+    pub fn may_use(&self, target: &str) -> bool {
+        self.uses.as_ref().is_none_or(|uses| uses.iter().any(|used| used == target))
+    }
 }
 
 /// What runs a service.
@@ -170,12 +231,73 @@ pub enum Strategy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyFront {
-    /// Address and port that clients use.
+    /// Address and port that clients use; empty where a server of the team's own stands in front.
     pub listen: String,
     /// How long a request may be held, milliseconds.
     pub hold_ms: u64,
     /// How long old connections may finish, milliseconds.
     pub drain_ms: u64,
+    /// The server that the team runs already, instead of the built-in proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Box<FrontServer>>,
+}
+
+impl ProxyFront {
+    /// What people know it by: its address, or the server's name and file.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.server
+            .as_ref()
+            .map_or_else(|| self.listen.clone(), |server| format!("{} ({})", server.kind.name(), server.file))
+    }
+
+    /// What requests meet while the service is away.
+    #[must_use]
+    pub fn meanwhile(&self) -> String {
+        match &self.server {
+            None => format!("are held up to {} ms", self.hold_ms),
+            Some(server) => format!("are answered 503 by {}, which cannot hold them", server.kind.name()),
+        }
+    }
+}
+
+/// A web server or load balancer that the team runs, of whose configuration a marked part is Windlass's to write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrontServer {
+    /// Which.
+    pub kind: FrontKind,
+    /// The configuration file with the marks.
+    pub file: String,
+    /// The program with the options that it was started with; it is run with `-t` and `-s reload` (nginx) or `-c` (HAProxy) behind them.
+    pub command: Vec<String>,
+    /// What has it read its configuration again, if not `command`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reload: Vec<String>,
+    /// A file that is shown while the service is in maintenance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
+}
+
+/// A kind of server that Windlass can have switch requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FrontKind {
+    /// nginx, 1.9 or later.
+    Nginx,
+    /// HAProxy, 2.2 or later.
+    Haproxy,
+}
+
+impl FrontKind {
+    /// As it calls itself.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+        }
+    }
 }
 
 /// The way back from a step or unit, best first; the worst of several is the maximum.
@@ -263,6 +385,9 @@ pub struct Step {
 pub struct UndoScript {
     /// Id of the fence.
     pub id: StepId,
+    /// Target it runs on; empty in plans of older versions: that of the step that it undoes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub on: String,
     /// Its units, run in order.
     pub units: Vec<Unit>,
     /// Whether it may be used when only some units of the step were applied. If not, the units are undone one by
@@ -350,8 +475,20 @@ pub enum DriverKind {
     Mysql,
     /// Services.
     Service,
+    /// Units of systemd.
+    Systemd,
+    /// Lines of docker compose.
+    Compose,
+    /// Object stores.
+    S3,
+    /// Lines of git.
+    Git,
+    /// Dependencies by pip and npm.
+    Install,
     /// HTTP checks.
     Http,
+    /// What is watched behind a release.
+    Watch,
     /// Gates: confirmed by a person.
     Gate,
 }
@@ -368,6 +505,9 @@ pub enum Action {
         dir: Option<String>,
         /// It changes nothing: it may be repeated, and needs no undo.
         readonly: bool,
+        /// The database target whose URL it is handed as `DATABASE_URL`; what it changes there is recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        database: Option<String>,
     },
     /// Edit a file.
     Patch {
@@ -434,14 +574,18 @@ pub enum Action {
         /// Lines behind `COPY … FROM stdin`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         data: Option<String>,
-        /// Rows at a time (`batch=`).
+        /// Its rows are changed in batches (`batch=`).
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        batch: Option<u64>,
-        /// Where it stands, when it comes from a file of `files=`; the unit's own place is that of `files=` then.
+        batch: Option<Box<Batch>>,
+        /// Where it stands, when it comes from a file; the unit's own place is then where the document names the file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<FilePlace>,
+        /// Which client program of its step would have sent it, from 1, when its line was lifted: what one of them sets of
+        /// the session is not so for the next.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<usize>,
     },
-    /// `sqlite3 DB ".backup FILE"`.
+    /// `sqlite3 DB ".backup FILE"`, `mysqldump DB > FILE` and their like.
     Backup {
         /// Target name.
         target: String,
@@ -449,6 +593,9 @@ pub enum Action {
         file: String,
         /// Working folder that `file` is relative to.
         dir: Option<String>,
+        /// The program that writes it; SQLite needs none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dump: Option<Dump>,
     },
     /// Stop, start or restart a service.
     Service {
@@ -457,16 +604,64 @@ pub enum Action {
         /// What to do.
         operation: ServiceOperation,
     },
+    /// `systemctl VERB UNIT`.
+    Systemd {
+        /// What to do.
+        verb: SystemdVerb,
+        /// Name of the unit with its suffix; empty for what concerns all of them.
+        name: String,
+        /// With `sudo`.
+        #[serde(default, skip_serializing_if = "is_false")]
+        sudo: bool,
+        /// `--user`: the units of the user's own manager.
+        #[serde(default, skip_serializing_if = "is_false")]
+        user: bool,
+    },
+    /// `docker compose pull|up|down|stop|start|restart`.
+    Compose(ComposeLine),
+    /// `aws s3 sync|cp|mv|rm`, on stores that are targets. What the line leaves out of region, endpoint and profile, its
+    /// stores say. Unless nobody is to undo it, nothing is overwritten or deleted that neither `hold` nor a version keeps.
+    Objects {
+        /// The line.
+        line: Box<ObjectLine>,
+        /// Working folder that local paths are relative to.
+        dir: Option<String>,
+        /// The target that its source is in; none: this machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// The target that its destination is in; none: this machine, or `rm`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
+    /// `git fetch|pull|checkout|reset --hard`, `git submodule update`.
+    Git(GitLine),
+    /// `pip install -r`, `npm ci`.
+    Install(InstallLine),
     /// Check by HTTP.
     Http {
         /// The check.
         check: HttpCheck,
     },
+    /// Measure before a release, or watch behind it.
+    Watch(Box<Watching>),
     /// Ask a person.
     Gate {
         /// What to confirm.
         text: String,
     },
+}
+
+/// A program that writes a dump to its standard output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dump {
+    /// `pg_dump`, `mysqldump`, `mariadb-dump`.
+    pub program: String,
+    /// Its arguments, but those that say which server and how to get in: the target says that.
+    pub arguments: Vec<String>,
+    /// A program with its arguments that the dump goes through on its way to the file, such as `gzip`; empty: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<String>,
 }
 
 /// A place in a file that statements come from.
@@ -484,6 +679,46 @@ pub struct FilePlace {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+/// What to do with a unit of systemd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SystemdVerb {
+    /// Start it, and see that it stays.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Stop and start it.
+    Restart,
+    /// Have it read its configuration again.
+    Reload,
+    /// Start it with the machine.
+    Enable,
+    /// Do not start it with the machine.
+    Disable,
+    /// Read the files of all units again.
+    DaemonReload,
+    /// Nothing on the way there. At the end of the way back it runs on what is then there: it is restarted, reloaded, or the
+    /// files of all units are read again, if the release did so.
+    Keep,
+}
+
+impl SystemdVerb {
+    /// The word of `systemctl`; of [`SystemdVerb::Keep`], which it has not, a word for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::DaemonReload => "daemon-reload",
+            Self::Keep => "keep",
+        }
+    }
 }
 
 /// What to do with a service.
@@ -520,6 +755,16 @@ impl Plan {
     /// All units that run forward, in plan order, each with its step.
     pub fn units(&self) -> impl Iterator<Item = (&Step, &Unit)> {
         self.steps.iter().flat_map(|step| step.units.iter().map(move |unit| (step, unit)))
+    }
+
+    /// Those in front of a unit.
+    pub fn before<'a>(&'a self, id: &'a UnitId) -> impl Iterator<Item = (&'a Step, &'a Unit)> {
+        self.units().take_while(move |(_, unit)| unit.id != *id)
+    }
+
+    /// Those behind a unit.
+    pub fn behind<'a>(&'a self, id: &'a UnitId) -> impl Iterator<Item = (&'a Step, &'a Unit)> {
+        self.units().skip_while(move |(_, unit)| unit.id != *id).skip(1)
     }
 
     /// A unit by id, hand-written undo units included.

@@ -2,7 +2,7 @@
 //! turn comes.
 
 use crate::{
-    Action, Plan, Step, Target, Unit, UnitId, UrlKind, Value,
+    Action, GitVerb, Plan, Step, Target, Unit, UnitId, UrlKind, Value,
     config::sqlite_path,
     lift::{join, normal},
 };
@@ -15,7 +15,7 @@ impl Plan {
     #[must_use]
     pub fn certain(&self, unit: &UnitId, passed: impl Fn(&Step, &Unit) -> bool) -> bool {
         let Some((own, unit)) = self.unit(unit) else { return false };
-        let before = self.units().take_while(|(_, other)| other.id != unit.id);
+        let before = self.before(&unit.id);
         own.after_ms.is_none()
             && !before
                 .filter(|(step, other)| !passed(step, other))
@@ -24,24 +24,30 @@ impl Plan {
 
     /// Whether `first` may change what `unit` finds.
     fn may_change(&self, first: &Unit, unit: &Unit) -> bool {
-        if matches!(unit.action, Action::Http { .. } | Action::Gate { .. }) {
+        if matches!(unit.action, Action::Http { .. } | Action::Gate { .. } | Action::Watch(_)) {
             // Before a run nothing is said of an answer, only of the text of the check.
             return false;
         }
         match &first.action {
             Action::Shell { readonly, .. } => !readonly,
             Action::Gate { .. } => true,
+            Action::Watch(_) => false,
             Action::Http { check } => !matches!(check.method.as_str(), "GET" | "HEAD"),
             Action::Service { service, .. } => {
                 matches!(&unit.action, Action::Service { service: other, .. } if other == service)
             }
+            // Whatever starts may mount a folder, open a database, write a file.
+            Action::Git(line) if matches!(line.verb, GitVerb::Pin | GitVerb::Fetch) => false,
+            Action::Systemd { .. } | Action::Compose(_) | Action::Git(_) => true,
             Action::Sql { target, .. } => self.sql_may_change(target, unit),
             Action::Patch { .. }
             | Action::Copy { .. }
             | Action::Move { .. }
             | Action::Remove { .. }
             | Action::MakeDir { .. }
-            | Action::Backup { .. } => match (self.written(first), self.needed(unit)) {
+            | Action::Install(_)
+            | Action::Backup { .. }
+            | Action::Objects { .. } => match (self.written(first), self.needed(unit)) {
                 (Some(written), Some(needed)) => {
                     written.iter().any(|path| needed.iter().any(|other| related(path, other)))
                 }
@@ -74,6 +80,7 @@ impl Plan {
             Action::Copy { to, dir, .. } => Some(vec![at(dir, to)]),
             Action::Move { from, to, dir } => Some(vec![at(dir, from), at(dir, to)]),
             Action::Remove { path, dir, .. } | Action::MakeDir { path, dir, .. } => Some(vec![at(dir, path)]),
+            Action::Install(line) => Some(vec![at(&line.dir, &line.into)]),
             _ => None,
         }
     }
@@ -82,6 +89,8 @@ impl Plan {
     fn needed(&self, unit: &Unit) -> Option<Vec<String>> {
         match &unit.action {
             Action::Service { .. } => Some(Vec::new()),
+            Action::Systemd { .. } | Action::Git(_) => None,
+            Action::Install(line) => Some(vec![at(&line.dir, "")]),
             Action::Shell { dir, .. } => Some(vec![at(dir, "")]),
             Action::Copy { from, to, dir, .. } => Some(vec![at(dir, from), at(dir, to)]),
             Action::Sql { target, .. } => self.database(target),
@@ -102,7 +111,7 @@ impl Plan {
             }
             Target::Url { kind: UrlKind::Sqlite, .. } => None,
             Target::Url { .. } => Some(Vec::new()),
-            Target::Hosts { .. } => None,
+            Target::Hosts { .. } | Target::Store(_) => None,
         }
     }
 }

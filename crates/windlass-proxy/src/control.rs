@@ -92,6 +92,9 @@ pub struct Status {
     pub listen: String,
     /// Whether requests are held, and since when (milliseconds ago).
     pub holding_ms: Option<u64>,
+    /// Whether requests that may write are answered 503. Only of servers that are not the built-in proxy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub readonly: bool,
     /// Requests waiting now.
     pub waiting: u64,
     /// Current upstreams with their health.
@@ -138,4 +141,8 @@ pub struct VersionStatus {
     pub p95_ms: f64,
     /// 99th percentile, milliseconds.
     pub p99_ms: f64,
+    /// The counts behind them: the end of a bucket, microseconds, and how many answers lie in it; empty ones are left out. The
+    /// difference of two looks is what happened between them. Only of versions that have an upstream.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<(u64, u64)>,
 }

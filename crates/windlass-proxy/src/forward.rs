@@ -115,6 +115,7 @@ async fn respond(peer: &Arc<Peer>, mut request: Request<Incoming>, busy: Busy) -
         Ok(ticket) => ticket,
         Err(why) => return refusal(why),
     };
+    let probe = headers::is_probe(request.headers());
     let started = Instant::now();
     let client_side = upgrading(&mut request);
     let mut exchange =
@@ -127,16 +128,17 @@ async fn respond(peer: &Arc<Peer>, mut request: Request<Incoming>, busy: Busy) -
         Err(Failure::Client) => return text(StatusCode::BAD_REQUEST, "the request body ended early\n"),
         Err(_) => true,
     };
-    let stats = &ticket.lane.stats;
-    stats.requests.fetch_add(1, Relaxed);
-    stats.latency.record(started.elapsed());
-    if failed {
-        stats.errors.fetch_add(1, Relaxed);
+    if !probe {
+        let stats = &ticket.lane.stats;
+        stats.requests.fetch_add(1, Relaxed);
+        stats.latency.record(started.elapsed());
+        stats.errors.fetch_add(u64::from(failed), Relaxed);
     }
     match result {
         Ok((response, sender)) => {
             let flight = Flight { ticket, sender, close, _busy: busy };
-            answer(peer, response, flight, failed, client_side.map(|(client, _)| client))
+            // What breaks off later is counted unless it was counted, or is never to be.
+            answer(peer, response, flight, failed || probe, client_side.map(|(client, _)| client))
         }
         Err(Failure::Silent) => text(StatusCode::GATEWAY_TIMEOUT, "the service did not answer in time\n"),
         Err(_) if ticket.lane.cut.is_cancelled() => unavailable("the service is being replaced\n"),

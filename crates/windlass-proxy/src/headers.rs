@@ -5,11 +5,14 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Uri, Version,
     header::{
         CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-        TE, TRANSFER_ENCODING, UPGRADE,
+        TE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
     },
     request::Parts,
 };
 use std::net::IpAddr;
+
+/// `User-Agent` of the look from outside of a release.
+pub const PROBE_AGENT: &str = "windlass-probe";
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -62,6 +65,11 @@ pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
 /// Whether `Connection` ends the connection after this message.
 pub(crate) fn closes(headers: &HeaderMap) -> bool {
     names(headers, "close")
+}
+
+/// Whether this is the look from outside of a release, which is answered as all others are and counted nowhere.
+pub(crate) fn is_probe(headers: &HeaderMap) -> bool {
+    headers.get(USER_AGENT).is_some_and(|value| value.as_bytes() == PROBE_AGENT.as_bytes())
 }
 
 /// Whether `Connection` names this option.

@@ -46,6 +46,12 @@ impl Default for Counts {
 }
 
 impl Counts {
+    /// Ends of the buckets that are not empty, microseconds, with their counts.
+    pub(crate) fn filled(&self) -> Vec<(u64, u64)> {
+        let counts = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
+        counts.map(|(index, count)| (upper_us(index), *count)).collect()
+    }
+
     /// Upper bound of the bucket that holds the quantile, milliseconds; 0 when nothing was counted.
     pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
         let total: u64 = self.0.iter().sum();

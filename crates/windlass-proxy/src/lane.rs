@@ -69,5 +69,6 @@ pub(crate) fn sum(parts: &[Arc<Counters>]) -> VersionStatus {
         p50_ms: counts.quantile_ms(0.5),
         p95_ms: counts.quantile_ms(0.95),
         p99_ms: counts.quantile_ms(0.99),
+        buckets: counts.filled(),
     }
 }

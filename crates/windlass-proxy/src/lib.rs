@@ -43,5 +43,6 @@ mod worker;
 pub use client::Client;
 pub use config::{Config, Forwarded, Health, Log, Tls};
 pub use error::{ControlError, ProxyError};
+pub use headers::PROBE_AGENT;
 pub use server::run;
 pub use split::COOKIE;

@@ -6,7 +6,8 @@
 //! any more, keep no idle connection, and are waited for by [`Gate::drain`].
 
 use crate::{
-    control::{Status, Upstream, UpstreamStatus},
+    control::{Status, Upstream, UpstreamStatus, VersionStatus},
+    headers,
     health::Target,
     lane::{Counters, Lane, Ticket, sum},
     state::Hold,
@@ -15,6 +16,7 @@ use crate::{
 };
 use http::HeaderMap;
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
@@ -33,6 +35,9 @@ const RELEASED_MAX: usize = 128;
 
 /// A held request waits no longer than this for the ones before it: the hold is over.
 const RELEASE_WAIT: Duration = Duration::from_secs(1);
+
+/// Probes that wait at a time: they take no place of a user's, and are no way around the bound.
+const PROBES_MAX: usize = 64;
 
 /// After a cut, how long a drain waits for the requests to let go.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -81,6 +86,7 @@ pub(crate) struct Gate {
     queue_max: usize,
     released: Arc<Semaphore>,
     waiting: AtomicUsize,
+    probes: AtomicUsize,
     held: AtomicU64,
     hold_ms_max: AtomicU64,
     refused: AtomicU64,
@@ -106,6 +112,7 @@ impl Gate {
             queue_max,
             released: Arc::new(Semaphore::new(RELEASED_MAX)),
             waiting: AtomicUsize::new(0),
+            probes: AtomicUsize::new(0),
             held: AtomicU64::new(0),
             hold_ms_max: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -123,16 +130,18 @@ impl Gate {
     pub(crate) async fn admit(&self, worker: usize, headers: &HeaderMap) -> Result<Ticket, Refused> {
         match self.claim(worker, headers) {
             Claim::Go(ticket) => Ok(ticket),
-            Claim::Stopping => Err(self.refuse(Refused::Stopping)),
+            Claim::Stopping => Err(self.refuse(Refused::Stopping, headers::is_probe(headers))),
             Claim::Wait(limit) => self.wait(worker, headers, limit).await,
         }
     }
 
     async fn wait(&self, worker: usize, headers: &HeaderMap, limit: Duration) -> Result<Ticket, Refused> {
-        let Some(_place) = Place::take(&self.waiting, self.queue_max) else {
-            return Err(self.refuse(Refused::QueueFull));
+        let probe = headers::is_probe(headers);
+        let (queue, max) = if probe { (&self.probes, PROBES_MAX) } else { (&self.waiting, self.queue_max) };
+        let Some(_place) = Place::take(queue, max) else {
+            return Err(self.refuse(Refused::QueueFull, probe));
         };
-        self.held.fetch_add(1, Relaxed);
+        self.held.fetch_add(u64::from(!probe), Relaxed);
         let since = Instant::now();
         let deadline = tokio::time::Instant::now() + limit;
         let mut pace = None;
@@ -144,23 +153,23 @@ impl Gate {
                     ticket.pace = pace;
                     break Ok(ticket);
                 }
-                Claim::Stopping => break Err(self.refuse(Refused::Stopping)),
+                Claim::Stopping => break Err(self.refuse(Refused::Stopping, probe)),
                 // Held again before its turn came.
                 Claim::Wait(_) => drop(pace.take()),
             }
             if tokio::time::timeout_at(deadline, woken).await.is_err() {
-                break Err(self.refuse(Refused::HeldTooLong));
+                break Err(self.refuse(Refused::HeldTooLong, probe));
             }
             let turn = Arc::clone(&self.released).acquire_owned();
             pace = tokio::time::timeout(RELEASE_WAIT, turn).await.ok().and_then(Result::ok);
         };
         let waited_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.hold_ms_max.fetch_max(waited_ms, Relaxed);
+        self.hold_ms_max.fetch_max(if probe { 0 } else { waited_ms }, Relaxed);
         result
     }
 
-    fn refuse(&self, why: Refused) -> Refused {
-        self.refused.fetch_add(1, Relaxed);
+    fn refuse(&self, why: Refused, probe: bool) -> Refused {
+        self.refused.fetch_add(u64::from(!probe), Relaxed);
         why
     }
 
@@ -392,7 +401,7 @@ impl Gate {
             holding_ms: plan.hold.map(|hold| hold.age_ms()),
             waiting: self.waiting.load(SeqCst) as u64,
             upstreams: plan.upstreams.iter().map(upstream).collect(),
-            versions: plan.versions.iter().map(|(name, parts)| (name.clone(), sum(parts))).collect(),
+            versions: plan.counted(),
             held: self.held.load(Relaxed),
             hold_ms_max: self.hold_ms_max.load(Relaxed),
             refused: self.refused.load(Relaxed),
@@ -403,6 +412,19 @@ impl Gate {
 }
 
 impl Plan {
+    /// Counters of all versions; what they are made of only of those that have an upstream, so that an answer stays small.
+    fn counted(&self) -> BTreeMap<String, VersionStatus> {
+        let serves = |version: &str| self.upstreams.iter().any(|(t, _)| t.upstream.version == version);
+        let counted = self.versions.iter().map(|(name, parts)| {
+            let mut counts = sum(parts);
+            if !serves(name) {
+                counts.buckets = Vec::new();
+            }
+            (name.clone(), counts)
+        });
+        counted.collect()
+    }
+
     fn forget_done(&mut self) {
         self.retiring.retain(|lane| lane.in_flight.load(SeqCst) > 0);
     }

@@ -2,16 +2,17 @@
 
 use crate::{
     Mark, Stand, Text,
+    downtime::downtime_lines,
     run::changes,
     run::stand_lines,
     stand::suggestions,
     text::width,
     time::duration,
-    words::{count, taken_back},
+    words::{count, place_of, taken_back},
 };
 use jiff::tz::TimeZone;
 use windlass_journal::{Direction, Ending, Forward, RunState, Trouble, UndoPhase, UnitState};
-use windlass_plan::{Action, Unit, UnitId};
+use windlass_plan::{Unit, UnitId};
 
 const LABELS: usize = 12;
 
@@ -25,6 +26,7 @@ pub fn ending_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
     }
     lists(&mut text, run);
     held(&mut text, run);
+    downtime_lines(&mut text, run, stand, zone, false);
     match stand {
         Stand::Ended(_) => next_lines(&mut text, run, stand),
         _ => stand_lines(&mut text, run, stand, zone, true),
@@ -105,10 +107,7 @@ pub(crate) fn troubles(state: &UnitState) -> impl Iterator<Item = (&'static str,
 fn failure(text: &mut Text, run: &RunState, unit: &Unit) {
     let state = run.unit(&unit.id);
     let Some((how, trouble)) = trouble(&state) else { return };
-    let place = match &unit.action {
-        Action::Sql { from: Some(from), .. } => format!("{}:{}:{}", from.file, from.line, from.column),
-        _ => format!("{}:{}:{}", run.plan.document.name, unit.line, unit.column),
-    };
+    let place = place_of(&run.plan, unit);
     text.line();
     text.line().add(Mark::Bad, &unit.id.0).plain(format!(" on {} at {place}: {how}", unit.host));
     text.wrapped("  ", Mark::Strong, &trouble.message);
@@ -129,7 +128,7 @@ fn failure(text: &mut Text, run: &RunState, unit: &Unit) {
 }
 
 /// Done, in part, left out, undone, not undone, not begun: each unit that did not fail cleanly stands in one of these.
-fn lists(text: &mut Text, run: &RunState) {
+pub(crate) fn lists(text: &mut Text, run: &RunState) {
     let went_back = run.turns.iter().any(|turn| turn.to == Direction::Unwind);
     let (mut done, mut partly, mut undone, mut left, mut skipped) = (vec![], vec![], vec![], vec![], vec![]);
     let mut waiting = 0;

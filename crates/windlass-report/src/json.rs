@@ -3,7 +3,9 @@
 //! Field names are stable; new fields may be added, so readers ignore what they do not know. Times are milliseconds
 //! since 1970 (`*_at_ms`) or durations in milliseconds (`*_ms`). `format` rises when a field changes its meaning.
 
-use crate::{Hold, Stand, run::shown_units, suggestions, words};
+use crate::{
+    DowntimeJson, Hold, Stand, UnitProgress, downtime::downtime_json, run::shown_units, suggestions, words,
+};
 use serde::Serialize;
 use windlass_journal::{Direction, Entry, Event, Forward, RunState, UndoPhase, UnitState};
 use windlass_plan::{Class, Step, Unit};
@@ -58,8 +60,16 @@ pub struct RunJson {
     pub units: Vec<UnitJson>,
     /// Each change of direction, in order.
     pub turns: Vec<TurnJson>,
+    /// The policy was against the start, and a person gave a reason for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<windlass_journal::BreakGlass>,
+    /// Who approved its plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<windlass_journal::Approved>,
     /// Time in which requests were held.
     pub held: HeldJson,
+    /// Time in which requests failed, as seen from outside.
+    pub downtime: DowntimeJson,
 }
 
 /// `windlass status --json`, and what `apply`, `resume`, `rollback`, `confirm` and `decide` print.
@@ -82,6 +92,8 @@ pub struct StatusJson {
     pub next: Vec<String>,
     /// Requests that wait now; whoever asked the proxies fills it in.
     pub holding: Vec<Hold>,
+    /// How far units are that are begun; whoever looked into their workspaces fills it in.
+    pub progress: Vec<UnitProgress>,
 }
 
 /// One unit of a run.
@@ -163,7 +175,7 @@ pub struct RecordJson {
     /// The run; its fields stand at the same level.
     #[serde(flatten)]
     pub run: RunJson,
-    /// Confirmations and decisions of people, in order.
+    /// Confirmations and decisions of people, and edits of what had not begun, in order.
     pub decisions: Vec<DecisionJson>,
     /// Controllers that worked on it, in order.
     pub owners: Vec<String>,
@@ -176,7 +188,7 @@ pub struct DecisionJson {
     pub at_ms: i64,
     /// Who: `user@host`.
     pub actor: String,
-    /// `confirm`, `retry`, `skip`, `mark-done`, `unwind` or `abandon`.
+    /// `confirm`, `retry`, `skip`, `mark-done`, `unwind`, `abandon`; `edit`: what had not begun was edited.
     pub what: String,
     /// About which unit.
     pub unit: Option<String>,
@@ -254,7 +266,10 @@ pub fn run_json(run: &RunState) -> RunJson {
         direction: run.direction,
         units,
         turns: turns.collect(),
+        break_glass: run.break_glass.clone(),
+        approvals: run.approvals.clone(),
         held: held(run),
+        downtime: downtime_json(run),
     }
 }
 
@@ -270,6 +285,7 @@ pub fn status_json(run: &RunState, stand: &Stand) -> StatusJson {
         at_ms: None,
         next: suggestions(run, stand).into_iter().map(|next| next.command).collect(),
         holding: Vec::new(),
+        progress: Vec::new(),
     };
     let name = match stand {
         Stand::Working(holder) => {
@@ -310,9 +326,12 @@ pub(crate) fn decisions(entries: &[Entry]) -> Vec<DecisionJson> {
         .iter()
         .filter_map(|entry| {
             let (what, unit, reason) = match &entry.event {
-                Event::Confirmed { unit, note } => ("confirm".to_owned(), Some(unit), note),
+                Event::Confirmed { unit, note } => ("confirm".to_owned(), Some(unit), note.clone()),
                 Event::Decided { verb, unit, reason } => {
-                    (crate::stand::name(*verb).to_owned(), unit.as_ref(), reason)
+                    (crate::stand::name(*verb).to_owned(), unit.as_ref(), reason.clone())
+                }
+                Event::Replanned { from, digest, .. } => {
+                    ("edit".to_owned(), None, format!("plan {digest} instead of {from}"))
                 }
                 _ => return None,
             };
@@ -321,7 +340,7 @@ pub(crate) fn decisions(entries: &[Entry]) -> Vec<DecisionJson> {
                 actor: entry.actor.clone(),
                 what,
                 unit: unit.map(|unit| unit.0.clone()),
-                reason: reason.clone(),
+                reason,
             })
         })
         .collect()

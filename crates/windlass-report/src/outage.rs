@@ -1,4 +1,4 @@
-//! How long services without a proxy were stopped: nobody counts their requests, but the journal has the times.
+//! How long services without a proxy were stopped that nobody looked at from outside: the journal has the times.
 
 use crate::{moment, time::duration};
 use jiff::tz::TimeZone;
@@ -17,7 +17,7 @@ struct Outage {
     restarts_ms: Option<u64>,
 }
 
-/// One sentence for each service without a proxy that the run stopped or restarted, by the times of the entries.
+/// One sentence for each such service that the run stopped or restarted, by the times of the entries.
 pub(crate) fn outages(run: &RunState, entries: &[Entry], zone: &TimeZone) -> Vec<String> {
     let units = services(run);
     let mut outages: BTreeMap<(&str, &str), Outage> = BTreeMap::new();
@@ -57,7 +57,7 @@ pub(crate) fn outages(run: &RunState, entries: &[Entry], zone: &TimeZone) -> Vec
     outages.iter().flat_map(|(key, outage)| outage.words(&label(key), zone)).collect()
 }
 
-/// A unit about a service without a proxy.
+/// A unit about such a service.
 struct About<'a> {
     service: &'a str,
     host: &'a str,
@@ -75,7 +75,8 @@ fn services(run: &RunState) -> BTreeMap<&UnitId, About<'_>> {
     let mut found = BTreeMap::new();
     for (unit, script) in units {
         let Action::Service { service, operation } = &unit.action else { continue };
-        if run.plan.services.get(service).is_some_and(|service| service.proxy.is_none()) {
+        let looked_at = run.probed.seen.contains_key(service);
+        if !looked_at && run.plan.services.get(service).is_some_and(|service| !service.is_held()) {
             found.insert(&unit.id, About { service, host: &unit.host, operation: *operation, script });
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     words::{count, driver_word, drivers_of, target_of},
 };
 use std::collections::BTreeMap;
+use windlass_journal::RunState;
 use windlass_plan::{Class, Plan, Step, Unit, UnitId};
 
 /// What a look at the world said about a unit.
@@ -48,18 +49,35 @@ pub fn plan_text(plan: &Plan, surveys: &Surveys) -> Text {
 /// One line per step, for the question before a run.
 #[must_use]
 pub fn plan_short_text(plan: &Plan, surveys: &Surveys) -> Text {
+    short_text(plan, surveys, |_| true)
+}
+
+/// The same of what has not begun in a run that is to go on by `plan`.
+#[must_use]
+pub fn plan_rest_text(run: &RunState, plan: &Plan, surveys: &Surveys) -> Text {
+    let mut text = short_text(plan, surveys, |unit| !run.has_begun(&unit.id));
+    let begun = plan.units().filter(|(_, unit)| run.has_begun(&unit.id)).count();
+    if begun > 0 {
+        text.line().plain(format!("{} begun before, and not to be run again", count(begun, "unit")));
+    }
+    text
+}
+
+fn short_text(plan: &Plan, surveys: &Surveys, is_shown: impl Fn(&Unit) -> bool) -> Text {
     let mut text = header(plan);
     text.line();
     let column = plan.steps.iter().map(|step| width(&step.id.0)).max().unwrap_or(0).min(24);
     for step in &plan.steps {
-        let effect = step.units.first().map_or("", |unit| unit.effect.as_str());
-        let more = step.units.len().saturating_sub(1);
+        let shown: Vec<&Unit> = step.units.iter().filter(|unit| is_shown(unit)).collect();
+        let Some(first) = shown.first() else { continue };
+        let effect = first.effect.as_str();
+        let more = shown.len() - 1;
         let more = if more == 0 { String::new() } else { format!(" (+{more})") };
         let room = COLUMNS.saturating_sub(2 + column + 2 + 10 + width(&more));
         text.line().plain("  ").add(Mark::Strong, pad(&shorten(&step.id.0, column), column)).plain("  ");
         text.add(class_mark(step.class), format!("{:<10}", step.class.to_string()));
         text.plain(shorten(effect, room)).add(Mark::Dim, more);
-        for unit in &step.units {
+        for unit in shown {
             problems(&mut text, surveys.get(&unit.id));
         }
     }
@@ -137,9 +155,41 @@ fn footer(text: &mut Text, plan: &Plan, surveys: &Surveys) {
     if found > 0 {
         text.line().add(Mark::Bad, format!("{} found: the run would fail now", count(found, "problem")));
     }
+    probes(text, plan);
     text.line().plain("Plan ").add(Mark::Strong, plan.digest().short());
     let (steps, units) = (count(plan.steps.len(), "step"), count(units, "unit"));
     text.plain(format!(": {steps}, {units}, from {}", plan.document.name));
+}
+
+/// What is looked at from outside while it runs, and what it may cost.
+fn probes(text: &mut Text, plan: &Plan) {
+    for (service, url) in plan.probed() {
+        match url {
+            Ok(url) => {
+                // A proxy that chooses its port says which one it is when it is asked.
+                let at =
+                    if url.contains(":0/") { "behind its proxy".to_owned() } else { format!("at {url}") };
+                text.wrapped("Downtime: ", Mark::Plain, &format!("{service} is asked {at} every 100 ms"));
+            }
+            Err(why) => {
+                let line = format!(
+                    "of {service} is not measured and held to no budget: {why}; `probe = \"https://…\"` of \
+                     [service.{service}] says it"
+                );
+                text.wrapped("Downtime ", Mark::Warn, &line);
+            }
+        }
+    }
+    if let Some(ms) = plan.downtime_budget_ms() {
+        let line = match plan.probed().any(|(_, url)| url.is_ok()) {
+            true => format!("{}; a release that is down for longer goes back", crate::duration(ms)),
+            false => format!("{}, but nothing of this release is measured", crate::duration(ms)),
+        };
+        text.wrapped("Downtime budget: ", Mark::Plain, &line);
+    }
+    if let Some(ms) = plan.budget.rollback_ms {
+        text.wrapped("Budget of the way back: ", Mark::Plain, &crate::duration(ms));
+    }
 }
 
 /// Names of the steps that give the release its class, when that is worth saying.
@@ -167,6 +217,15 @@ fn step_head(text: &mut Text, step: &Step) {
     }
     if let Some(gate) = &step.gate {
         text.wrapped("    ticks ", Mark::Dim, gate);
+    }
+    let prepared: Vec<_> = step.prepared().map(|unit| unit.effect.as_str()).collect();
+    if !prepared.is_empty() {
+        text.wrapped("    first on all hosts  ", Mark::Dim, &prepared.join("; "));
+    }
+    let batches = step.batches();
+    for (number, hosts) in batches.iter().enumerate() {
+        let of = format!("    batch {} of {}  ", number + 1, batches.len());
+        text.wrapped(&of, Mark::Dim, &hosts.join(", "));
     }
 }
 

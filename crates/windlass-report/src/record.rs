@@ -1,10 +1,12 @@
 //! The record of a run, as Markdown: who, when, what, how it went, what people said, and what users noticed.
 
 use crate::{
+    downtime::{seen, way_back_words},
     json::{HeldJson, decisions, held},
     moment,
     outage::outages,
     run::shown_units,
+    spread::spreads,
     text::tame,
     time::duration,
     words::{count, ending_word, purpose, run_word, state_word, taken_back, why_in_short},
@@ -91,9 +93,22 @@ fn summary(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) 
     page.row(&["Plan", &run.digest.0]);
     page.row(&["Undo class", &run.plan.class.to_string()]);
     page.row(&["Started", &format!("{} by {}", moment(run.started_ms, zone), run.actor)]);
+    if let Some(glass) = &run.break_glass {
+        page.row(&["Against the policy", &format!("{}: {}", run.actor, glass.reason)]);
+        page.row(&["What the policy said", &glass.against.join("; ")]);
+    }
+    for approved in &run.approvals {
+        page.row(&["Approved", &format!("{} by {}", moment(approved.at_ms, zone), approved.by)]);
+    }
     let last = if run.ending.is_some() { "Ended" } else { "Last event" };
     page.row(&[last, &format!("{}, {} of work", moment(run.last_ms, zone), duration(run.worked_ms))]);
     page.row(&["Downtime seen", &downtime(run, entries, zone)]);
+    if let Some((_, words)) = way_back_words(run) {
+        page.row(&["Way back", &words]);
+    }
+    for (step, words) in spreads(run) {
+        page.row(&["Hosts", &format!("{step}: {words}")]);
+    }
     for owner in &run.owners {
         page.row(&["Controller", owner]);
     }
@@ -106,15 +121,16 @@ fn result(run: &RunState) -> String {
     }
 }
 
-/// What proxies measured, and of services without one how long they were stopped.
+/// What was seen from outside, what proxies held, and of services that nobody looked at how long they were stopped.
 fn downtime(run: &RunState, entries: &[Entry], zone: &TimeZone) -> String {
-    let mut said = outages(run, entries, zone);
+    let mut said = seen(run, false, zone);
+    said.extend(outages(run, entries, zone));
     let held = held(run);
     if held.requests > 0 || held.total_ms > 0 {
         said.insert(0, held_words(&held));
     } else if said.is_empty() {
-        let measured = run.plan.services.values().any(|service| service.proxy.is_some());
-        said.push(if measured { "no request was held" } else { "not measured: no proxy" }.to_owned());
+        let measured = run.plan.services.values().any(|service| service.is_held());
+        said.push(if measured { "no request was held" } else { "not measured" }.to_owned());
     }
     said.join("; ")
 }

@@ -2,8 +2,10 @@
 
 use crate::{
     Mark, Stand, Text,
+    downtime::downtime_lines,
     ending::next_lines,
     moment,
+    spread::spreads,
     text::{pad, shorten, width},
     time::duration,
     words::{count, progress, purpose, run_word, state_word, why_in_short},
@@ -32,8 +34,12 @@ pub fn run_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
         }
         details(&mut text, &state);
     }
+    for (step, words) in spreads(run) {
+        text.wrapped(&format!("  {step}: "), Mark::Good, &words);
+    }
     turns(&mut text, run);
     text.line();
+    downtime_lines(&mut text, run, stand, zone, true);
     stand_lines(&mut text, run, stand, zone, true);
     text
 }
@@ -111,6 +117,19 @@ fn head(run: &RunState, zone: &TimeZone) -> Text {
     text.field("Release", 12, Mark::Plain, &format!("{} {title}", run.plan.release.version));
     text.field("Plan", 12, Mark::Plain, &format!("{} from {}", run.digest.short(), run.plan.document.name));
     text.field("Started", 12, Mark::Plain, &format!("{} by {}", moment(run.started_ms, zone), run.actor));
+    for replan in &run.replans {
+        let words = format!(
+            "{} by {}, plan {} until then",
+            moment(replan.at_ms, zone),
+            replan.actor,
+            replan.from.short()
+        );
+        text.field("Edited", 12, Mark::Warn, &words);
+    }
+    if let Some(glass) = &run.break_glass {
+        let words = format!("{} ({})", glass.reason, glass.against.join("; "));
+        text.wrapped(&pad("Against the policy: ", 12), Mark::Warn, &words);
+    }
     text
 }
 

@@ -72,6 +72,25 @@ pub fn holds_text(holds: &[Hold]) -> Text {
     text
 }
 
+/// How far a unit is that has begun.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct UnitProgress {
+    /// The unit.
+    pub unit: String,
+    /// What its driver says, in one line.
+    pub line: String,
+}
+
+/// How far units are.
+#[must_use]
+pub fn progress_text(progress: &[UnitProgress]) -> Text {
+    let mut text = Text::new();
+    for of in progress {
+        text.field("Progress", 12, Mark::Plain, &format!("{}: {}", of.unit, of.line));
+    }
+    text
+}
+
 /// A command that makes sense now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
@@ -123,7 +142,10 @@ fn decisions(run: &RunState, unit: Option<&UnitId>) -> Vec<Suggestion> {
     let about =
         |verb: Verb, unit: &UnitId| format!("windlass decide {} {unit} --run {id} --reason WHY", name(verb));
     let mut all = Vec::new();
-    if let Some(unit) = unit {
+    let over = run.over_budget().filter(|over| Some(&over.unit) == unit && run.unit(&over.unit).passed());
+    if let Some(over) = over {
+        all.push(Suggestion::new(about(Verb::Skip, &over.unit), "go on in spite of the budget"));
+    } else if let Some(unit) = unit {
         let (skip, done) = if back {
             ("leave what it changed in place", "you took it back by hand")
         } else {
@@ -132,6 +154,13 @@ fn decisions(run: &RunState, unit: Option<&UnitId>) -> Vec<Suggestion> {
         all.push(Suggestion::new(about(Verb::Retry, unit), "try it again"));
         all.push(Suggestion::new(about(Verb::MarkDone, unit), done));
         all.push(Suggestion::new(about(Verb::Skip, unit), skip));
+    }
+    // What failed without effect may be edited: most often its text was wrong.
+    if !back && run.origin.is_some() && unit.is_some_and(|unit| !run.has_begun(unit)) {
+        all.push(Suggestion::new(
+            format!("windlass resume {id}"),
+            "go on with the document as you have corrected it",
+        ));
     }
     if !back {
         all.push(Suggestion::new(

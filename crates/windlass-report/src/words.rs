@@ -1,8 +1,9 @@
 //! One word for each state, the same in text, Markdown and JSON.
 
 use crate::Mark;
-use windlass_journal::{Direction, Ending, Forward, RunState, UndoPhase, UnitState};
-use windlass_plan::{Action, Class, DriverKind, Step, Unit, UnitId};
+use std::collections::HashMap;
+use windlass_journal::{Direction, Ending, Event, Forward, RunState, UndoPhase, UnitState};
+use windlass_plan::{Action, Class, DriverKind, Plan, Step, Unit, UnitId};
 
 /// State of a unit.
 #[must_use]
@@ -11,6 +12,7 @@ pub fn unit_word(unit: &Unit, state: &UnitState) -> (Mark, &'static str) {
         (_, UndoPhase::Running) => (Mark::Warn, "undoing"),
         (_, UndoPhase::Undone) => (Mark::Good, "undone"),
         (_, UndoPhase::Failed(_)) => (Mark::Bad, "undo failed"),
+        (_, UndoPhase::FailedPartly(trouble)) if trouble.interrupted => (Mark::Warn, "undo paused"),
         (_, UndoPhase::FailedPartly(_)) => (Mark::Bad, "undo failed partly"),
         (_, UndoPhase::Unknown(_)) => (Mark::Bad, "undo unknown"),
         (_, UndoPhase::Left) => (Mark::Warn, "left in place"),
@@ -26,6 +28,7 @@ pub fn unit_word(unit: &Unit, state: &UnitState) -> (Mark, &'static str) {
         (Forward::Applied, _) => (Mark::Good, "applied"),
         (Forward::Unchanged, _) => (Mark::Good, "no effect"),
         (Forward::Failed(_), _) => (Mark::Bad, "failed"),
+        (Forward::FailedPartly(trouble), _) if trouble.interrupted => (Mark::Warn, "paused"),
         (Forward::FailedPartly(_), _) => (Mark::Bad, "failed partly"),
         (Forward::Unknown(_), _) => (Mark::Bad, "unknown"),
         (Forward::Skipped, _) => (Mark::Warn, "skipped"),
@@ -60,21 +63,68 @@ pub(crate) fn taken_back(run: &RunState, step: &Step, unit: &Unit) -> bool {
 /// that have something to take back; one that a person left in place is over too.
 #[must_use]
 pub fn progress(run: &RunState) -> (usize, usize) {
-    if run.direction != Direction::Unwind {
-        let passed = |unit: &Unit| {
-            let forward = &run.unit(&unit.id).forward;
-            !matches!(forward, Forward::Waiting | Forward::Running | Forward::Unknown(_))
-        };
-        return (run.plan.units().filter(|(_, unit)| passed(unit)).count(), run.plan.units().count());
+    let mut count = Count::default();
+    count.all(run);
+    (count.over, count.of)
+}
+
+/// [`progress`], kept up with each entry of a run.
+#[derive(Debug, Default)]
+pub struct Count {
+    back: bool,
+    over: usize,
+    of: usize,
+    /// Units that count, and whether they are over.
+    units: HashMap<UnitId, bool>,
+}
+
+impl Count {
+    /// How far the run is after `event`, which is folded in.
+    pub fn entry(&mut self, run: &RunState, event: &Event) -> (usize, usize) {
+        let same_way = self.back == (run.direction == Direction::Unwind);
+        match event {
+            Event::Intended { unit, .. } | Event::Settled { unit, .. } | Event::Confirmed { unit, .. }
+                if same_way =>
+            {
+                let place = run.place(unit);
+                let step = place.and_then(|place| run.plan.steps.get(place.step));
+                match (step, place.and_then(|place| run.at(place))) {
+                    // A hand-written undo takes back all of its step.
+                    (Some(step), Some(_)) if place.is_some_and(|place| place.script) => {
+                        step.units.iter().for_each(|unit| self.unit(run, step, unit));
+                    }
+                    (Some(step), Some(unit)) => self.unit(run, step, unit),
+                    _ => {}
+                }
+            }
+            _ => self.all(run),
+        }
+        (self.over, self.of)
     }
-    let changed: Vec<_> = run
-        .plan
-        .units()
-        .filter(|(_, unit)| unit.undo.class != Class::Readonly && run.unit(&unit.id).has_effect())
-        .collect();
-    let over =
-        |step: &Step, unit: &Unit| taken_back(run, step, unit) || run.unit(&unit.id).undo == UndoPhase::Left;
-    (changed.iter().filter(|(step, unit)| over(step, unit)).count(), changed.len())
+
+    fn all(&mut self, run: &RunState) {
+        *self = Self { back: run.direction == Direction::Unwind, ..Self::default() };
+        run.plan.units().for_each(|(step, unit)| self.unit(run, step, unit));
+    }
+
+    fn unit(&mut self, run: &RunState, step: &Step, unit: &Unit) {
+        let fresh = UnitState::default();
+        let state = run.units.get(&unit.id).unwrap_or(&fresh);
+        let now = if self.back {
+            let counts = unit.undo.class != Class::Readonly && state.has_effect();
+            counts.then(|| taken_back(run, step, unit) || state.undo == UndoPhase::Left)
+        } else {
+            Some(!matches!(state.forward, Forward::Waiting | Forward::Running | Forward::Unknown(_)))
+        };
+        let before = match now {
+            Some(over) => self.units.insert(unit.id.clone(), over),
+            None => self.units.remove(&unit.id),
+        };
+        let ones = |is: Option<bool>| (usize::from(is.is_some()), usize::from(is == Some(true)));
+        let ((was, was_over), (is, is_over)) = (ones(before), ones(now));
+        self.of = self.of + is - was;
+        self.over = self.over + is_over - was_over;
+    }
 }
 
 /// Why a run turned or waits, for a page that shows the trouble of `unit` too: only what that does not say.
@@ -121,7 +171,13 @@ pub(crate) fn driver_word(kind: DriverKind) -> &'static str {
         DriverKind::Postgres => "postgres",
         DriverKind::Mysql => "mysql",
         DriverKind::Service => "service",
+        DriverKind::Systemd => "systemd",
+        DriverKind::Compose => "compose",
+        DriverKind::S3 => "s3",
+        DriverKind::Git => "git",
+        DriverKind::Install => "install",
         DriverKind::Http => "http",
+        DriverKind::Watch => "watch",
         DriverKind::Gate => "gate",
     }
 }
@@ -142,6 +198,14 @@ pub(crate) fn target_of(step: &Step) -> &str {
     match step.units.first() {
         Some(unit) if unit.driver == DriverKind::Gate => "a person",
         _ => "this machine",
+    }
+}
+
+/// Where the text of a unit stands: `file:line:column`.
+pub(crate) fn place_of(plan: &Plan, unit: &Unit) -> String {
+    match &unit.action {
+        Action::Sql { from: Some(from), .. } => format!("{}:{}:{}", from.file, from.line, from.column),
+        _ => format!("{}:{}:{}", plan.document.name, unit.line, unit.column),
     }
 }
 

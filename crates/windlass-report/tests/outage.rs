@@ -49,10 +49,7 @@ fn plan(proxy: Value) -> Plan {
 
 /// The row of a run whose units were settled, or done by hand, at these seconds.
 fn downtime(plan: Plan, settled: &[(i64, &str, Way)]) -> String {
-    let mut events = vec![(
-        0,
-        Event::Started { digest: plan.digest(), plan: Box::new(plan), on_failure: OnFailure::Unwind },
-    )];
+    let mut events = vec![(0, Event::started(plan, OnFailure::Unwind))];
     for (second, unit, way) in settled {
         if let Some(unit) = unit.strip_prefix("by hand: ") {
             let (unit, reason) = (UnitId(unit.into()), "seen".into());
@@ -113,7 +110,7 @@ fn hosts_are_told_apart_and_what_still_stands_still_is_said() {
 
 #[test]
 fn what_nobody_measured_is_not_called_no_downtime() {
-    assert_eq!(downtime(plan(Value::Null), &[]), "not measured: no proxy");
+    assert_eq!(downtime(plan(Value::Null), &[]), "not measured");
     let restarted = [(10, "restart/1", Forward)];
     assert_eq!(downtime(plan(Value::Null), &restarted), "booking was restarted, which took 1.0s");
     let proxy = json!({"listen": "127.0.0.1:1", "hold_ms": 1, "drain_ms": 1});

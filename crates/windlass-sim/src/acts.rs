@@ -75,10 +75,23 @@ impl State {
         if key.1 == Way::Forward && intent.capsule != capsule.0 {
             return Err((durable, "the act has another capsule than the intent".into()));
         }
-        if late { Ok(()) } else { self.in_order(key, spec) }
+        if late { Ok(()) } else { self.in_order(proc, key, spec) }
     }
 
-    fn in_order(&self, key: &ActKey, spec: &Spec) -> Result<(), (&'static str, String)> {
+    /// Whether this controller intended the unit together with others, and the world did it.
+    fn ran_together(&self, proc: &Proc, unit: &UnitId) -> bool {
+        let Some(attempt) = self.mirror.state_of(unit).and_then(|state| Some(state.units.get(unit)?.attempt))
+        else {
+            return false;
+        };
+        let told = self.world.told.get(&((unit.clone(), Way::Forward, attempt), proc.id));
+        let did = told
+            .and_then(|told| told.last())
+            .is_some_and(|told| matches!(told, Told::Applied | Told::NoChange));
+        self.setup.groups && self.world.is_by_itself(unit) && did
+    }
+
+    fn in_order(&self, proc: &Proc, key: &ActKey, spec: &Spec) -> Result<(), (&'static str, String)> {
         let state = self.mirror.state_of(&key.0).ok_or(("acts belong to a run", String::new()))?;
         let script = matches!(spec.role, Role::Script { .. });
         let back = key.1 == Way::Undo || script;
@@ -92,15 +105,21 @@ impl State {
             let same = other.step == spec.step && other.host == spec.host;
             let other_script = matches!(other.role, Role::Script { .. });
             if !back {
-                let before = other.step < spec.step || (same && other.position < spec.position);
+                let before = other.turn() < spec.turn() || (same && other.position < spec.position);
                 let forward = state.units.get(id).map(|unit| &unit.forward);
                 let passed =
                     matches!(forward, Some(Forward::Applied | Forward::Unchanged | Forward::Skipped));
+                // Of those that go together the ones before it ran, and are settled with it.
+                let passed =
+                    passed || matches!(forward, Some(Forward::Running)) && self.ran_together(proc, id);
                 if before && !other_script && !passed {
                     return Err(("steps run in order", format!("{id} is {forward:?}")));
                 }
             } else if other.role == Role::Plain && other.undo != UndoBy::Nothing {
-                let after = other.step > spec.step || (same && !script && other.position > spec.position);
+                let after = match script {
+                    true => other.step > spec.step,
+                    false => other.turn() > spec.turn() || (same && other.position > spec.position),
+                };
                 if after && self.world.effect(id) != Effect::None && !self.is_left(id) {
                     return Err(("undo order is the reverse of apply order", format!("{id} is in place")));
                 }
@@ -108,6 +127,15 @@ impl State {
         }
         if !back {
             self.rolling(spec)?;
+        }
+        let of_host = |other: &Spec| {
+            (other.plan, other.step, &other.host) == (spec.plan, spec.step, &spec.host)
+                && other.role == Role::Plain
+        };
+        let mut forward = self.world.specs.iter().filter(|(_, other)| of_host(other));
+        if script && !forward.any(|(id, _)| state.unit(id).has_effect()) {
+            let rule = "a hand-written undo runs on hosts on which its step did something only";
+            return Err((rule, format!("{} has nothing of it", spec.host)));
         }
         let flying = self.world.ops.iter().filter(|op| op.phase == Phase::Flying);
         let mut hosts: Vec<_> =

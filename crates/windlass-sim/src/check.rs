@@ -47,7 +47,12 @@ pub fn outcome(state: &mut State, result: &Result<Stop, EngineError>) {
             StoreError::Io(_) | StoreError::Full(_) | StoreError::Fenced { .. } | StoreError::Held(_),
         )) => {}
         // Another controller was faster: the question is no longer open.
-        Err(EngineError::Decision { .. } | EngineError::NoRun(_) | EngineError::NotNewest { .. }) => {
+        Err(
+            EngineError::Decision { .. }
+            | EngineError::NoRun(_)
+            | EngineError::NotNewest { .. }
+            | EngineError::Replanned(_),
+        ) => {
             state.count("command refused");
         }
         Err(error) => state.fail("a controller never breaks", || error.to_string()),

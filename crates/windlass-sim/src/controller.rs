@@ -5,6 +5,7 @@ use crate::{
     exec::TaskFuture,
     hub::{Hub, Proc},
     mirror::TRIES_MAX,
+    prober::SimProber,
     store::SimStore,
     world::Told,
 };
@@ -18,7 +19,7 @@ use windlass_engine::{
     Answer, Choice, Clock, Crash, Engine, EngineError, Faults, Notice, Observer, People, Settings, Stop,
 };
 use windlass_journal::{Entry, Life, Liveness, MemoryStore, OnFailure, Owner, RunId, RunState, Verb};
-use windlass_plan::{DriverKind, Plan, Secret, Step, Unit, UnitId, Way};
+use windlass_plan::{Digest, DriverKind, Plan, Secret, Step, Unit, UnitId, Way};
 
 /// Time to live of simulated leases, milliseconds.
 pub const TTL_MS: u64 = 2_000;
@@ -30,6 +31,8 @@ pub enum Command {
     Start(Box<Plan>, RunId, OnFailure),
     /// `windlass resume`.
     Resume(RunId),
+    /// `windlass resume` of an edited document: what was lost is found out, then this plan takes the place of the other.
+    Edit(RunId, Digest, Box<Plan>),
     /// `windlass rollback`.
     Rollback(RunId),
     /// A person's verb.
@@ -159,8 +162,9 @@ impl Observer for SimObserver {
 /// Whether two states agree.
 #[must_use]
 pub fn same(a: &RunState, b: &RunState) -> bool {
-    (&a.units, &a.applied, &a.turns, &a.person, &a.owners)
-        == (&b.units, &b.applied, &b.turns, &b.person, &b.owners)
+    (&a.digest, &a.plan, &a.replans) == (&b.digest, &b.plan, &b.replans)
+        && (&a.units, &a.applied, &a.turns, &a.person, &a.owners, &a.probed)
+            == (&b.units, &b.applied, &b.turns, &b.person, &b.owners, &b.probed)
         && (a.direction, a.ending, a.seq, a.last_ms) == (b.direction, b.ending, b.seq, b.last_ms)
 }
 
@@ -200,6 +204,7 @@ fn engine(hub: &Arc<Hub>, proc: &Arc<Proc>, journal: &Arc<MemoryStore>, faults: 
         people: Arc::new(SimPeople(hub.clone(), proc.clone())),
         observer: Arc::new(SimObserver(hub.clone(), proc.clone())),
         faults: Arc::new(faults),
+        prober: Arc::new(SimProber(hub.clone())),
         crash: Arc::new(SimCrash(proc.clone())),
         stopping: proc.stopping.clone(),
         base: "/".into(),
@@ -229,6 +234,10 @@ pub fn task(
         let result = match command {
             Command::Start(plan, run, on_failure) => engine.start(run, *plan, on_failure).await,
             Command::Resume(run) => engine.resume(&run).await,
+            Command::Edit(run, from, plan) => match engine.settle(&run).await {
+                Ok(()) => engine.replan(&run, &from, *plan, OnFailure::Unwind.into()).await,
+                Err(error) => Err(error),
+            },
             Command::Rollback(run) => engine.rollback(&run, "a person wants it").await,
             Command::Decide(run, verb, unit) => {
                 engine.decide(&run, verb, unit.as_ref(), "looked at it").await

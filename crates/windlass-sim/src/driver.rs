@@ -7,7 +7,7 @@ use crate::{
 use async_trait::async_trait;
 use serde_json::json;
 use std::sync::Arc;
-use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey};
+use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey, Work};
 use windlass_plan::{Secret, UndoBy, Unit, Way};
 
 /// An inspection waits this long for an act that still runs.
@@ -185,6 +185,32 @@ impl Driver for SimDriver {
 
     async fn apply(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Result<Done, Failure> {
         self.act(cx, unit, Way::Forward, capsule).await
+    }
+
+    fn goes_with(&self, unit: &Unit, next: &Unit) -> bool {
+        self.hub.with(|s| s.setup.groups && s.world.is_by_itself(&unit.id) && s.world.is_by_itself(&next.id))
+    }
+
+    /// One after the other, until one fails, or it is enough for now.
+    async fn apply_together(&self, works: &[Work]) -> Vec<Option<Result<Done, Failure>>> {
+        let mut answers: Vec<Option<Result<Done, Failure>>> = vec![];
+        for work in works {
+            let enough = self.hub.with(|s| !answers.is_empty() && s.rng.chance(150));
+            if enough || answers.last().is_some_and(|answer| matches!(answer, Some(Err(_)))) {
+                break;
+            }
+            answers.push(Some(self.act(&work.cx, &work.unit, Way::Forward, &work.capsule).await));
+        }
+        self.hub.with(|s| {
+            if answers.len() > 1 {
+                s.count("applied together");
+            }
+            // Those that were not begun.
+            for work in &works[answers.len()..] {
+                s.tell(&self.proc, &(work.unit.id.clone(), Way::Forward, work.cx.attempt), Told::Clean);
+            }
+        });
+        answers
     }
 
     async fn undo(

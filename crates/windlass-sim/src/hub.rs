@@ -44,6 +44,10 @@ pub struct Setup {
     pub slow: bool,
     /// The n-th unit of the plan that changes something always fails.
     pub doomed: Option<usize>,
+    /// The driver applies several units together where it can.
+    pub groups: bool,
+    /// Services may be looked at from outside, and be down.
+    pub probed: bool,
 }
 
 /// One simulated process: a controller.

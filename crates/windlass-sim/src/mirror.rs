@@ -57,21 +57,22 @@ impl Mirror {
     fn fold(&mut self, entry: &Entry) -> Result<(), String> {
         let run = entry.run.0.clone();
         match self.runs.get_mut(&run) {
-            Some(state) => state.apply(entry).map_err(|e| e.to_string()),
+            Some(state) => state.apply(entry).map_err(|e| e.to_string())?,
             None => {
-                let state = RunState::begin(entry).map_err(|e| e.to_string())?;
-                let scripts = state.plan.steps.iter().flat_map(|s| s.undo.iter().flat_map(|u| &u.units));
-                let all = state.plan.units().map(|(_, unit)| unit).chain(scripts);
-                self.run_of.extend(all.map(|unit| (unit.id.clone(), run.clone())));
-                self.runs.insert(run, state);
-                Ok(())
+                self.runs.insert(run.clone(), RunState::begin(entry).map_err(|e| e.to_string())?);
             }
         }
+        if let Event::Started { plan, .. } | Event::Replanned { plan, .. } = &entry.event {
+            let scripts = plan.steps.iter().flat_map(|s| s.undo.iter().flat_map(|u| &u.units));
+            let all = plan.units().map(|(_, unit)| unit).chain(scripts);
+            self.run_of.extend(all.map(|unit| (unit.id.clone(), run.clone())));
+        }
+        Ok(())
     }
 
     fn count_tries(&mut self, entry: &Entry) -> Result<(), String> {
         match &entry.event {
-            Event::Turned { .. } | Event::Decided { .. } => self.tries.clear(),
+            Event::Turned { .. } | Event::Decided { .. } | Event::Replanned { .. } => self.tries.clear(),
             Event::Intended { unit, way, .. } => {
                 let tries = self.tries.get(&(unit.clone(), *way)).copied().unwrap_or(0);
                 if tries >= TRIES_MAX {
@@ -100,11 +101,23 @@ impl State {
             let property = "an unknown outcome is never guessed";
             self.fail(property, || format!("entry {} {}: {what}", entry.seq, short(&entry.event)));
         }
+        if let (Event::Replanned { plan, .. }, Some(run)) =
+            (&entry.event, self.mirror.run(&entry.run).cloned())
+        {
+            self.edited(&run, plan);
+        }
+        let over = self.mirror.run(&entry.run).is_some_and(|run| run.over_budget().is_some());
+        if over && matches!(entry.event, Event::Intended { .. }) {
+            self.fail("nothing begins when the budget is exceeded", || short(&entry.event));
+        }
         if let Err(what) = self.mirror.fold(entry) {
             self.fail("every durable entry follows from the ones before", || what);
         }
         if let Err(what) = self.mirror.count_tries(entry) {
             self.fail("retries respect their limit", || what);
+        }
+        if !over && self.mirror.run(&entry.run).is_some_and(|run| run.over_budget().is_some()) {
+            self.count("budget exceeded");
         }
         self.tally(&entry.event);
         match &entry.event {
@@ -158,6 +171,9 @@ impl State {
             Event::Confirmed { unit, .. } if !self.world.words.contains(&format!("confirm {unit}")) => {
                 Err("nobody confirmed it".into())
             }
+            Event::Replanned { digest, .. } if !self.world.words.contains(&format!("edit {digest}")) => {
+                Err("nobody edited it".into())
+            }
             Event::Decided { verb, unit, .. } => {
                 let unit = unit.as_ref().map_or_else(String::new, ToString::to_string);
                 let word = format!("{verb:?} {unit}");
@@ -170,6 +186,7 @@ impl State {
     fn tally(&mut self, event: &Event) {
         self.count(match event {
             Event::Started { .. } => "run started",
+            Event::Replanned { .. } => "tail edited",
             Event::Taken { from: Some(_), .. } => "lease taken over",
             Event::Taken { .. } => "lease taken",
             Event::Intended { attempt: 2.., .. } => "unit tried again",
@@ -192,6 +209,7 @@ impl State {
                 windlass_journal::Verb::Unwind => "person: unwind",
                 windlass_journal::Verb::Abandon => "person: abandon",
             },
+            Event::Probed { .. } => "downtime seen",
             Event::Ended { ending } => match ending {
                 windlass_journal::Ending::Done => "ended done",
                 windlass_journal::Ending::Undone => "ended undone",
@@ -204,6 +222,7 @@ impl State {
 fn short(event: &Event) -> String {
     match event {
         Event::Started { .. } => "started".into(),
+        Event::Replanned { from, digest, .. } => format!("replanned: {} to {}", from.short(), digest.short()),
         other => {
             let mut text = serde_json::to_string(other).unwrap_or_default();
             text.truncate(text.floor_char_boundary(220));

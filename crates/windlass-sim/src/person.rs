@@ -24,6 +24,10 @@ pub fn decide(state: &mut State, run: &RunState) -> (Verb, Option<UnitId>) {
 
 fn about(state: &mut State, run: &RunState, unit: &UnitId) -> Verb {
     let known = run.unit(unit);
+    if run.over_budget().is_some() && known.passed() {
+        state.count("person goes on in spite of the budget");
+        return Verb::Skip;
+    }
     let back = run.direction == Direction::Unwind;
     if is_script(run, unit) {
         return script(state, unit);

@@ -3,6 +3,7 @@
 use crate::{
     check, controller,
     controller::{Command, Outcome, TTL_MS, task},
+    edit,
     exec::Executor,
     hub::{Hub, Proc, Setup, State, Violation},
     person, plans,
@@ -10,11 +11,11 @@ use crate::{
 };
 use futures_util::FutureExt;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 use windlass_engine::{Fault, FaultKind, Faults, Stop};
-use windlass_journal::{Ending, MemoryStore, OnFailure, RunId, RunState, Store, Verb};
+use windlass_journal::{Direction, Ending, MemoryStore, OnFailure, RunId, RunState, Store, Verb};
 use windlass_plan::{Class, Plan, UnitId, Way};
 
 /// A story takes at most this many controllers.
@@ -48,7 +49,7 @@ struct Story {
     on_failure: OnFailure,
     session: u32,
     runs_named: u32,
-    rolled_back: BTreeSet<RunId>,
+    rolled_back: HashSet<RunId>,
     last: Option<Stop>,
     appends: Vec<u64>,
 }
@@ -69,6 +70,8 @@ pub fn random(seed: u64, trace: bool) -> Report {
         scripted: None,
         slow: rng.chance(150),
         doomed: None,
+        groups: rng.chance(500),
+        probed: true,
     };
     tell(seed, setup, 12)
 }
@@ -100,7 +103,7 @@ fn tell(seed: u64, setup: Setup, steps_max: u64) -> Report {
         on_failure,
         session: 0,
         runs_named: 0,
-        rolled_back: BTreeSet::new(),
+        rolled_back: HashSet::new(),
         last: None,
         appends: Vec::new(),
     };
@@ -179,6 +182,9 @@ impl Story {
             self.hub.with(|s| s.count("story over"));
             return None;
         }
+        if let Some(edit) = self.edit(&state) {
+            return Some(edit);
+        }
         if state.person.is_some() {
             return Some(self.decide(&state));
         }
@@ -203,6 +209,22 @@ impl Story {
             }
             _ => Command::Resume(run),
         })
+    }
+
+    /// Now and then somebody edits what has not begun, more often when it waits for a person.
+    fn edit(&mut self, state: &RunState) -> Option<Command> {
+        let scripted = self.hub.with(|s| s.setup.scripted.is_some());
+        if scripted || state.direction != Direction::Forward {
+            return None;
+        }
+        let rate = if state.person.is_some() { 250 } else { 60 };
+        let plan = self.hub.with(|s| {
+            let number = self.session;
+            (s.setup.moody && s.rng.chance(rate)).then(|| edit::make(s, state, number))
+        })?;
+        self.hub.trace(|| format!("a person edits: {}", outline(&plan)));
+        self.say(format!("edit {}", plan.digest()));
+        Some(Command::Edit(state.id.clone(), state.digest.clone(), Box::new(plan)))
     }
 
     fn say(&self, word: String) {
@@ -358,6 +380,9 @@ fn fault(s: &mut State, plan: &Plan) -> Vec<Fault> {
 fn name(command: &Command) -> String {
     match command {
         Command::Start(_, run, on_failure) => format!("start {run}, on failure {on_failure:?}"),
+        Command::Edit(run, from, plan) => {
+            format!("edit {run}: {} to {}", from.short(), plan.digest().short())
+        }
         other => format!("{other:?}"),
     }
 }
@@ -371,6 +396,7 @@ fn stop_name(result: &Result<Stop, windlass_engine::EngineError>) -> &'static st
         Ok(Stop::NotBefore { .. }) => "stop: not before",
         Ok(Stop::Interrupted) => "stop: interrupted",
         Err(E::Held(_)) => "refused: held",
+        Err(E::Replanned(_)) => "refused: edit",
         Err(E::OpenRun(_)) => "refused: open run",
         Err(E::NotNewest { .. }) => "refused: not newest",
         Err(E::Over { .. }) => "refused: over",
@@ -409,6 +435,9 @@ mod tests {
             "unwind",
             "person needed",
             "ended undone",
+            "tail edited",
+            "unit edited away",
+            "edit of what has begun",
         ] {
             assert!(counts.get(what).is_some_and(|n| *n > 0), "no {what}: {counts:?}");
         }

@@ -42,6 +42,8 @@ pub struct Spec {
     pub already: bool,
     /// Index of its step.
     pub step: usize,
+    /// The step whose batches its step goes with, and the number of its batch.
+    pub leg: (usize, usize),
     /// Its host.
     pub host: String,
     /// Position within step and host.
@@ -50,6 +52,15 @@ pub struct Spec {
     pub undo: UndoBy,
     /// Hosts of its step that may be worked on at a time.
     pub hosts_max: usize,
+}
+
+impl Spec {
+    /// When it is its turn: what has an earlier one is done before it. Batches run in order, and what checks a batch is asked
+    /// before the next begins.
+    #[must_use]
+    pub fn turn(&self) -> (usize, usize, usize) {
+        (self.leg.0, self.leg.1, self.step)
+    }
 }
 
 /// How much of a unit is in the world.
@@ -188,6 +199,15 @@ pub fn changed(before: u64, unit: &UnitId, effect: Effect) -> u64 {
 }
 
 impl World {
+    /// Whether no other unit has to do with what the unit changes: what its undo needs does not depend on others then.
+    #[must_use]
+    pub fn is_by_itself(&self, unit: &UnitId) -> bool {
+        let Some(spec) = self.specs.get(unit).filter(|spec| spec.role == Role::Plain && !spec.opaque) else {
+            return false;
+        };
+        self.specs.values().filter(|other| other.resource == spec.resource).count() == 1
+    }
+
     /// What of a unit is there.
     #[must_use]
     pub fn effect(&self, unit: &UnitId) -> Effect {
@@ -376,6 +396,7 @@ mod tests {
             detached: true,
             already: false,
             step: 0,
+            leg: (0, 0),
             host: "h1".into(),
             position,
             undo: UndoBy::Driver,

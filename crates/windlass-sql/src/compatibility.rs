@@ -1,6 +1,10 @@
 //! What a statement means for the version that served before it.
 
-use crate::{AlterTable, Change, Column, Ddl, Dialect, Generated, ObjectChange, ddl};
+use crate::lock::canonical;
+use crate::{
+    AlterTable, Change, Column, ColumnType, ConstraintKind, Ddl, Dialect, Generated, IndexKind, Live,
+    LiveColumn, LiveIndex, LiveTable, ObjectChange, ddl, is_free_change,
+};
 
 /// What a statement on definitions means for a version of the program that does not know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,4 +91,132 @@ fn new_column(column: &Column) -> Compatibility {
         || matches!(column.generated, Some(Generated::Stored | Generated::Virtual));
     let key = column.has(crate::ConstraintKind::PrimaryKey);
     if (column.not_null || key) && !filled { Compatibility::Breaking } else { Compatibility::Expand }
+}
+
+/// What a statement means for the version before, and whether the text decides it alone. The greater is the worse, and of two
+/// alike the one that is certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Judged {
+    /// What it means.
+    pub meaning: Compatibility,
+    /// False: the definitions before the statement decide, and they are not known.
+    pub certain: bool,
+}
+
+/// The same with the catalog: what already is so changes nothing, and a type that only becomes wider takes nothing away.
+#[must_use]
+pub fn judge(ddl: &Ddl, live: Option<&Live>) -> Judged {
+    match ddl {
+        Ddl::AlterTable(alter) => {
+            let table = live.and_then(|live| live.table(&alter.table));
+            let strict = live.and_then(|live| live.settings.get("sql_mode"));
+            let lax = strict.is_some_and(|mode| !mode.contains("STRICT_"));
+            let judged = alter.changes.iter().map(|change| judge_change(change, table, lax));
+            judged.max().unwrap_or(sure(Compatibility::Neutral))
+        }
+        Ddl::CreateIndex(index) if index.kind == IndexKind::Unique && !index.partial => {
+            unique(live.and_then(|live| live.table(&index.table)), &index.columns)
+        }
+        other => sure(of(other)),
+    }
+}
+
+fn sure(meaning: Compatibility) -> Judged {
+    Judged { meaning, certain: true }
+}
+
+fn judge_change(what: &Change, table: Option<&LiveTable>, lax: bool) -> Judged {
+    use Compatibility::{Breaking, Contract, Expand, Neutral};
+    let known = |name: &str| table.and_then(|table| table.column(name));
+    let unsure = |meaning| Judged { meaning, certain: false };
+    match what {
+        // Without strict mode the server fills in a zero of the type.
+        Change::AddColumn(column) if lax && !column.has(ConstraintKind::PrimaryKey) => {
+            sure(new_column(column).min(Expand))
+        }
+        Change::SetType { column, kind, using } => match known(column) {
+            Some(old) if !*using && is_free_change(&old.kind, kind) => sure(Expand),
+            Some(_) => sure(Breaking),
+            None => unsure(Breaking),
+        },
+        Change::SetNotNull(column) => match known(column) {
+            Some(old) if old.not_null || old.proven_not_null => sure(Neutral),
+            Some(_) => sure(Contract),
+            None => unsure(Contract),
+        },
+        Change::Modify(column) => match known(&column.name) {
+            Some(old) => sure(modified(old, column)),
+            None => unsure(if column.not_null { Contract } else { Neutral }),
+        },
+        Change::AddConstraint(constraint)
+            if constraint.kind == ConstraintKind::Unique && constraint.using_index.is_none() =>
+        {
+            unique(table, &constraint.columns)
+        }
+        // The index is unique already, and a key is not more than that on columns that are NOT NULL.
+        Change::AddConstraint(constraint)
+            if constraint.kind == ConstraintKind::Unique && constraint.using_index.is_some() =>
+        {
+            sure(Neutral)
+        }
+        other => sure(change(other)),
+    }
+}
+
+/// Rows that are unique by fewer columns are so by more.
+fn unique(table: Option<&LiveTable>, columns: &[String]) -> Judged {
+    let has = |index: &LiveIndex| {
+        index.unique
+            && !index.columns.is_empty()
+            && index.columns.iter().all(|name| columns.iter().any(|column| column.eq_ignore_ascii_case(name)))
+    };
+    match table {
+        Some(table) if table.indexes.iter().any(has) => sure(Compatibility::Neutral),
+        Some(_) => sure(Compatibility::Contract),
+        None => Judged { meaning: Compatibility::Contract, certain: false },
+    }
+}
+
+/// MySQL replaces the whole definition; what is taken away is found by comparing.
+fn modified(old: &LiveColumn, new: &Column) -> Compatibility {
+    use Compatibility::{Breaking, Contract, Expand, Neutral};
+    let kind = match &new.kind {
+        Some(kind) => wider(&old.kind, kind),
+        None => Breaking,
+    };
+    let nulls = match (old.not_null, new.not_null) {
+        (false, true) => Contract,
+        (true, false) => Expand,
+        _ => Neutral,
+    };
+    kind.max(nulls)
+}
+
+/// A longer text, more members behind the others: what was read and written before still is.
+fn wider(old: &ColumnType, new: &ColumnType) -> Compatibility {
+    use Compatibility::{Breaking, Expand, Neutral};
+    let (from, to) = (canonical(&old.name), canonical(&new.name));
+    let integer = ["tinyint", "smallint", "mediumint", "integer", "bigint"].contains(&to);
+    const TEXTS: [&str; 4] = ["tinytext", "text", "mediumtext", "longtext"];
+    let size = |name: &str| TEXTS.iter().position(|text| *text == name);
+    match (size(from), size(to)) {
+        (Some(from), Some(to)) if from < to => return Expand,
+        // Both hold 65,535 bytes at most.
+        (None, Some(to)) if from == "varchar" && to >= 1 => return Expand,
+        _ => {}
+    }
+    if from != to || old.unsigned != new.unsigned || old.array != new.array {
+        return Breaking;
+    }
+    // The width of an integer is only how it is shown.
+    if integer || old.arguments == new.arguments {
+        return Neutral;
+    }
+    let number = |kind: &ColumnType| kind.arguments.first().and_then(|text| text.trim().parse::<u64>().ok());
+    match to {
+        "enum" | "set" if new.arguments.starts_with(&old.arguments) => Expand,
+        "varchar" | "varbinary" | "char" | "binary" if number(new) >= number(old) => Expand,
+        _ if is_free_change(old, new) => Expand,
+        _ => Breaking,
+    }
 }

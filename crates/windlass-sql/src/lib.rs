@@ -4,10 +4,14 @@
 //! that cannot be classified is [`Kind::Other`], never an error, for the server is the judge of syntax.
 
 mod algorithm;
+pub mod batch;
 mod body;
+mod calls;
+mod carried;
 mod compatibility;
 mod ddl;
 mod dml;
+mod hand_over;
 mod lexer;
 mod live;
 mod lock;
@@ -21,16 +25,22 @@ pub mod sqlite;
 mod summary;
 
 pub use algorithm::{Algorithm, AlterLock, Prediction, predict};
-pub use compatibility::{Compatibility, compatibility, of as compatibility_of};
+pub use calls::unknown_call;
+pub use carried::{Carried, carried};
+pub use compatibility::{Compatibility, Judged, compatibility, judge, of as compatibility_of};
 pub use ddl::{
     AlterTable, Change, Column, ColumnType, Constraint, ConstraintKind, CreateIndex, CreateTable, Ddl,
-    DefaultKind, DefaultValue, Generated, IndexKind, ObjectChange, ObjectDrop, Position, TableIndex, ddl,
+    DefaultKind, DefaultValue, Generated, IndexKind, ObjectChange, ObjectDrop, Position, TableIndex,
+    column_type, ddl,
 };
 pub use dml::{Dml, DmlKind, dml};
-pub use live::{Live, LiveColumn, LiveForeignKey, LiveIndex, LiveTable, LiveTransaction, Product, Server};
+pub use hand_over::{HandOver, hand_over};
+pub use live::{
+    Live, LiveColumn, LiveForeignKey, LiveIndex, LiveTable, LiveTransaction, Named, Product, Server, named,
+};
 pub use lock::{LockMode, TableLock, Work, is_free_change, postgres_locks};
 pub use name::{ObjectName, identifier, literal, quote};
-pub use qualified::{Place, Qualified, keywords, qualified_names};
+pub use qualified::{Place, Qualified, code_words, keywords, qualified_names};
 pub use split::split;
 pub use summary::{AlterAction, Kind, READING_PRAGMAS, Summary};
 

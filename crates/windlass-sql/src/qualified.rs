@@ -59,6 +59,14 @@ pub fn keywords(statement: &str, dialect: Dialect, count: usize) -> Vec<String> 
     words
 }
 
+/// All words of `statement` outside of strings, quoted names and comments, upper case. Those in executable comments of MySQL
+/// are among them, the version in front is not.
+#[must_use]
+pub fn code_words(statement: &str, dialect: Dialect) -> Vec<String> {
+    let words = tokens(statement, dialect).into_iter().filter(|token| token.kind == TokenKind::Word);
+    words.map(|token| token.span.of(statement).to_ascii_uppercase()).collect()
+}
+
 fn tokens(text: &str, dialect: Dialect) -> Vec<Token> {
     let mut lexer = Lexer::new(text, dialect);
     let mut tokens = Vec::new();

@@ -3,7 +3,8 @@
 use windlass_sql::Compatibility::{Breaking, Contract, Expand, Neutral};
 use windlass_sql::Dialect::{self, Mysql, Postgresql, Sqlite};
 use windlass_sql::{
-    Change, ColumnType, Ddl, Product, Server, compatibility, ddl, is_free_change, postgres_locks, predict,
+    Change, ColumnType, Ddl, Judged, Live, LiveColumn, LiveIndex, LiveTable, ObjectName, Product, Server,
+    column_type, compatibility, ddl, is_free_change, judge, postgres_locks, predict,
 };
 
 #[test]
@@ -41,6 +42,60 @@ fn expand_contract_breaking() {
     ] {
         assert_eq!(compatibility(statement, dialect), expected, "{statement}");
     }
+}
+
+#[test]
+fn the_catalog_decides_what_is_taken_away() {
+    let column = |name: &str, kind: &str, not_null: bool| LiveColumn {
+        name: name.to_owned(),
+        kind: column_type(kind, Mysql),
+        not_null,
+        ..LiveColumn::default()
+    };
+    let code = LiveIndex { columns: vec!["code".into()], unique: true, usable: true, ..LiveIndex::default() };
+    let table = LiveTable {
+        name: ObjectName { parts: vec!["t".into()] },
+        columns: vec![
+            column("short", "varchar(10)", false),
+            column("code", "varchar(10)", true),
+            column("n", "int(11)", false),
+            column("state", "enum('a','b')", false),
+        ],
+        indexes: vec![code],
+        ..LiveTable::default()
+    };
+    let mut live = Live { tables: vec![table], ..Live::default() };
+    // Without the catalog, whether that is certain, and with it.
+    for (dialect, change, offline, certain, with) in [
+        (Postgresql, "ALTER short TYPE varchar(20)", Breaking, false, Expand),
+        (Postgresql, "ALTER short TYPE varchar(5)", Breaking, false, Breaking),
+        (Postgresql, "ALTER n TYPE bigint", Breaking, false, Breaking),
+        (Postgresql, "ALTER code SET NOT NULL", Contract, false, Neutral),
+        (Postgresql, "ALTER short SET NOT NULL", Contract, false, Contract),
+        (Postgresql, "ADD UNIQUE (code, n)", Contract, false, Neutral),
+        (Postgresql, "ADD UNIQUE (n)", Contract, false, Contract),
+        (Postgresql, "ADD CONSTRAINT u UNIQUE USING INDEX i", Neutral, true, Neutral),
+        (Postgresql, "DROP short, ALTER n TYPE bigint", Breaking, false, Breaking),
+        (Postgresql, "RENAME short TO long", Breaking, true, Breaking),
+        (Mysql, "MODIFY short VARCHAR(20)", Neutral, false, Expand),
+        (Mysql, "MODIFY short VARCHAR(5)", Neutral, false, Breaking),
+        (Mysql, "MODIFY code VARCHAR(10) NOT NULL", Contract, false, Neutral),
+        (Mysql, "MODIFY n INT", Neutral, false, Neutral),
+        (Mysql, "MODIFY n INT UNSIGNED", Neutral, false, Breaking),
+        (Mysql, "MODIFY n INT NOT NULL", Contract, false, Contract),
+        (Mysql, "MODIFY state ENUM('a','b','c')", Neutral, false, Expand),
+        (Mysql, "MODIFY state ENUM('b','a')", Neutral, false, Breaking),
+        (Mysql, "ADD x INT NOT NULL", Breaking, true, Breaking),
+    ] {
+        let ddl = ddl(&format!("ALTER TABLE t {change}"), dialect).unwrap();
+        assert_eq!(judge(&ddl, None), Judged { meaning: offline, certain }, "{change}");
+        assert_eq!(judge(&ddl, Some(&live)), Judged { meaning: with, certain: true }, "{change}");
+    }
+    let index = ddl("CREATE UNIQUE INDEX i ON t (n, code)", Mysql).unwrap();
+    assert_eq!(judge(&index, Some(&live)).meaning, Neutral, "the code alone is unique");
+    live.settings.insert("sql_mode".into(), "NO_ENGINE_SUBSTITUTION".into());
+    let add = ddl("ALTER TABLE t ADD x INT NOT NULL", Mysql).unwrap();
+    assert_eq!(judge(&add, Some(&live)).meaning, Expand, "without strict mode a zero is filled in");
 }
 
 #[test]

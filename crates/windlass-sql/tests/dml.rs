@@ -1,26 +1,12 @@
 //! The parts of statements on rows, proven by SQLite itself: what `dml` says the condition is must choose the rows that
 //! the statement changes; also for statements that were damaged at random, as long as SQLite still accepts them.
 
+mod random;
+
 use Dialect::{Mysql, Postgresql, Sqlite};
+use random::Random;
 use rusqlite::Connection;
 use windlass_sql::{Dialect, DmlKind, Place, dml, identifier, keywords, literal, qualified_names, quote};
-
-/// splitmix64: the same seed gives the same statement on any machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-}
 
 fn database() -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;

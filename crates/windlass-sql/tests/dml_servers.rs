@@ -1,26 +1,12 @@
 //! The parts of statements on rows, proven by PostgreSQL and MariaDB: what `dml` says the condition is must choose as many
 //! rows as the statement changes; also for statements that were damaged at random, as long as the server accepts them.
 
+mod random;
+
+use random::Random;
 use windlass_lab::{Flavor, server};
 use windlass_sql::Dialect::{self, Mysql, Postgresql};
 use windlass_sql::{DmlKind, Span, dml, quote};
-
-/// splitmix64: the same seed gives the same statement on any machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-}
 
 /// What each part of a statement may be.
 struct Grammar {

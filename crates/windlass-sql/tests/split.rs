@@ -1,6 +1,9 @@
 //! Splitting by hand-made scripts of each dialect, by generated scripts that SQLite itself splits as well, and by
 //! damaged scripts.
 
+mod random;
+
+use random::Random;
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use windlass_sql::Dialect::{self, Mysql, Postgresql, Sqlite};
 use windlass_sql::{Problem, split};
@@ -172,23 +175,6 @@ fn repetition_takes_linear_time() {
         for dialect in [Sqlite, Postgresql, Mysql] {
             let _ = split(&piece.repeat(400_000 / piece.len()), dialect);
         }
-    }
-}
-
-/// splitmix64: the same seed gives the same script on any machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
     }
 }
 

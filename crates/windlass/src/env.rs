@@ -13,6 +13,12 @@ pub fn no_color() -> bool {
     variable("NO_COLOR").is_some() || variable("TERM").is_none_or(|term| term == "dumb")
 }
 
+/// Whether there is a program of that name.
+pub fn is_program(name: &str) -> bool {
+    let path = variable("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
 /// Who acts: `user@host`. The person behind `sudo` counts, not root.
 pub fn actor() -> String {
     let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(variable);

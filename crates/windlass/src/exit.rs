@@ -149,6 +149,8 @@ impl From<EngineError> for Failure {
             EngineError::Held(lease) => held(&lease),
             EngineError::NoRun(_) => Self::wrong(message).hint("`windlass runs` lists the runs"),
             EngineError::OpenRun(run) => open_run(&run.0),
+            EngineError::Replanned(run) => Self::refused(format!("{message}; nothing was done"))
+                .hint(format!("`windlass resume {run}` looks again")),
             EngineError::Over { run, ending } => {
                 let word = windlass_report::ending_word(ending);
                 let failure = Self::refused(format!("run {run} has ended: {word}; nothing was changed"));

@@ -15,6 +15,7 @@ pub fn now(place: &Place, run: &RunState) -> Vec<Hold> {
         .plan
         .services
         .iter()
+        .filter(|(_, service)| service.is_held())
         .filter_map(|(name, service)| Some((name, service.proxy.as_ref()?)))
         .collect();
     if fronts.is_empty() {

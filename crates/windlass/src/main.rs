@@ -1,12 +1,14 @@
 //! The `windlass` command: arguments, wiring and the terminal. Everything else lives in the crates it wires.
 
 mod args;
+mod batches;
 mod commands;
 mod demo;
 mod env;
 mod exit;
 mod holds;
 mod journal;
+mod policy;
 mod project;
 mod secrets;
 mod terminal;

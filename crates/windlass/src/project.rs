@@ -15,7 +15,8 @@ use std::{
 };
 use windlass_document::{DOCUMENT_BYTES_MAX, Finding, Parsed, Severity};
 use windlass_plan::{
-    Config, ConfigFinding, ConfigSource, DocumentMeta, Plan, Unread, compile, compile_broken, parse_config,
+    Catalogs, Config, ConfigFinding, ConfigSource, DocumentMeta, Plan, Unread, compile, compile_broken,
+    compile_live, parse_config,
 };
 
 /// Version of the tool, a part of each plan's digest.
@@ -101,6 +102,18 @@ pub fn read_source(path: &Path) -> Result<Source, Failure> {
     Ok(Source { shown: path.display().to_string(), name, text, readable, parsed })
 }
 
+/// Reads a text for people: at most as long as a release document, in UTF-8.
+pub fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
+    let bytes = read(path, DOCUMENT_BYTES_MAX as u64, what)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::wrong(format!("{} is not UTF-8: see byte {at}", path.display())).hint(format!(
+            "convert it: `iconv -f GB18030 -t UTF-8 {0} > NEW.md` (or `-f SHIFT_JIS`, `-f UTF-16`)",
+            path.display()
+        ))
+    })
+}
+
 /// Opens a regular file. Anything else is refused before it is opened: a pipe could keep the command waiting for ever,
 /// a device could never end.
 pub fn open_regular(path: &Path, what: &str) -> Result<(File, Metadata), Failure> {
@@ -115,7 +128,7 @@ pub fn open_regular(path: &Path, what: &str) -> Result<(File, Metadata), Failure
 }
 
 /// Reads a regular file up to `bytes_max`.
-fn read(path: &Path, bytes_max: u64, what: &str) -> Result<Vec<u8>, Failure> {
+pub fn read(path: &Path, bytes_max: u64, what: &str) -> Result<Vec<u8>, Failure> {
     let cannot = |error: std::io::Error| exit::file("cannot read", path, &error);
     let (file, meta) = open_regular(path, what)?;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(bytes_max)).unwrap_or(0) + 1);
@@ -180,6 +193,17 @@ pub fn read_settings(
     }
     let (config, findings) = parse_config(&sources);
     Ok(Settings { sources, config, findings })
+}
+
+/// Where the command was given, and a configuration without problems; what is wrong with it is printed, and ends it.
+pub fn here(config: Option<&Path>, env: Option<&str>) -> Result<(Place, Config), Failure> {
+    let place = Place::here(config)?;
+    let settings = read_settings(Some(&place), env, None)?;
+    if !settings.findings.is_empty() {
+        crate::terminal::config_findings(&settings);
+        return Err(Failure::shown(Exit::Wrong));
+    }
+    Ok((place, settings.config))
 }
 
 fn config_source(path: &Path) -> Result<ConfigSource, Failure> {
@@ -274,16 +298,43 @@ pub fn compile_to_run(
     config: Option<&Path>,
     env: Option<&str>,
 ) -> Result<(Compiled, Plan, Place), Failure> {
+    let ready = compile_to_judge(path, config, env)?;
+    crate::terminal::findings(&ready.0);
+    Ok(ready)
+}
+
+/// The same for a command that reads the catalogs next: only problems that end it are printed; [`judge`] prints the others.
+pub fn compile_to_judge(
+    path: &Path,
+    config: Option<&Path>,
+    env: Option<&str>,
+) -> Result<(Compiled, Plan, Place), Failure> {
     let mut compiled = compile_file(path, config, env)?;
     if compiled.place.is_none() {
         return Err(find::no_config(&find::folder_of(path), Some(&compiled.source.parsed.document)));
     }
-    crate::terminal::findings(&compiled);
-    if let Some(failure) = compiled.unread.take() {
-        return Err(failure);
+    match (compiled.plan.take(), compiled.place.take(), compiled.unread.take()) {
+        (Some(plan), Some(place), None) => Ok((compiled, plan, place)),
+        (_, _, unread) => {
+            crate::terminal::findings(&compiled);
+            Err(unread.unwrap_or_else(|| Failure::shown(Exit::Wrong)))
+        }
     }
-    match (compiled.plan.take(), compiled.place.take()) {
-        (Some(plan), Some(place)) => Ok((compiled, plan, place)),
-        _ => Err(Failure::shown(Exit::Wrong)),
+}
+
+/// Judges the document once more, with the catalogs of its databases, and prints what is found. What only a catalog shows to
+/// be an error ends the command.
+pub fn judge(compiled: &mut Compiled, place: &Place, catalogs: &Catalogs) -> Result<(), Failure> {
+    if !catalogs.is_empty() {
+        let source = &compiled.source;
+        let meta = DocumentMeta { name: &source.name, text: &source.text };
+        let files = SqlFiles::new(place.base.clone());
+        let (document, config) = (&source.parsed.document, &compiled.settings.config);
+        let (_, more) = compile_live(document, meta, config, &files, TOOL, catalogs);
+        compiled.findings.clone_from(&source.parsed.findings);
+        compiled.findings.extend(more);
+        compiled.findings.sort_by_key(|finding| finding.span.start);
     }
+    crate::terminal::findings(compiled);
+    if compiled.failed() { Err(Failure::shown(Exit::Wrong)) } else { Ok(()) }
 }

@@ -15,10 +15,12 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use windlass_driver::{Context, Drivers, OnConflict, Stopping};
+use windlass_driver::{Context, Drivers, OnConflict, Secrets, Stopping};
 use windlass_drivers::{
-    files::FilesDriver, gate::GateDriver, http::HttpDriver, mysql::MysqlDriver, postgres::PostgresDriver,
-    service::ServiceDriver, shell::ShellDriver, sqlite::SqliteDriver,
+    compose::ComposeDriver, files::FilesDriver, gate::GateDriver, git::GitDriver, host::Hosts,
+    http::HttpDriver, install::InstallDriver, mysql::MysqlDriver, postgres::PostgresDriver,
+    probe::HttpProber, s3::S3Driver, service::ServiceDriver, shell::ShellDriver, sqlite::SqliteDriver,
+    systemd::SystemdDriver, watch::WatchDriver,
 };
 use windlass_engine::{Clock, Crash, Engine, Faults, Settings};
 use windlass_journal::{ProcLiveness, Store};
@@ -46,22 +48,39 @@ pub fn supervisor() -> Result<Vec<OsString>, Failure> {
     Ok(vec![program.into_os_string(), "supervise".into()])
 }
 
+/// What the environment says of AWS: object stores are found with it where a target does not say more.
+pub fn aws() -> windlass_s3::Settings {
+    let found = |name: &&str| Some(((*name).to_owned(), env::variable(name)?));
+    windlass_s3::Settings {
+        variables: windlass_s3::Settings::VARIABLES.iter().filter_map(found).collect(),
+        home: env::variable("HOME").map(Into::into),
+        ..windlass_s3::Settings::default()
+    }
+}
+
 /// Every driver of this version.
 pub fn drivers() -> Result<Drivers, Failure> {
     tls();
+    let hosts = Hosts::default();
     Ok(Drivers::default()
-        .with(DriverKind::Shell, Arc::new(ShellDriver))
-        .with(DriverKind::Files, Arc::new(FilesDriver::new()))
+        .with(DriverKind::Shell, Arc::new(ShellDriver::new(hosts.clone())))
+        .with(DriverKind::Files, Arc::new(FilesDriver::new(hosts.clone())))
         .with(DriverKind::Sqlite, Arc::new(SqliteDriver::new()))
         .with(DriverKind::Postgres, Arc::new(PostgresDriver::new()))
-        .with(DriverKind::Mysql, Arc::new(MysqlDriver))
+        .with(DriverKind::Mysql, Arc::new(MysqlDriver::new()))
         .with(DriverKind::Service, Arc::new(ServiceDriver::new(supervisor()?)))
-        .with(DriverKind::Http, Arc::new(HttpDriver))
+        .with(DriverKind::Systemd, Arc::new(SystemdDriver::new(hosts.clone())))
+        .with(DriverKind::Compose, Arc::new(ComposeDriver::new(hosts.clone())))
+        .with(DriverKind::Watch, Arc::new(WatchDriver::new(hosts.clone())))
+        .with(DriverKind::S3, Arc::new(S3Driver::new(aws())))
+        .with(DriverKind::Git, Arc::new(GitDriver::new(hosts.clone())))
+        .with(DriverKind::Install, Arc::new(InstallDriver::new(hosts.clone())))
+        .with(DriverKind::Http, Arc::new(HttpDriver::new(hosts)))
         .with(DriverKind::Gate, Arc::new(GateDriver)))
 }
 
 /// What a look at the world before a run works with.
-pub fn survey_context(place: &Place, plan: &Arc<Plan>, secrets: &Arc<SecretStore>, unit: &Unit) -> Context {
+pub fn survey_context(place: &Place, plan: &Arc<Plan>, secrets: Arc<dyn Secrets>, unit: &Unit) -> Context {
     Context {
         plan: plan.clone(),
         run: "plan".into(),
@@ -71,7 +90,7 @@ pub fn survey_context(place: &Place, plan: &Arc<Plan>, secrets: &Arc<SecretStore
         timeout_ms: unit.timeout_ms,
         stopping: Stopping::default(),
         on_conflict: windlass_driver::OnConflict::Keep,
-        secrets: secrets.clone(),
+        secrets,
         output: Arc::new(|_| ()),
         facts: Arc::new(BTreeMap::new()),
     }
@@ -112,6 +131,7 @@ pub fn controller(
         people: Arc::new(people),
         observer: progress.clone(),
         faults: Arc::new(Faults::new(driving.fault.clone())),
+        prober: Arc::new(HttpProber::new(place.base.clone())),
         crash: Arc::new(KillSelf),
         stopping,
         base: place.base.clone(),

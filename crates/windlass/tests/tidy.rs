@@ -92,18 +92,24 @@ fn crates_depend_only_downwards() {
     let may: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("windlass-document", [].as_slice()),
         ("windlass-sql", &[]),
-        ("windlass-plan", &["document", "sql"]),
+        ("windlass-objects", &[]),
+        ("windlass-s3", &["objects"]),
+        ("windlass-plan", &["document", "sql", "objects"]),
         ("windlass-journal", &["plan"]),
         ("windlass-driver", &["plan"]),
         ("windlass-engine", &["document", "plan", "journal", "driver"]),
-        ("windlass-drivers", &["document", "sql", "plan", "driver", "proxy"]),
+        ("windlass-drivers", &["document", "sql", "objects", "s3", "plan", "driver", "proxy"]),
         ("windlass-proxy", &[]),
         ("windlass-report", &["document", "plan", "journal"]),
+        ("windlass-adopt", &["document", "sql", "plan"]),
         ("windlass-lab", &[]),
         ("windlass-sim", &["document", "plan", "journal", "driver", "engine"]),
         (
             "windlass",
-            &["document", "sql", "plan", "journal", "driver", "engine", "drivers", "proxy", "report"],
+            &[
+                "document", "sql", "objects", "s3", "plan", "journal", "driver", "engine", "drivers",
+                "proxy", "report", "adopt",
+            ],
         ),
     ]);
     for package in metadata()["packages"].as_array().unwrap() {

@@ -24,10 +24,18 @@ pub(super) enum Token {
     },
     /// A control operator.
     Operator(&'static str, Span),
-    /// A line end; the bodies of here-documents behind it are part of it. Holds the end of the last body.
-    NewLine(Option<usize>),
+    /// A line end; the bodies of here-documents behind it are part of it.
+    NewLine(Option<HereBodies>),
     /// End of the text.
     End,
+}
+
+/// What stood behind a line with here-documents.
+pub(super) struct HereBodies {
+    /// End of the last one.
+    pub(super) end: usize,
+    /// The body, if there is one only and the command reads it as it is written.
+    pub(super) literal: Option<Span>,
 }
 
 /// A word after quote removal.
@@ -145,15 +153,18 @@ impl<'a> Lexer<'a> {
     }
 
     /// Skips the bodies of pending here-documents; `self.at` is the start of a line.
-    fn here_documents(&mut self, problems: &mut Findings) -> Option<usize> {
+    fn here_documents(&mut self, problems: &mut Findings) -> Option<HereBodies> {
         let mut last = None;
-        for here in std::mem::take(&mut self.here) {
-            let end = here.end(self.text, self.at);
-            if end.is_none() {
-                self.report_here_document(&here, problems);
+        let pending = std::mem::take(&mut self.here);
+        for here in &pending {
+            let found = here.end(self.text, self.at);
+            if found.is_none() {
+                self.report_here_document(here, problems);
             }
-            let end = end.unwrap_or(self.text.len());
-            last = Some(end);
+            let end = found.unwrap_or(self.text.len());
+            let literal = found.filter(|_| pending.len() == 1);
+            let literal = literal.and_then(|end| here.literal(self.text, self.at, end));
+            last = Some(HereBodies { end, literal });
             // The line end behind the delimiter is not a token of its own.
             self.at = (end + 1).min(self.text.len());
         }

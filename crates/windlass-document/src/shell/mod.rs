@@ -38,6 +38,10 @@ pub enum CommandKind {
         because: &'static str,
         /// Where that is.
         at: Span,
+        /// The simple commands in it, as far as they can be read: a word or value that is not literal is empty.
+        commands: Vec<SimpleCommand>,
+        /// It is these commands joined by `|` and nothing else, and all their words are literal.
+        pipeline: bool,
     },
 }
 
@@ -45,11 +49,22 @@ pub enum CommandKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SimpleCommand {
     /// `NAME=value` before the command.
-    pub assignments: Vec<(String, String)>,
+    pub assignments: Vec<Assignment>,
     /// Words after quote removal, with their bytes.
     pub words: Vec<Word>,
     /// Redirections in order.
     pub redirects: Vec<Redirect>,
+}
+
+/// `NAME=value` before a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Its name.
+    pub name: String,
+    /// Its value, after quote removal.
+    pub value: String,
+    /// As written.
+    pub span: Span,
 }
 
 /// A literal word.
@@ -61,15 +76,21 @@ pub struct Word {
     pub span: Span,
 }
 
-/// A redirection to or from a literal file.
+/// A redirection to or from a literal file, or a here-document that is read as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
     /// File descriptor.
     pub fd: u32,
-    /// `<`, `>`, `>>`, `>&`, `<&`.
+    /// `<`, `>`, `>>`, `>&`, `<&`, `<<`.
     pub operator: String,
-    /// File or descriptor.
+    /// File or descriptor; of `<<` the text.
     pub target: Word,
+}
+
+/// `text` as one word of a POSIX shell.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Reads a shell fence: POSIX shell, and the bash forms that people write. Commands that consist of literal words are

@@ -3,6 +3,8 @@
 //! Only the extent matters, because a command with any of these is opaque. An explicit stack keeps deep nesting off
 //! the call stack; each byte is looked at a bounded number of times.
 
+use crate::Span;
+
 /// A here-document whose body has not been met yet.
 #[derive(Clone, Debug)]
 pub(super) struct HereDocument {
@@ -10,6 +12,8 @@ pub(super) struct HereDocument {
     pub(super) delimiter: String,
     /// `<<-`: leading tabs of the delimiter line do not count.
     pub(super) strip_tabs: bool,
+    /// The delimiter was quoted: nothing in the body is expanded.
+    pub(super) quoted: bool,
     /// Where the delimiter was written.
     pub(super) at: usize,
 }
@@ -28,6 +32,15 @@ impl HereDocument {
             start = end + 1;
         }
         None
+    }
+
+    /// The body between `from`, the start of a line, and `end`, the end of the delimiter's line, if what the command reads
+    /// is exactly what is written.
+    pub(super) fn literal(&self, text: &str, from: usize, end: usize) -> Option<Span> {
+        let last = text[from..end].rfind('\n').map_or(from, |at| from + at + 1);
+        let body = &text[from..last];
+        let as_written = !self.strip_tabs && (self.quoted || !body.contains(['$', '`', '\\']));
+        as_written.then_some(Span::new(from, last))
     }
 }
 
@@ -211,7 +224,7 @@ impl Scanner<'_> {
         let delimiter: String =
             self.text[from..self.at].chars().filter(|c| !matches!(c, '\'' | '"' | '\\')).collect();
         if !delimiter.is_empty() {
-            self.here.push(HereDocument { delimiter, strip_tabs, at: start });
+            self.here.push(HereDocument { delimiter, strip_tabs, quoted: false, at: start });
         }
     }
 

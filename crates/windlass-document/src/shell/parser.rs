@@ -5,11 +5,13 @@
 
 mod redirect;
 
-use super::lexer::{Lexer, Reason, Token, WordToken};
-use super::{CommandKind, ShellCommand, SimpleCommand, Word};
+use super::lexer::{HereBodies, Lexer, Reason, Token, WordToken};
+use super::{Assignment, CommandKind, Redirect, ShellCommand, SimpleCommand, Word};
 use crate::Span;
 use crate::rules::Findings;
 use crate::rules_list::{SHELL_SYNTAX, SHELL_UNTERMINATED};
+
+const A_PIPE: &str = "a pipe";
 
 /// Constructs that a later word or operator closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +81,12 @@ struct Current {
     place: Place,
     /// An operator that needs a right-hand side: a line end does not end the command.
     joined: Option<Span>,
-    /// A here-document is pending or was read: the whole line is one command.
-    here: bool,
+    /// A here-document is pending or was read: the whole line is one command. Its descriptor and operator.
+    here: Option<(u32, Span)>,
+    /// The simple commands that were read before the one being read.
+    earlier: Vec<SimpleCommand>,
+    /// Something but a pipe makes it more than a simple command.
+    beyond_pipe: bool,
 }
 
 pub(super) struct Parser<'a, 'p> {
@@ -143,7 +149,16 @@ impl<'a, 'p> Parser<'a, 'p> {
     }
 
     fn because(&mut self, what: &'static str, at: Span) {
+        self.current.beyond_pipe |= what != A_PIPE;
         self.current.because.get_or_insert((what, at));
+    }
+
+    /// Puts the command that was read aside, for the next one of the same line or construct.
+    fn set_aside(&mut self) {
+        let read = std::mem::take(&mut self.current.simple);
+        if read != SimpleCommand::default() {
+            self.current.earlier.push(read);
+        }
     }
 
     fn push(&mut self, open: Open, span: Span, what: &'static str, place: Place) {
@@ -249,12 +264,17 @@ impl<'a, 'p> Parser<'a, 'p> {
     fn argument(&mut self, word: WordToken) {
         self.current.place = Place::Arguments;
         let simple = &mut self.current.simple;
+        let literal = word.because.is_none();
         match word.assign {
             Some(equals) if simple.words.is_empty() => {
-                let value = word.text[equals + 1..].to_owned();
-                simple.assignments.push((word.text[..equals].to_owned(), value));
+                let value = if literal { word.text[equals + 1..].to_owned() } else { String::new() };
+                let name = word.text[..equals].to_owned();
+                simple.assignments.push(Assignment { name, value, span: word.span });
             }
-            _ => simple.words.push(Word { text: word.text, span: word.span }),
+            _ => {
+                let text = if literal { word.text } else { String::new() };
+                simple.words.push(Word { text, span: word.span });
+            }
         }
     }
 
@@ -284,8 +304,8 @@ impl<'a, 'p> Parser<'a, 'p> {
             }
             _ => return false,
         }
-        // Words in a construct start a new command each; the ones before do not count.
-        self.current.simple = SimpleCommand::default();
+        // Words in a construct start a new command each.
+        self.set_aside();
         true
     }
 
@@ -348,8 +368,9 @@ impl<'a, 'p> Parser<'a, 'p> {
             }
             _ => {
                 self.extend(span);
-                let what = if operator.starts_with('|') && operator != "||" { "a pipe" } else { "a list" };
+                let what = if operator.starts_with('|') && operator != "||" { A_PIPE } else { "a list" };
                 self.because(what, span);
+                self.current.beyond_pipe |= operator == "|&";
                 self.current.joined = Some(span);
                 self.next_command();
             }
@@ -367,21 +388,24 @@ impl<'a, 'p> Parser<'a, 'p> {
 
     fn semicolon(&mut self, span: Span) {
         self.current.joined = None;
-        if self.open.is_empty() && !self.current.here {
-            self.finish();
-        } else {
+        if !self.open.is_empty() || self.current.here.is_some() {
             self.extend(span);
+            if let Some((_, operator)) = self.current.here {
+                self.because("a here-document", operator);
+            }
             self.next_command();
+        } else {
+            self.finish();
         }
     }
 
     /// Behind `&`: a new command, or the next one of the construct.
     fn separate(&mut self) {
-        if self.open.is_empty() && !self.current.here { self.finish() } else { self.next_command() }
+        if self.open.is_empty() && self.current.here.is_none() { self.finish() } else { self.next_command() }
     }
 
     fn next_command(&mut self) {
-        self.current.simple = SimpleCommand::default();
+        self.set_aside();
         self.current.place = if self.top() == Some(Open::Test) { Place::Arguments } else { Place::Command };
     }
 
@@ -440,9 +464,9 @@ impl<'a, 'p> Parser<'a, 'p> {
         true
     }
 
-    fn new_line(&mut self, here_end: Option<usize>) {
-        if let (Some(end), Some(span)) = (here_end, &mut self.current.span) {
-            span.end = span.end.max(end);
+    fn new_line(&mut self, here: Option<HereBodies>) {
+        if let Some(here) = here {
+            self.here_document(&here);
         }
         let waits = self.current.joined.is_some() && self.current.place == Place::Command;
         if self.open.is_empty() && !waits && self.current.place != Place::FunctionName {
@@ -452,12 +476,32 @@ impl<'a, 'p> Parser<'a, 'p> {
         }
     }
 
+    /// The bodies of the line's here-documents have been read.
+    fn here_document(&mut self, bodies: &HereBodies) {
+        if let Some(span) = &mut self.current.span {
+            span.end = span.end.max(bodies.end);
+        }
+        let Some((fd, operator)) = self.current.here else { return };
+        match bodies.literal {
+            Some(body) if self.current.because.is_none() => {
+                let target = Word { text: self.lexer.text[body.start..body.end].to_owned(), span: body };
+                let redirect = Redirect { fd, operator: "<<".to_owned(), target };
+                self.current.simple.redirects.push(redirect);
+            }
+            _ => self.because("a here-document", operator),
+        }
+    }
+
     fn finish(&mut self) {
-        let current = std::mem::take(&mut self.current);
+        self.set_aside();
+        let mut current = std::mem::take(&mut self.current);
         let Some(span) = current.span else { return };
         let kind = match current.because {
-            Some((because, at)) => CommandKind::Compound { because, at },
-            None => CommandKind::Simple(current.simple),
+            Some((because, at)) => {
+                let pipeline = because == A_PIPE && !current.beyond_pipe;
+                CommandKind::Compound { because, at, commands: current.earlier, pipeline }
+            }
+            None => CommandKind::Simple(current.earlier.pop().unwrap_or_default()),
         };
         self.commands.push(ShellCommand { span, kind });
     }

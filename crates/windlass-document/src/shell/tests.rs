@@ -85,7 +85,8 @@ fn spans_are_bytes_as_written() {
 fn assignments_and_redirections() {
     let commands = ok("A=1 B='x y' cmd C=3 <in >>'out file' 2>&1 2>/dev/null\nA=5");
     let CommandKind::Simple(simple) = &commands[0].kind else { panic!("{commands:?}") };
-    assert_eq!(simple.assignments, [("A".into(), "1".into()), ("B".into(), "x y".into())]);
+    let assigned: Vec<_> = simple.assignments.iter().map(|a| (a.name.as_str(), a.value.as_str())).collect();
+    assert_eq!(assigned, [("A", "1"), ("B", "x y")]);
     assert_eq!(simple.words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>(), ["cmd", "C=3"]);
     let redirects: Vec<_> =
         simple.redirects.iter().map(|r| (r.fd, r.operator.as_str(), r.target.text.as_str())).collect();
@@ -203,7 +204,7 @@ fn control_structures_are_one_command() {
 #[test]
 fn the_reason_is_the_first_and_its_place() {
     let text = "cat a.* | grep $x";
-    let CommandKind::Compound { because, at } = ok(text).remove(0).kind else { panic!() };
+    let CommandKind::Compound { because, at, .. } = ok(text).remove(0).kind else { panic!() };
     assert_eq!((because, &text[at.start..at.end]), ("a glob", "*"));
 }
 

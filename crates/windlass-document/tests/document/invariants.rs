@@ -190,6 +190,6 @@ fn attributes(step: &windlass_document::Step) -> String {
         a.rows.map(|v| v.value),
         a.files.as_ref().map(|v| &v.value),
         a.batch.map(|v| v.value),
-        a.serial.map(|v| v.value),
+        a.serial.as_ref().map(|v| &v.value),
     )
 }

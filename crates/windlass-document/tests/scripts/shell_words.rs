@@ -133,7 +133,7 @@ fn words_are_those_of_the_shell() {
             };
             assert_eq!(answers.len(), batch.len());
             for ((seed, text, simple), answer) in batch.iter().zip(answers) {
-                let value = simple.assignments.last().map_or("unset", |(_, value)| value);
+                let value = simple.assignments.last().map_or("unset", |last| &last.value);
                 let words = simple.words[1..].iter().map(|word| word.text.as_str());
                 let expected: Vec<&str> = [value].into_iter().chain(words).collect();
                 let got: Vec<&str> = answer.split_terminator('\u{1e}').collect();

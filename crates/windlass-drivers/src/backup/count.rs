@@ -1,10 +1,13 @@
 //! Counts the rows of a dump while it passes: exactly what is in it, at no cost for the server.
 
+use memchr::{memchr_iter, memchr2};
 use std::collections::BTreeMap;
 use windlass_plan::UrlKind;
 
 /// Longest head of a statement that is kept while it is looked at, bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Last line of a `COPY`.
+const COPY_END: &[u8] = b"\\.";
 
 /// Reads the plain format of `pg_dump` (rows stand as lines between `COPY … FROM stdin;` and `\.`) and the output of
 /// `mysqldump` and `mariadb-dump` (`INSERT INTO … VALUES (…),(…);`).
@@ -12,6 +15,8 @@ pub(super) struct Counter {
     kind: UrlKind,
     rows: BTreeMap<String, u64>,
     state: State,
+    /// In the bodies of triggers and routines, between `DELIMITER ;;` and `DELIMITER ;`: what is inserted there is no row.
+    is_body: bool,
     /// The beginning of the line being read.
     head: Vec<u8>,
     /// Table of the rows being read.
@@ -33,33 +38,104 @@ enum State {
 
 impl Counter {
     pub(super) fn new(kind: UrlKind) -> Self {
-        Self { kind, rows: BTreeMap::new(), state: State::Line, head: vec![], table: String::new(), count: 0 }
+        Self {
+            kind,
+            rows: BTreeMap::new(),
+            state: State::Line,
+            is_body: false,
+            head: vec![],
+            table: String::new(),
+            count: 0,
+        }
     }
 
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            match self.state {
-                State::Line | State::Copy if byte == b'\n' => self.line(),
-                State::Line | State::Copy => self.keep(byte),
-                State::Rows(depth) => self.row(byte, depth),
-                State::Text(depth, quote, true) => self.state = State::Text(depth, quote, false),
-                State::Text(depth, quote, false) => match byte {
-                    b'\\' if quote != b'`' => self.state = State::Text(depth, quote, true),
-                    // A doubled quote ends one text and begins the next: the same for counting.
-                    _ if byte == quote => self.state = State::Rows(depth),
-                    _ => {}
-                },
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let taken = match self.state {
+                State::Line => self.text(bytes),
+                State::Copy => self.copied(bytes),
+                State::Rows(depth) => {
+                    self.row(bytes[0], depth);
+                    1
+                }
+                State::Text(depth, quote, true) => {
+                    self.state = State::Text(depth, quote, false);
+                    1
+                }
+                State::Text(depth, quote, false) => self.quoted(bytes, depth, quote),
+            };
+            bytes = &bytes[taken..];
+        }
+    }
+
+    /// What is no row, up to where the state may change.
+    fn text(&mut self, bytes: &[u8]) -> usize {
+        match memchr2(b'\n', b'(', bytes) {
+            None => {
+                self.keep(bytes);
+                bytes.len()
+            }
+            Some(at) if bytes[at] == b'\n' => {
+                self.keep(&bytes[..at]);
+                self.line();
+                at + 1
+            }
+            Some(at) => {
+                self.keep(&bytes[..=at]);
+                if self.is_insert() {
+                    self.insert();
+                }
+                at + 1
             }
         }
     }
 
-    fn keep(&mut self, byte: u8) {
-        if self.head.len() < HEAD_BYTES_MAX {
-            self.head.push(byte);
+    /// Lines of a `COPY`: all that lie whole in `bytes`, one look at each for the last one.
+    fn copied(&mut self, bytes: &[u8]) -> usize {
+        let mut from = 0;
+        for end in memchr_iter(b'\n', bytes) {
+            let is_last = match self.head.is_empty() {
+                true => &bytes[from..end] == COPY_END,
+                false => {
+                    self.keep(&bytes[from..end]);
+                    std::mem::take(&mut self.head) == COPY_END
+                }
+            };
+            from = end + 1;
+            if is_last {
+                self.counted();
+                return from;
+            }
+            self.count += 1;
         }
-        if self.kind == UrlKind::Mysql && byte == b'(' && self.head.starts_with(b"INSERT ") {
-            self.insert();
-        }
+        self.keep(&bytes[from..]);
+        bytes.len()
+    }
+
+    /// The inside of a text, up to its end or to what is behind a backslash.
+    fn quoted(&mut self, bytes: &[u8], depth: u32, quote: u8) -> usize {
+        // In names a backslash is a letter.
+        let backslash = if quote == b'`' { quote } else { b'\\' };
+        let Some(at) = memchr2(quote, backslash, bytes) else { return bytes.len() };
+        // A doubled quote ends one text and begins the next: the same for counting.
+        let ends = bytes[at] == quote;
+        self.state = if ends { State::Rows(depth) } else { State::Text(depth, quote, true) };
+        at + 1
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = HEAD_BYTES_MAX - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// The rows of a table are at their end.
+    fn counted(&mut self) {
+        *self.rows.entry(std::mem::take(&mut self.table)).or_default() += self.count;
+        self.state = State::Line;
+    }
+
+    fn is_insert(&self) -> bool {
+        self.kind == UrlKind::Mysql && !self.is_body && self.head.starts_with(b"INSERT ")
     }
 
     /// Behind `INSERT INTO `t` (…) VALUES (` or the first parenthesis of a column list.
@@ -83,9 +159,8 @@ impl Counter {
                 State::Rows(depth.saturating_sub(1))
             }
             b';' if depth == 0 => {
-                *self.rows.entry(std::mem::take(&mut self.table)).or_default() += self.count;
                 self.head.clear();
-                State::Line
+                return self.counted();
             }
             _ => State::Rows(depth),
         };
@@ -93,20 +168,14 @@ impl Counter {
 
     /// A line ended.
     fn line(&mut self) {
-        if self.kind == UrlKind::Mysql && self.head.starts_with(b"INSERT ") {
+        if self.is_insert() {
             // Newer programs write each row on a line of its own.
-            self.keep(b' ');
+            self.keep(b" ");
             return;
         }
         let head = std::mem::take(&mut self.head);
-        if self.state == State::Copy {
-            if head == b"\\." {
-                *self.rows.entry(std::mem::take(&mut self.table)).or_default() += self.count;
-                self.state = State::Line;
-            } else {
-                self.count += 1;
-            }
-            return;
+        if self.kind == UrlKind::Mysql && head.starts_with(b"DELIMITER ") {
+            self.is_body = head != b"DELIMITER ;";
         }
         if self.kind == UrlKind::Postgresql && head.starts_with(b"COPY ") && head.ends_with(b" FROM stdin;") {
             let text = String::from_utf8_lossy(&head["COPY ".len()..]).into_owned();
@@ -114,6 +183,11 @@ impl Counter {
             self.count = 0;
             self.state = State::Copy;
         }
+    }
+
+    /// Whether the dump is between two statements, not among the rows of one.
+    pub(super) fn is_between(&self) -> bool {
+        self.state == State::Line
     }
 
     pub(super) fn rows(self) -> BTreeMap<String, u64> {
@@ -147,8 +221,10 @@ mod tests {
     #[test]
     fn parentheses_outside_texts_are_rows() {
         let text = "-- INSERT INTO `no` VALUES (1);\nINSERT INTO `t` VALUES (1,'a),(\\'b'),(2,'it''s;'),(3,_binary '\\\\');\n\
-                    INSERT INTO `t` (`a`, `b`) VALUES\n(4,NULL),\n(5,'(');\nINSERT INTO `u` VALUES (json_object('a',1));\n";
+                    INSERT INTO `t` (`a`, `b`) VALUES\n(4,NULL),\n(5,'(');\nINSERT INTO `u` VALUES (json_object('a',1));\n\
+                    DELIMITER ;;\nCREATE TRIGGER x AFTER INSERT ON `t` FOR EACH ROW BEGIN\n\
+                    INSERT INTO `log` VALUES (1, -- it's one\n2);\nEND ;;\nDELIMITER ;\nINSERT INTO `v` VALUES (1);\n";
         let found = rows(UrlKind::Mysql, text);
-        assert_eq!(found, [("t".to_owned(), 5), ("u".to_owned(), 1)]);
+        assert_eq!(found, [("t".to_owned(), 5), ("u".to_owned(), 1), ("v".to_owned(), 1)]);
     }
 }

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use windlass_plan::UrlKind;
 
-/// Version of the manifest's JSON. A newer one is read as unknown, never guessed at.
-pub const BACKUP_FORMAT: u32 = 1;
+/// Version of the manifest's JSON, 2 since backups may be encrypted. A newer one is read as unknown, never guessed at.
+pub const BACKUP_FORMAT: u32 = 2;
 
 /// Description of one backup: `NAME.json` beside its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`BACKUP_FORMAT`].
+    /// 1 if an older version can restore it, else [`BACKUP_FORMAT`].
     pub format: u32,
     /// Its name: target and moment.
     pub name: String,
@@ -41,9 +41,18 @@ pub struct Manifest {
     pub position: Option<String>,
     /// Rows of each table, as they are in the backup.
     pub rows: BTreeMap<String, u64>,
+    /// Public keys of age for which the file is encrypted; none: it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
 }
 
 impl Manifest {
+    /// Whether only the holder of a private key can read it.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        !self.recipients.is_empty()
+    }
+
     /// Rows of all tables.
     #[must_use]
     pub fn rows_all(&self) -> u64 {

@@ -5,17 +5,31 @@
 //! manifest is written. Nothing here overwrites a file or a database that is not its own.
 
 mod count;
-mod create;
+pub(crate) mod create;
+mod events;
+mod lifted;
 mod manifest;
-mod restore;
+mod named;
+mod pack;
+mod packing;
+pub(crate) mod pump;
+pub(crate) mod restore;
+mod seal;
 mod source;
-mod sqlite;
+pub(crate) mod sqlite;
 mod store;
-mod tool;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tool;
 
-pub use create::create;
+pub use crate::disk::human_bytes;
+pub use create::{How, create};
+pub(crate) use lifted::{Lifted, lifted};
 pub use manifest::{BACKUP_FORMAT, Manifest};
-pub use restore::{Restored, Verified, restore, verify};
+pub(crate) use named::{Described, Named};
+pub use pack::Data;
+pub use restore::{Means, Restored, Verified, restore, verify};
+pub use seal::{Identities, Recipients};
 pub use source::Source;
 pub use store::{Doomed, Stored, list, prune, stale};
 

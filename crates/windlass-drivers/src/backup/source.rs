@@ -1,24 +1,25 @@
 //! The database that is backed up or restored into, from a URL.
 
 use std::path::{Path, PathBuf};
-use url::Url;
 use windlass_driver::{Failure, Fault};
-use windlass_plan::{UrlKind, sqlite_path, url_kind};
+use windlass_plan::{UrlKind, sqlite_path, url_kind, url_parts};
 
 /// Where a database is and how to get in. Holds a password: it is neither printed nor serialised.
 #[derive(Clone)]
 pub struct Source {
-    pub(super) kind: UrlKind,
+    pub(crate) kind: UrlKind,
+    /// As it was written.
+    pub(crate) url: String,
     /// Name of the database; of SQLite the file's name.
-    pub(super) database: String,
+    pub(crate) database: String,
     /// File of an SQLite database.
-    pub(super) path: PathBuf,
-    pub(super) host: String,
-    pub(super) port: Option<u16>,
-    pub(super) user: String,
-    pub(super) password: String,
+    pub(crate) path: PathBuf,
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+    pub(crate) user: String,
+    pub(crate) password: String,
     /// Parameters of the URL.
-    pub(super) options: Vec<(String, String)>,
+    pub(crate) options: Vec<(String, String)>,
 }
 
 impl Source {
@@ -33,29 +34,18 @@ impl Source {
             let path = sqlite_path(url).ok_or_else(|| wrong("names no plain file"))?;
             let path = base.join(path);
             let database = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            return Ok(Self { path, database, ..Self::empty(kind) });
+            return Ok(Self { path, database, url: url.to_owned(), ..Self::empty(kind) });
         }
-        if kind == UrlKind::S3 {
-            return Err(wrong("is that of an object store"));
-        }
-        let parsed = Url::parse(url).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
-        let decoded = |text: &str| percent(text).ok_or_else(|| wrong("is not UTF-8 after decoding"));
-        let options: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
-        let option = |name: &str| options.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let host = option("host").or_else(|| option("socket"));
-        let host = host.map_or_else(|| decoded(parsed.host_str().unwrap_or_default()), Ok)?;
-        let database = option("dbname").map_or_else(|| decoded(parsed.path().trim_start_matches('/')), Ok)?;
-        let user = option("user").map_or_else(|| decoded(parsed.username()), Ok)?;
-        if database.is_empty() {
-            return Err(wrong("names no database"));
-        }
+        let parts = url_parts(url).ok_or_else(|| wrong("cannot be read, or names several servers"))?;
+        let at = parts.endpoint;
         Ok(Self {
-            port: parsed.port(),
-            password: decoded(parsed.password().unwrap_or_default())?,
-            database,
-            user,
-            host,
-            options,
+            url: url.to_owned(),
+            database: at.database.ok_or_else(|| wrong("names no database"))?,
+            host: at.host.unwrap_or_default(),
+            port: at.port,
+            user: at.user.unwrap_or_default(),
+            password: parts.password,
+            options: parts.options,
             ..Self::empty(kind)
         })
     }
@@ -63,6 +53,7 @@ impl Source {
     fn empty(kind: UrlKind) -> Self {
         Self {
             kind,
+            url: String::new(),
             database: String::new(),
             path: PathBuf::new(),
             host: String::new(),
@@ -75,12 +66,12 @@ impl Source {
 
     /// The same server, another database; of SQLite another file in the same folder.
     #[must_use]
-    pub(super) fn with_database(&self, name: &str) -> Self {
+    pub(crate) fn with_database(&self, name: &str) -> Self {
         let path = self.path.with_file_name(name);
         Self { database: name.to_owned(), path, ..self.clone() }
     }
 
-    pub(super) fn option(&self, name: &str) -> Option<&str> {
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
@@ -89,27 +80,6 @@ impl Source {
     pub fn database(&self) -> &str {
         &self.database
     }
-}
-
-/// Percent-decoding (RFC 3986); `None`: not UTF-8.
-fn percent(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
-        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(byte) if bytes[at] == b'%' => {
-                out.push(byte);
-                at += 3;
-            }
-            _ => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]
@@ -125,7 +95,8 @@ mod tests {
             ("app", "p@ss", "db.example", Some(5433))
         );
         assert_eq!((source.database.as_str(), source.option("sslmode")), ("orders", Some("require")));
-        let source = read("postgresql:///orders?host=/run/postgresql&user=app").unwrap();
+        let source = read("postgresql:///orders?host=/run/postgresql&user=app&port=5433").unwrap();
+        assert_eq!(source.port, Some(5433), "the socket's name has the port in it");
         assert_eq!((source.host.as_str(), source.user.as_str()), ("/run/postgresql", "app"));
         let source = read("mysql://root@localhost/shop?socket=/run/mysqld.sock").unwrap();
         assert_eq!((source.host.as_str(), source.database.as_str()), ("/run/mysqld.sock", "shop"));

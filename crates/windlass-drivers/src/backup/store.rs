@@ -1,6 +1,6 @@
 //! The folder of backups: what is in it, what may go.
 
-use super::{BACKUP_FORMAT, Manifest, failed};
+use super::{BACKUP_FORMAT, Manifest, failed, sqlite};
 use crate::disk::{sync_folder, write_durable};
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 };
 use windlass_driver::Failure;
 
-/// Data without a manifest, older than this, is a leftover of a backup that was killed.
+/// An unfinished file, older than this, is a leftover of a backup that was killed.
 const LEFTOVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A backup in the folder, or what is in its place.
@@ -120,8 +120,8 @@ pub fn stale(stored: &[Stored], now_ms: i64, keep_ms: u64, needed_ms: &[i64]) ->
     doomed
 }
 
-/// Deletes backups, the manifest first: what is left after a crash is a leftover, never half a backup. Leftovers of
-/// killed backups go too.
+/// Deletes backups, the manifest first: what is left after a crash is data without one, never half a backup. Unfinished
+/// files of killed backups go too.
 ///
 /// # Errors
 /// A file could not be deleted; those before it are gone.
@@ -147,12 +147,27 @@ pub fn prune(folder: &Path, doomed: &[Doomed]) -> Result<(), Failure> {
 
 fn is_leftover(folder: &Path, entry: &fs::DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy().into_owned();
-    let stem = name.trim_end_matches(".tmp").trim_end_matches(".zst");
-    let stem = stem.strip_suffix(".sql").or_else(|| stem.strip_suffix(".db"));
-    let Some(stem) = stem.filter(|stem| stem.len() < name.len()) else { return false };
     let modified = entry.metadata().and_then(|meta| meta.modified());
     let old = modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LEFTOVER));
-    old && (name.ends_with(".zst") || name.ends_with(".zst.tmp")) && !manifest_path(folder, stem).exists()
+    if name.starts_with(sqlite::COPY) {
+        return old;
+    }
+    let stem = name.trim_end_matches(".tmp").trim_end_matches(".age").trim_end_matches(".zst");
+    let stem = stem.strip_suffix(".sql").or_else(|| stem.strip_suffix(".db"));
+    let Some(stem) = stem.filter(|stem| stem.len() < name.len()) else { return false };
+    // Whole data whose manifest is gone is shown to nobody, but it is somebody's data: it stays.
+    let is_unfinished = [".zst.tmp", ".zst.age.tmp"].iter().any(|end| name.ends_with(end));
+    old && is_unfinished && is_our_name(stem) && !manifest_path(folder, stem).exists()
+}
+
+/// `TARGET-YYYYMMDD-HHMMSS-mmm`: others keep files in such a folder too.
+fn is_our_name(stem: &str) -> bool {
+    let mut parts = stem.rsplitn(4, '-');
+    let digits = |part: Option<&str>, count: usize| {
+        part.is_some_and(|part| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_time = digits(parts.next(), 3) && digits(parts.next(), 6) && digits(parts.next(), 8);
+    is_time && parts.next().is_some_and(|target| !target.is_empty())
 }
 
 #[cfg(test)]
@@ -177,6 +192,7 @@ mod tests {
             server: String::new(),
             position: None,
             rows: BTreeMap::new(),
+            recipients: vec![],
         }
     }
 
@@ -225,5 +241,31 @@ mod tests {
         assert_eq!((damaged, unreadable), (1, 2));
         let doomed = stale(&stored, 1000, 0, &[]);
         assert_eq!(doomed.iter().map(|doomed| doomed.manifest.at_ms).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn what_killed_backups_left_goes_after_a_day() {
+        let folder = crate::testing::folder();
+        put(folder.path(), &manifest("db", 1));
+        let left = [
+            "my-db-20260102-030405-678.sql.zst.tmp",
+            "b-20260102-030405-678.db.zst.age.tmp",
+            ".windlass-copy-AbC",
+        ];
+        let theirs =
+            ["notes.txt", "nightly.sql.zst", "nightly.sql.zst.tmp", "my-db-20260102-030405-679.sql.zst"];
+        for name in left.iter().chain(&theirs).chain(&["db-1.db.zst"]) {
+            let file = fs::File::create(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - 2 * LEFTOVER).unwrap();
+        }
+        let young = "my-db-20260103-030405-678.sql.zst.tmp";
+        fs::write(folder.path().join(young), "").unwrap();
+        prune(folder.path(), &[]).unwrap();
+        let mut stay: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        stay.sort();
+        let mut wanted = [&["db-1.db.zst", "db-1.json", young], &theirs[..]].concat();
+        wanted.sort_unstable();
+        assert_eq!(stay, wanted, "others keep files there too");
     }
 }

@@ -1,12 +1,19 @@
 //! The servers' own programs: `pg_dump`, `psql`, `mysqldump`, `mysql` and their MariaDB names. Passwords reach them in a file
 //! that only the owner can read, never by an argument or a variable.
 
-use super::{Source, failed};
+use super::{
+    Source,
+    create::{Reaped, text},
+    failed,
+    pump::{Watch, why},
+};
 use crate::disk::one_line;
 use std::{
-    io::Write as _,
+    fs::File,
+    io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 use tempfile::NamedTempFile;
 use windlass_driver::{Failure, Fault};
@@ -14,28 +21,43 @@ use windlass_plan::UrlKind;
 
 /// Seconds to wait for a connection.
 const CONNECT_S: &str = "10";
+/// Longest wait for an answer, if nothing else is said: counting reads whole tables.
+const ANSWER_MAX: Duration = Duration::from_secs(60 * 60);
+/// Longest wait for a look at what the server does.
+const LOOK_MAX: Duration = Duration::from_secs(30);
 /// Longest message of a program that is repeated, characters.
 const MESSAGE_MAX: usize = 600;
 
 /// The programs for one server, with the file that lets them in.
-pub(super) struct Tool {
-    source: Source,
+pub(crate) struct Tool {
+    pub(crate) source: Source,
     /// Folder of the programs; `None`: the search path.
     folder: Option<PathBuf>,
     secret: NamedTempFile,
-    is_mariadb: bool,
+    /// The dump program that is meant, if it is said.
+    dumper: Option<String>,
+    pub(crate) is_mariadb: bool,
     /// The dump program's own words about itself.
-    pub(super) version: String,
+    pub(crate) version: String,
 }
 
 impl Tool {
-    pub(super) fn new(source: &Source, folder: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn new(source: &Source, folder: Option<&Path>) -> Result<Self, Failure> {
+        Self::with(source, folder, None)
+    }
+
+    /// The same, with the dump program of this name.
+    pub(super) fn with(
+        source: &Source,
+        folder: Option<&Path>,
+        dumper: Option<&str>,
+    ) -> Result<Self, Failure> {
         let secret = secret(source).map_err(|error| {
             failed(format!("cannot write the file with the password for the programs: {error}"))
         })?;
         let folder = folder.map(Path::to_owned);
-        let mut tool =
-            Self { source: source.clone(), folder, secret, is_mariadb: false, version: String::new() };
+        let (source, dumper) = (source.clone(), dumper.map(str::to_owned));
+        let mut tool = Self { source, folder, secret, dumper, is_mariadb: false, version: String::new() };
         let output = tool.dump_program().arg("--version").stdin(Stdio::null()).output();
         let output = output.map_err(|error| tool.not_found(&error))?;
         tool.version = one_line(&String::from_utf8_lossy(&output.stdout), 120);
@@ -46,7 +68,7 @@ impl Tool {
     fn not_found(&self, error: &std::io::Error) -> Failure {
         let (program, package) = match self.source.kind {
             UrlKind::Postgresql => ("pg_dump", "postgresql-client"),
-            _ => ("mysqldump", "mariadb-client"),
+            _ => (self.dumper.as_deref().unwrap_or("mysqldump"), "mariadb-client"),
         };
         failed(format!("the program {program} cannot be started: {error}; nothing was done"))
             .hint(format!("install it: apt-get install {package}"))
@@ -59,6 +81,9 @@ impl Tool {
     }
 
     fn dump_program(&self) -> Command {
+        if let Some(dumper) = &self.dumper {
+            return self.program(&[dumper]);
+        }
         match self.source.kind {
             UrlKind::Postgresql => self.program(&["pg_dump"]),
             _ => self.program(&["mysqldump", "mariadb-dump"]),
@@ -66,16 +91,33 @@ impl Tool {
     }
 
     /// Writes the database to standard output, of one consistent moment.
-    pub(super) fn dump(&self) -> Command {
+    pub(crate) fn dump(&self) -> Command {
+        self.dump_of_a_moment(match self.source.kind {
+            UrlKind::Postgresql => &[],
+            _ => &["--routines", "--triggers", "--events"],
+        })
+    }
+
+    /// Writes the database to standard output, for a copy that is worked on: without what would act by itself there
+    /// (events, subscriptions). `options` are the dump program's own.
+    pub(crate) fn dump_for_copy(&self, options: &[&str]) -> Command {
+        let own: &[&str] = match self.source.kind {
+            UrlKind::Postgresql => &["--no-subscriptions", "--no-publications"],
+            _ => &["--skip-lock-tables"],
+        };
+        self.dump_of_a_moment(&[own, options].concat())
+    }
+
+    fn dump_of_a_moment(&self, options: &[&str]) -> Command {
         let mut command = self.dump_program();
         self.enter(&mut command);
         match self.source.kind {
             UrlKind::Postgresql => {
-                command.args(["--format=plain", "--no-password", "--encoding=UTF8"]);
+                command.args(["--format=plain", "--no-password", "--encoding=UTF8"]).args(options);
             }
             _ => {
-                command.args(["--single-transaction", "--quick", "--routines", "--triggers", "--events"]);
-                command.args(["--hex-blob", "--default-character-set=utf8mb4"]);
+                command.args(["--single-transaction", "--quick", "--hex-blob"]);
+                command.arg("--default-character-set=utf8mb4").args(options);
                 if !self.is_mariadb {
                     command.arg("--set-gtid-purged=OFF");
                 }
@@ -86,8 +128,19 @@ impl Tool {
         command
     }
 
+    /// Writes what these arguments ask for to standard output.
+    pub(super) fn dump_with(&self, arguments: &[String]) -> Command {
+        let mut command = self.dump_program();
+        self.enter(&mut command);
+        if self.source.kind == UrlKind::Postgresql {
+            command.arg("--no-password");
+        }
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
     /// Reads SQL from standard input, and stops at the first error.
-    pub(super) fn client(&self, database: Option<&str>) -> Command {
+    pub(crate) fn client(&self, database: Option<&str>) -> Command {
         let mut command = match self.source.kind {
             UrlKind::Postgresql => self.program(&["psql"]),
             _ => self.program(&["mysql", "mariadb"]),
@@ -107,32 +160,96 @@ impl Tool {
     }
 
     /// The first answer of a query at the database of the source, trimmed.
-    pub(super) fn ask(&self, database: Option<&str>, sql: &str) -> Result<String, Failure> {
-        let mut child = self
-            .client(database)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| self.not_found(&error))?;
-        let written = child.stdin.take().map(|mut pipe| pipe.write_all(sql.as_bytes()));
-        let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
-        if !output.status.success() {
-            return Err(self.said(&String::from_utf8_lossy(&output.stderr)));
+    pub(crate) fn ask(&self, database: Option<&str>, sql: &str) -> Result<String, Failure> {
+        self.ask_within(ANSWER_MAX, database, sql)
+    }
+
+    /// The same; a client that has not ended by then is, whatever its server does.
+    pub(crate) fn ask_within(
+        &self,
+        longest: Duration,
+        database: Option<&str>,
+        sql: &str,
+    ) -> Result<String, Failure> {
+        let lost = |error: io::Error| failed(format!("database `{}`: {error}", self.source.database));
+        let [mut question, mut answer, errors] = [file()?, file()?, file()?];
+        question.write_all(sql.as_bytes()).and_then(|()| question.rewind()).map_err(lost)?;
+        let mut client = self.client(database);
+        client.stdin(question).stdout(answer.try_clone().map_err(lost)?);
+        client.stderr(errors.try_clone().map_err(lost)?);
+        let mut child = Reaped(client.spawn().map_err(|error| self.not_found(&error))?);
+        let go_on = |waited| match waited > longest {
+            true => Err(failed(format!(
+                "database `{}` did not answer in {} seconds: {}",
+                self.source.database,
+                longest.as_secs(),
+                one_line(sql, 100)
+            ))),
+            false => Ok(()),
+        };
+        let watch = Watch { go_on: &go_on, moved: &|_| (), rate_bytes: None };
+        let status = watch.ended(&mut child.0).map_err(|error| why(error, lost))?;
+        if !status.success() {
+            return Err(self.said(&text(errors)));
         }
-        if let Some(Err(error)) = written {
-            return Err(failed(format!("the client ended before it had read everything: {error}")));
+        let mut bytes = vec![];
+        answer.rewind().and_then(|()| answer.read_to_end(&mut bytes)).map_err(lost)?;
+        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+
+    /// Whether the server works for another client in the database: not for one that it waits for, and not behind a lock.
+    pub(super) fn is_at_work(&self) -> Result<bool, Failure> {
+        let name = self.source.database.replace('\'', "''");
+        let sql = match self.source.kind {
+            UrlKind::Postgresql => format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid() AND \
+                 state = 'active' AND COALESCE(wait_event_type, '') NOT IN ('Client', 'Lock')"
+            ),
+            _ => format!(
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{name}' AND id <> CONNECTION_ID() AND \
+                 command <> 'Sleep' AND COALESCE(state, '') NOT REGEXP '^(Waiting for .*lock|Reading from net|Receiving from client)'"
+            ),
+        };
+        Ok(self.ask_within(LOOK_MAX, Some(&self.source.database), &sql)? != "0")
+    }
+
+    /// Refuses a database with events that its dump program never comes to the end of: it looks for a delimiter that the event does not hold, and
+    /// where `;;` is in it, it looks for ever (`create_delimiter` of mysqldump and mariadb-dump, seen in MariaDB 10.11 and MySQL 9).
+    pub(super) fn no_endless_events(&self) -> Result<(), Failure> {
+        if self.source.kind != UrlKind::Mysql {
+            return Ok(());
         }
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let sql = "SELECT CONCAT('`', REPLACE(event_name, '`', '``'), '`') FROM information_schema.events WHERE event_schema = DATABASE() AND \
+                   INSTR(CONCAT_WS(' ', event_name, event_comment, event_definition), ';;') > 0 ORDER BY event_name";
+        let names = self.ask(Some(&self.source.database), sql)?;
+        let Some(first) = names.lines().next() else { return Ok(()) };
+        let (database, shown) = (&self.source.database, names.lines().collect::<Vec<_>>().join(", "));
+        let message = format!(
+            "database `{database}`: `;;` stands in these events, and on such a one the dump program works for ever and writes nothing: {}; nothing was \
+             done",
+            one_line(&shown, MESSAGE_MAX)
+        );
+        Err(failed(message)
+            .hint(format!("`SHOW CREATE EVENT {first}` shows it; write it without `;;`, in comments and texts too: `ALTER EVENT {first} DO …`")))
     }
 
     /// What a program said when it failed. No program repeats the password; it is masked all the same.
-    pub(super) fn said(&self, text: &str) -> Failure {
+    pub(crate) fn said(&self, text: &str) -> Failure {
         let mut text = one_line(text, MESSAGE_MAX);
         if !self.source.password.is_empty() {
             text = text.replace(&self.source.password, "****");
         }
         Failure::clean(Fault::Target, format!("database `{}`: {text}", self.source.database))
+    }
+
+    /// A dump program that wrote nothing for so long.
+    pub(crate) fn silent(&self, for_so_long: Duration) -> Failure {
+        let database = &self.source.database;
+        failed(format!(
+            "the dump of `{database}` wrote nothing for {} minutes; nothing was kept",
+            for_so_long.as_secs() / 60
+        ))
+        .hint("it may wait for the lock of a table: see who holds that")
     }
 
     /// How to get in.
@@ -168,6 +285,10 @@ impl Tool {
             }
         }
     }
+}
+
+fn file() -> Result<File, Failure> {
+    tempfile::tempfile().map_err(|error| failed(format!("no file for the words of the client: {error}")))
 }
 
 /// The file with the password, readable by its owner only (`tempfile` sees to that).

@@ -1,22 +1,22 @@
 //! Makes planned changes and takes them back, entry by entry, looking before each.
 
 use super::{
-    hand::{Dress, Hand, beside, link_times},
+    hand::beside,
     patch,
     plan::{Entry, How},
-    state::{State, children},
+    state::State,
+    volume::{Dress, Volume},
 };
 use std::{
     collections::BTreeSet,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 use windlass_plan::LineEdit;
 
 /// Works on the entries of one unit.
 pub(super) struct Worker<'a> {
-    pub(super) hand: &'a Hand,
-    pub(super) say: &'a (dyn Fn(&str) + Send + Sync),
+    pub(super) volume: &'a dyn Volume,
     /// Edits of a `diff` step; empty for others.
     pub(super) edits: &'a [LineEdit],
 }
@@ -30,12 +30,21 @@ pub(super) struct Position {
     pub(super) after: usize,
 }
 
-/// Compares the world with the entries; an error lists every path that is neither as before nor as after.
-pub(super) fn position(entries: &[Entry]) -> Result<Position, Vec<String>> {
+/// Why nobody can say where the entries stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Astray {
+    /// Paths that are neither as before nor as after.
+    Changed(Vec<String>),
+    /// One of them could not be looked at.
+    OutOfReach(String),
+}
+
+/// Compares the world with the entries.
+pub(super) fn position(volume: &dyn Volume, entries: &[Entry]) -> Result<Position, Astray> {
     let mut position = Position { before: 0, after: 0 };
     let mut strange = vec![];
     for entry in entries {
-        match entry.look() {
+        match entry.look(volume) {
             Ok(state) if state == entry.before => position.before += 1,
             Ok(state) if state == entry.after => position.after += 1,
             Ok(state) => strange.push(format!(
@@ -44,14 +53,17 @@ pub(super) fn position(entries: &[Entry]) -> Result<Position, Vec<String>> {
                 entry.before,
                 entry.after
             )),
-            Err(error) => strange.push(format!("{}: {error}", entry.path.display())),
+            Err(error) => {
+                let why = format!("cannot look at {}: {error}", entry.path.display());
+                return Err(Astray::OutOfReach(why));
+            }
         }
     }
-    if strange.is_empty() { Ok(position) } else { Err(strange) }
+    if strange.is_empty() { Ok(position) } else { Err(Astray::Changed(strange)) }
 }
 
 /// Entries that others have put into folders which an undo would remove.
-pub(super) fn strangers(entries: &[Entry]) -> io::Result<Vec<String>> {
+pub(super) fn strangers(volume: &dyn Volume, entries: &[Entry]) -> io::Result<Vec<String>> {
     let ours: BTreeSet<&Path> = entries
         .iter()
         .filter(|entry| entry.before == State::Absent)
@@ -59,8 +71,8 @@ pub(super) fn strangers(entries: &[Entry]) -> io::Result<Vec<String>> {
         .collect();
     let mut found = vec![];
     for entry in entries.iter().filter(|entry| matches!(entry.how, How::MakeFolder { .. })) {
-        if entry.look()? == entry.after {
-            let all = children(&entry.path)?;
+        if entry.look(volume)? == entry.after {
+            let all = volume.children(&entry.path)?;
             let new = all.iter().filter(|path| !ours.contains(path.as_path()) && !is_leftover(path));
             found.extend(new.map(|path| format!("{} was put there by others", path.display())));
         }
@@ -84,9 +96,9 @@ impl Worker<'_> {
                 _ => None,
             };
             if let Some(saved) = saved {
-                self.hand.clear(saved)?;
-                self.hand.copy_whole(&entry.path, saved, &self.say)?;
-                if State::of(saved, entry.whole())? != entry.before {
+                self.volume.clear(&[saved])?;
+                self.volume.copy_whole(&entry.path, saved)?;
+                if self.volume.state(saved, entry.whole())? != entry.before {
                     let text = format!("{} changed while it was saved", entry.path.display());
                     return Err(io::Error::other(text));
                 }
@@ -98,11 +110,10 @@ impl Worker<'_> {
     /// Removes what a dead controller left beside the entries: unfinished new files, and what was renamed out of
     /// sight to be deleted, which happens only when a verified copy stands elsewhere.
     pub(super) fn tidy(&self, entries: &[Entry]) -> io::Result<()> {
-        for entry in entries {
-            self.hand.clear(&beside(&entry.path, "new"))?;
-            self.hand.clear(&beside(&entry.path, "old"))?;
-        }
-        Ok(())
+        let left: Vec<PathBuf> =
+            entries.iter().flat_map(|entry| ["new", "old"].map(|kind| beside(&entry.path, kind))).collect();
+        let left: Vec<&Path> = left.iter().map(PathBuf::as_path).collect();
+        self.volume.clear(&left)
     }
 
     /// Makes one change. What stands there is as before.
@@ -110,18 +121,14 @@ impl Worker<'_> {
         let path = &entry.path;
         match &entry.how {
             How::Edit { .. } => {
-                let content = fs::read(path)?;
-                let patched = patch::patch(&content, self.edits)
+                let State::File { sha256, .. } = &entry.before else { unreachable!("a file is edited") };
+                let patched = patch::patch(&self.volume.read(path)?, self.edits)
                     .map_err(|problems| io::Error::other(problems.join("; ")))?;
-                let wanted = State::of(path, false)?;
-                if wanted != entry.before {
-                    return Err(io::Error::other("it was changed just now"));
-                }
-                self.hand.replace(path, &mut &patched.content[..], Dress::Like { file: path, times: false })
+                self.volume.replace(path, &patched.content, sha256)
             }
             How::MakeFolder { .. } => {
                 let State::Folder { mode } = entry.after else { unreachable!("a folder is made") };
-                self.hand.make_folder(path, mode)
+                self.volume.make_folder(path, mode)
             }
             How::SetMode => self.set_mode(path, &entry.after),
             How::CopyFile { from, preserve, .. } => {
@@ -131,17 +138,17 @@ impl Worker<'_> {
                     (false, State::Absent) => Dress::Mode(*mode),
                     (false, _) => Dress::Like { file: path, times: false },
                 };
-                self.hand.copy(from, path, dress, sha256, &self.say)
+                self.volume.copy(from, path, dress, sha256)
             }
             How::CopyLink { from, preserve, .. } => {
                 let State::Link { to } = &entry.after else { unreachable!("a link is copied") };
-                self.hand.link(to, path)?;
-                if *preserve { link_times(path, from) } else { Ok(()) }
+                self.volume.link(to, path)?;
+                if *preserve { self.volume.link_times(path, from) } else { Ok(()) }
             }
             How::Arrive { from, .. } => self.bring(from, path, entry.before != State::Absent),
             How::Leave { .. } => self.discard(path),
             How::SetAside { copied: true, .. } => self.discard(path),
-            How::SetAside { saved, copied: false } => match self.hand.rename(path, saved, false) {
+            How::SetAside { saved, copied: false } => match self.volume.rename(path, saved, false) {
                 // The same disk, but mounted twice.
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                     self.bring(path, saved, false)?;
@@ -156,7 +163,7 @@ impl Worker<'_> {
     pub(super) fn finish(&self, entries: &[Entry]) -> io::Result<()> {
         for entry in entries.iter().rev() {
             if let How::MakeFolder { like: Some(like) } = &entry.how {
-                self.hand.clothe_folder(&entry.path, like)?;
+                self.volume.clothe_folder(&entry.path, like)?;
             }
         }
         Ok(())
@@ -167,10 +174,10 @@ impl Worker<'_> {
         let path = &entry.path;
         match &entry.how {
             How::Edit { saved } => self.restore(saved, path, &entry.before),
-            How::MakeFolder { .. } => self.hand.remove_folder(path),
+            How::MakeFolder { .. } => self.volume.remove_folder(path),
             How::SetMode => self.set_mode(path, &entry.before),
             How::CopyFile { saved, .. } | How::CopyLink { saved, .. } => match saved {
-                None => self.hand.remove(path),
+                None => self.volume.remove(path),
                 Some(saved) => self.restore(saved, path, &entry.before),
             },
             // `Leave` has brought it back to where it came from; a second name or copy may be left here.
@@ -178,65 +185,65 @@ impl Worker<'_> {
             How::Arrive { saved: Some(saved), .. } => self.restore(saved, path, &entry.before),
             How::Leave { to } => self.return_to(path, to, entry),
             How::SetAside { saved, copied } => {
-                if State::of(saved, true)? != entry.before {
+                if self.volume.state(saved, true)? != entry.before {
                     return Err(io::Error::other(format!("{} is not what was set aside", saved.display())));
                 }
-                if *copied { self.bring(saved, path, false) } else { self.hand.rename(saved, path, false) }
+                if *copied { self.bring(saved, path, false) } else { self.volume.rename(saved, path, false) }
             }
         }
     }
 
     /// Moves back what went to `to`. If it replaced something there, it keeps its name there until that is restored.
     fn return_to(&self, path: &Path, to: &Path, entry: &Entry) -> io::Result<()> {
-        if State::of(to, true)? != entry.before {
+        if self.volume.state(to, true)? != entry.before {
             return Err(io::Error::other(format!("{} is not what was moved there", to.display())));
         }
         if matches!(entry.before, State::Tree { .. }) {
             return self.bring(to, path, false);
         }
         // Without a second name (another disk, no right to one) there is a moment without either.
-        self.hand.hard_link(to, path).or_else(|_| self.bring(to, path, false))
+        self.volume.hard_link(to, path).or_else(|_| self.bring(to, path, false))
     }
 
     /// Moves by rename, or on another disk by a verified copy beside the destination.
     fn bring(&self, from: &Path, to: &Path, over: bool) -> io::Result<()> {
-        match self.hand.rename(from, to, over) {
+        match self.volume.rename(from, to, over) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
             result => return result,
         }
         let temporary: PathBuf = beside(to, "new");
-        self.hand.clear(&temporary)?;
-        self.hand.copy_whole(from, &temporary, &self.say)?;
-        if State::of(&temporary, true)? != State::of(from, true)? {
+        self.volume.clear(&[&temporary])?;
+        self.volume.copy_whole(from, &temporary)?;
+        if self.volume.state(&temporary, true)? != self.volume.state(from, true)? {
             return Err(io::Error::other(format!("{} changed while it was copied", from.display())));
         }
-        self.hand.rename(&temporary, to, over)
+        self.volume.rename(&temporary, to, over)
     }
 
     /// Deletes what is kept elsewhere: out of sight at once, then for good.
     fn discard(&self, path: &Path) -> io::Result<()> {
         let hidden = beside(path, "old");
-        self.hand.clear(&hidden)?;
-        self.hand.rename(path, &hidden, false)?;
-        self.hand.clear(&hidden)
+        self.volume.clear(&[&hidden])?;
+        self.volume.rename(path, &hidden, false)?;
+        self.volume.clear(&[&hidden])
     }
 
     fn restore(&self, saved: &Path, path: &Path, before: &State) -> io::Result<()> {
-        let found = State::of(saved, false)?;
+        let found = self.volume.state(saved, false)?;
         if found != *before {
             return Err(io::Error::other(format!("{} is not what was saved: {found}", saved.display())));
         }
         match before {
             State::File { sha256, .. } => {
-                self.hand.copy(saved, path, Dress::Like { file: saved, times: true }, sha256, &self.say)
+                self.volume.copy(saved, path, Dress::Like { file: saved, times: true }, sha256)
             }
-            State::Link { to } => self.hand.link(to, path),
+            State::Link { to } => self.volume.link(to, path),
             other => Err(io::Error::other(format!("{other} cannot be restored at {}", path.display()))),
         }
     }
 
     fn set_mode(&self, path: &Path, state: &State) -> io::Result<()> {
         let State::Folder { mode } = state else { unreachable!("only folders get a mode of their own") };
-        self.hand.mode(path, *mode)
+        self.volume.mode(path, *mode)
     }
 }

@@ -1,6 +1,9 @@
 //! Every call that changes a file system goes through here: durable, atomic where it can be, and countable by tests.
 
-use super::state::{State, children};
+use super::{
+    state::{State, children},
+    volume::Dress,
+};
 use crate::disk;
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, renameat_with, utimensat};
 use std::{
@@ -12,15 +15,6 @@ use std::{
 
 /// Copies larger than this say how far they are.
 const PROGRESS_BYTES: u64 = 64 * 1024 * 1024;
-
-/// What a new file gets besides its content.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Dress<'a> {
-    /// This mode, owned by whoever runs this.
-    Mode(u32),
-    /// Owner, mode, attributes and, with `times`, times of this file.
-    Like { file: &'a Path, times: bool },
-}
 
 /// Does the calls.
 #[derive(Clone, Default)]
@@ -36,7 +30,7 @@ impl Hand {
         not(test),
         expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests count the calls")
     )]
-    fn step(&self) -> io::Result<()> {
+    pub(super) fn step(&self) -> io::Result<()> {
         #[cfg(test)]
         if let Some(fuse) = &self.fuse
             && fuse.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) <= 0

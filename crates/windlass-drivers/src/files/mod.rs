@@ -4,25 +4,41 @@
 //! entries are the capsule. Everything else follows from them: `apply` makes the changes that are still to be made,
 //! `inspect` compares, `undo` takes back only what is still exactly what the unit wrote. A file is replaced by a complete and
 //! durable new one under the same name, never written in place; what is overwritten or removed is kept in the workspace.
+//! All of that is one code for this machine and for hosts, over the operations of a [`Volume`].
 
 mod act;
 mod hand;
+mod here;
 mod patch;
 mod plan;
 mod state;
 #[cfg(test)]
 mod tests;
+mod there;
 #[cfg(test)]
 mod twins;
+mod volume;
 
-use crate::{disk, serial::Serial};
-use act::Worker;
+use crate::{
+    disk,
+    host::{Hosts, place::Place},
+    serial::Serial,
+};
+use act::{Astray, Worker};
 use async_trait::async_trait;
 use hand::Hand;
+use here::Here;
 use plan::{Entry, How, plan};
 use serde_json::json;
 use state::State;
-use std::{fs, io, path::Path};
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use there::There;
+use volume::Volume;
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey};
 use windlass_plan::{Action, LineEdit, UndoBy, Unit, Way};
 
@@ -32,18 +48,19 @@ const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Lines of conflicts and effects that are shown.
 const SHOWN: usize = 20;
 
-/// Changes files on this machine, one unit at a time.
+/// Changes files on this machine and on hosts, on each one unit at a time.
 #[derive(Clone, Default)]
 pub struct FilesDriver {
-    serial: Serial,
+    serials: Arc<Mutex<HashMap<String, Serial>>>,
+    hosts: Hosts,
     hand: Hand,
 }
 
 impl FilesDriver {
     /// A driver. All units of one process must use the same.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(hosts: Hosts) -> Self {
+        Self { hosts, ..Self::default() }
     }
 
     async fn run<T: Send + 'static>(
@@ -52,13 +69,18 @@ impl FilesDriver {
         unit: &Unit,
         work: impl FnOnce(&Job) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        if unit.host != "local" {
-            let text =
-                format!("unit {}: files are changed only on this machine, not on `{}`", unit.id, unit.host);
-            return Err(Failure::clean(Fault::Document, text));
-        }
-        let job = Job { cx: cx.clone(), unit: unit.clone(), hand: self.hand.clone() };
-        self.serial.run(move || work(&job)).await
+        let place = Place::of(&self.hosts, cx, unit);
+        let volume: Box<dyn Volume> = if place.is_here() {
+            Box::new(Here::new(cx.clone(), self.hand.clone()))
+        } else {
+            Box::new(There::reach(place, cx, unit, &self.hand).await?)
+        };
+        let serial = {
+            let mut serials = self.serials.lock().unwrap_or_else(PoisonError::into_inner);
+            serials.entry(unit.host.clone()).or_default().clone()
+        };
+        let job = Job { cx: cx.clone(), unit: unit.clone(), volume };
+        serial.run(move || work(&job)).await
     }
 }
 
@@ -66,7 +88,7 @@ impl FilesDriver {
 struct Job {
     cx: Context,
     unit: Unit,
-    hand: Hand,
+    volume: Box<dyn Volume>,
 }
 
 #[async_trait]
@@ -111,15 +133,24 @@ impl Job {
             Action::Patch { edits, .. } => edits,
             _ => &[],
         };
-        Worker { hand: &self.hand, say: &*self.cx.output, edits }
+        Worker { volume: &*self.volume, edits }
+    }
+
+    /// What was overwritten or removed, for people.
+    fn kept_in(&self) -> String {
+        format!("{}{}", self.volume.label(), self.volume.workspace().display())
+    }
+
+    fn position(&self, entries: &[Entry]) -> Result<act::Position, Astray> {
+        act::position(&*self.volume, entries)
     }
 
     fn survey(&self) -> Survey {
         let mut survey = Survey::default();
-        match plan(&self.cx, &self.unit.action) {
+        match plan(&*self.volume, &self.unit.action) {
             Ok(entries) => {
                 survey.effects = effects(&entries);
-                survey.problems = obstacles(&entries);
+                survey.problems = obstacles(&*self.volume, &entries);
             }
             Err(problems) => survey.problems = problems,
         }
@@ -127,21 +158,20 @@ impl Job {
     }
 
     fn capture(&self) -> Result<Capsule, Failure> {
-        let entries = plan(&self.cx, &self.unit.action).map_err(|problems| {
+        let entries = plan(&*self.volume, &self.unit.action).map_err(|problems| {
             let mut failure = Failure::clean(Fault::Target, format!("{}; nothing was changed", problems[0]));
             failure.hints.extend(problems.into_iter().skip(1).take(SHOWN));
             failure
         })?;
         let keep = || {
-            fs::create_dir_all(&self.cx.workspace)?;
+            self.volume.make_workspace()?;
             let bytes = entries.iter().map(|entry| entry.before.bytes()).sum();
-            disk::room_for(bytes, &self.cx.workspace)?;
+            self.volume.room_for(bytes, self.volume.workspace())?;
             self.worker().save(&entries)?;
-            disk::sync_folder(&self.cx.workspace)?;
             self.pack(&entries)
         };
         keep().map_err(|error| {
-            let folder = self.cx.workspace.display();
+            let folder = self.kept_in();
             Failure::clean(
                 Fault::Transport,
                 format!("cannot save what is there into {folder}: {error}; nothing was changed"),
@@ -156,6 +186,7 @@ impl Job {
         if text.len() <= INLINE_BYTES_MAX {
             return Ok(Capsule(json!({ "entries": value })));
         }
+        fs::create_dir_all(&self.cx.workspace)?;
         let file = self.cx.workspace.join("entries.json");
         disk::write_durable(&file, text.as_bytes())?;
         Ok(Capsule(json!({ "file": file, "sha256": disk::sha256(text.as_bytes()) })))
@@ -181,9 +212,12 @@ impl Job {
     }
 
     fn apply(&self, entries: &[Entry]) -> Result<Done, Failure> {
-        let position = act::position(entries).map_err(|strange| {
-            let text = format!("changed since it was looked at: {}; nothing was changed", strange[0]);
-            Failure::clean(Fault::Target, text).retryable()
+        let position = self.position(entries).map_err(|astray| {
+            let text = match astray {
+                Astray::Changed(lines) => format!("changed since it was looked at: {}", lines[0]),
+                Astray::OutOfReach(why) => why,
+            };
+            Failure::clean(Fault::Target, format!("{text}; nothing was changed")).retryable()
         })?;
         if position.before == 0 {
             self.tidy(entries);
@@ -194,9 +228,12 @@ impl Job {
         let mut make = || {
             worker.tidy(entries)?;
             for entry in entries {
-                if entry.look()? == entry.before {
+                let state = entry.look(&*self.volume).map_err(|error| at(entry, &error))?;
+                if state == entry.before {
                     worker.make(entry).map_err(|error| at(entry, &error))?;
                     changed = true;
+                } else if state != entry.after {
+                    return Err(by_others(entry, &state));
                 }
             }
             worker.finish(entries)
@@ -204,7 +241,7 @@ impl Job {
         match make() {
             Ok(()) => Ok(Done { changed: true, effects: effects(entries), ..Done::default() }),
             Err(error) => {
-                Err(self.broken(&error, changed || act::position(entries) != Ok(position), entries))
+                Err(self.broken(&error, changed || self.position(entries) != Ok(position), entries))
             }
         }
     }
@@ -219,10 +256,16 @@ impl Job {
         let fault = if error.kind() == io::ErrorKind::StorageFull { Fault::Transport } else { Fault::Target };
         let failure = if !changed {
             Failure::clean(fault, format!("{error}; nothing was changed")).retryable()
-        } else if act::position(entries).is_ok() {
-            Failure::partial(fault, format!("{error}; a part of the {} changes was made", entries.len()))
         } else {
-            Failure::unknown(fault, format!("{error}; not certain how far it came"))
+            let unknown = || Failure::unknown(fault, format!("{error}; not certain how far it came"));
+            match self.position(entries) {
+                Ok(_) => {
+                    let text = format!("{error}; a part of the {} changes was made", entries.len());
+                    Failure::partial(fault, text)
+                }
+                Err(Astray::Changed(lines)) => lines.into_iter().take(SHOWN).fold(unknown(), Failure::hint),
+                Err(Astray::OutOfReach(why)) => unknown().hint(why),
+            }
         };
         match error.kind() {
             io::ErrorKind::StorageFull => failure.hint("the disk is full: see `df`"),
@@ -239,15 +282,20 @@ impl Job {
             let mut failure = Failure::clean(Fault::Target, text);
             failure.hints.extend(lines.into_iter().skip(1).take(SHOWN).map(|line| format!("also: {line}")));
             failure
-                .hint(format!("what stood there before is in {}", self.cx.workspace.display()))
+                .hint(format!("what stood there before is in {}", self.kept_in()))
                 .hint("put it right by hand, then mark the unit done; or undo the newer change and try again")
         };
-        let position = act::position(entries).map_err(conflict)?;
+        let position = self.position(entries).map_err(|astray| match astray {
+            Astray::Changed(lines) => conflict(lines),
+            Astray::OutOfReach(why) => {
+                Failure::clean(Fault::Transport, format!("{why}; nothing was taken back")).retryable()
+            }
+        })?;
         if position.after == 0 {
             self.tidy(entries);
             return Ok(Done { effects: vec!["all is as before already".to_owned()], ..Done::default() });
         }
-        let strangers = act::strangers(entries);
+        let strangers = act::strangers(&*self.volume, entries);
         let strangers = strangers.map_err(|error| Failure::clean(Fault::Target, error.to_string()))?;
         if !strangers.is_empty() {
             return Err(conflict(strangers));
@@ -256,9 +304,15 @@ impl Job {
         let take_back = || {
             worker.tidy(entries)?;
             for entry in entries.iter().rev() {
-                if entry.look()? != entry.before {
-                    worker.take_back(entry).map_err(|error| at(entry, &error))?;
+                let state = entry.look(&*self.volume).map_err(|error| at(entry, &error))?;
+                // What arrived may have gone back by its `Leave` already.
+                let returned = state == State::Absent && matches!(entry.how, How::Arrive { .. });
+                if state == entry.before {
+                    continue;
+                } else if state != entry.after && !returned {
+                    return Err(by_others(entry, &state));
                 }
+                worker.take_back(entry).map_err(|error| at(entry, &error))?;
             }
             Ok(())
         };
@@ -267,13 +321,14 @@ impl Job {
                 let effects = vec![format!("{} paths as before", entries.len())];
                 Ok(Done { changed: true, effects, ..Done::default() })
             }
-            Err(error) => Err(self.broken(&error, act::position(entries) != Ok(position), entries)),
+            Err(error) => Err(self.broken(&error, self.position(entries) != Ok(position), entries)),
         }
     }
 
     fn inspect(&self, entries: &[Entry], way: Way) -> Found {
-        let strange = match act::position(entries) {
-            Err(strange) => strange,
+        let strange = match self.position(entries) {
+            Err(Astray::OutOfReach(why)) => return Found::Unknown(why),
+            Err(Astray::Changed(strange)) => strange,
             Ok(position) => {
                 self.tidy(entries);
                 let (done, open) = match way {
@@ -298,13 +353,15 @@ impl Job {
         };
         let mut lines = vec!["files are neither as before nor as after this unit:".to_owned()];
         lines.extend(strange.into_iter().take(SHOWN));
-        lines.push(format!(
-            "what stood there before is in {}; compare with: diff -r",
-            self.cx.workspace.display()
-        ));
+        lines.push(format!("what stood there before is in {}; compare with: diff -r", self.kept_in()));
         lines.push("then say: mark done (it is as wanted), retry, skip, or unwind".to_owned());
         Found::Unknown(lines.join("\n"))
     }
+}
+
+/// Something stands there that the unit neither found nor wrote: it is left alone.
+fn by_others(entry: &Entry, state: &State) -> io::Error {
+    at(entry, &io::Error::other(format!("changed by others just now: {state} stands there")))
 }
 
 /// An error with its path.
@@ -348,23 +405,29 @@ fn effects(entries: &[Entry]) -> Vec<String> {
 }
 
 /// Why the changes would fail: rights and room.
-fn obstacles(entries: &[Entry]) -> Vec<String> {
-    let mut folders: Vec<&Path> = entries
-        .iter()
-        .filter_map(|entry| entry.path.ancestors().skip(1).find(|folder| folder.is_dir()))
-        .collect();
+fn obstacles(volume: &dyn Volume, entries: &[Entry]) -> Vec<String> {
+    let folder_of = |entry: &Entry| {
+        let mut above = entry.path.ancestors().skip(1);
+        above.find(|folder| volume.is_folder(folder)).map(Path::to_owned)
+    };
+    // Most entries are in the folder of the one before them.
+    let mut folders: Vec<PathBuf> = vec![];
+    for entry in entries {
+        if folders.last().is_none_or(|last| entry.path.parent() != Some(last)) {
+            folders.extend(folder_of(entry));
+        }
+    }
     folders.sort();
     folders.dedup();
     let mut lines = vec![];
     for folder in folders {
-        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-        if rustix::fs::access(folder, access).is_err() {
+        if !volume.may_write(&folder) {
             lines.push(format!("{} cannot be written to", folder.display()));
         }
         let copied = entries.iter().filter(|entry| {
-            entry.path.starts_with(folder) && matches!(entry.how, How::CopyFile { .. } | How::Edit { .. })
+            entry.path.starts_with(&folder) && matches!(entry.how, How::CopyFile { .. } | How::Edit { .. })
         });
-        if let Err(error) = disk::room_for(copied.map(|entry| entry.after.bytes()).sum(), folder) {
+        if let Err(error) = volume.room_for(copied.map(|entry| entry.after.bytes()).sum(), &folder) {
             lines.push(format!("{}: {error}", folder.display()));
         }
     }

@@ -4,15 +4,14 @@ use super::{
     hand::parent,
     patch,
     state::{State, name},
+    volume::{Kind, Volume},
 };
 use crate::disk::resolve;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs, io,
-    os::unix::fs::MetadataExt as _,
+    io,
     path::{Component, Path, PathBuf},
 };
-use windlass_driver::Context;
 use windlass_plan::{Action, LineEdit};
 
 /// One path that changes.
@@ -57,16 +56,15 @@ impl Entry {
     }
 
     /// What stands there now.
-    pub(super) fn look(&self) -> io::Result<State> {
-        State::of(&self.path, self.whole())
+    pub(super) fn look(&self, volume: &dyn Volume) -> io::Result<State> {
+        volume.state(&self.path, self.whole())
     }
 }
 
 /// Looks at the world for one unit.
 pub(super) struct Planner<'a> {
-    cx: &'a Context,
+    volume: &'a dyn Volume,
     dir: Option<&'a str>,
-    umask: u32,
     saved: usize,
     entries: Vec<Entry>,
 }
@@ -79,8 +77,8 @@ fn problem<T>(text: impl Into<String>) -> Result<T, Problems> {
 }
 
 /// What the action changes, in order; empty if all is as wanted.
-pub(super) fn plan(cx: &Context, action: &Action) -> Result<Vec<Entry>, Problems> {
-    let mut planner = Planner { cx, dir: None, umask: umask(), saved: 0, entries: vec![] };
+pub(super) fn plan(volume: &dyn Volume, action: &Action) -> Result<Vec<Entry>, Problems> {
+    let mut planner = Planner { volume, dir: None, saved: 0, entries: vec![] };
     match action {
         Action::Patch { file, dir, edits } => planner.at(dir).patch(file, edits),
         Action::Copy { from, to, dir, recursive, preserve } => {
@@ -114,7 +112,7 @@ impl<'a> Planner<'a> {
         }
         // A last `/` would make every look go through a link; who needs it looks at the operand.
         let bare = operand.trim_end_matches('/');
-        let path = resolve(&self.cx.base, self.dir, if bare.is_empty() { "/" } else { bare });
+        let path = resolve(self.volume.base(), self.dir, if bare.is_empty() { "/" } else { bare });
         std::path::absolute(&path).or_else(|error| problem(format!("{}: {error}", path.display())))
     }
 
@@ -128,19 +126,20 @@ impl<'a> Planner<'a> {
     fn keep(&mut self, before: &State) -> Option<PathBuf> {
         (*before != State::Absent).then(|| {
             self.saved += 1;
-            self.cx.workspace.join(format!("saved-{}", self.saved))
+            self.volume.workspace().join(format!("saved-{}", self.saved))
         })
     }
 
     fn patch(&mut self, file: &str, edits: &[LineEdit]) -> Result<(), Problems> {
         let path = self.path(file)?;
-        let path = path.canonicalize().or_else(|error| problem(format!("{}: {error}", path.display())))?;
-        let content = fs::read(&path).or_else(|error| problem(format!("{}: {error}", path.display())))?;
-        refuse_second_name(&path)?;
+        let path = self.real(&path)?;
+        let content =
+            self.volume.read(&path).or_else(|error| problem(format!("{}: {error}", path.display())))?;
+        self.refuse_second_name(&path)?;
         let patched = patch::patch(&content, edits).map_err(|problems| {
             problems.into_iter().map(|text| format!("{}: {text}", path.display())).collect::<Vec<_>>()
         })?;
-        let before = look(&path, false)?;
+        let before = self.look(&path, false)?;
         let State::File { mode, .. } = before else {
             return problem(format!("{} is no regular file", path.display()));
         };
@@ -155,16 +154,16 @@ impl<'a> Planner<'a> {
         if parents && path.components().any(|part| part == Component::ParentDir) {
             return problem(format!("{}: write the path of `mkdir -p` without `..`", path.display()));
         }
-        if path.is_dir() && parents {
+        if parents && self.volume.is_folder(&path) {
             return Ok(());
         }
-        if look(&path, false)? != State::Absent {
+        if self.look(&path, false)? != State::Absent {
             return problem(format!("cannot make the folder {}: it exists", path.display()));
         }
-        let above = path.ancestors().skip(1).take_while(|folder| !folder.is_dir());
+        let above = path.ancestors().skip(1).take_while(|folder| !self.volume.is_folder(folder));
         let mut missing: Vec<_> = above.map(Path::to_owned).collect();
         missing.reverse();
-        if let Some(folder) = missing.iter().find(|folder| fs::symlink_metadata(folder).is_ok()) {
+        if let Some(folder) = missing.iter().find(|folder| self.volume.is_there(folder)) {
             return problem(format!("cannot make a folder in {}: it is no folder", folder.display()));
         }
         if let Some(folder) = missing.first().filter(|_| !parents) {
@@ -174,7 +173,7 @@ impl<'a> Planner<'a> {
                 folder.display()
             ));
         }
-        let mode = 0o777 & !self.umask;
+        let mode = 0o777 & !self.volume.umask();
         for folder in missing {
             let after = State::Folder { mode: mode | 0o300 };
             self.add(&folder, State::Absent, after, How::MakeFolder { like: None });
@@ -185,7 +184,7 @@ impl<'a> Planner<'a> {
 
     fn remove(&mut self, operand: &str, recursive: bool, force: bool) -> Result<(), Problems> {
         let path = self.source(operand)?;
-        let meta = match fs::symlink_metadata(&path) {
+        let meta = match self.volume.meta(&path, false) {
             Ok(meta) => meta,
             Err(error) => {
                 let gone = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
@@ -193,23 +192,23 @@ impl<'a> Planner<'a> {
                 return if force && gone { Ok(()) } else { problem(text) };
             }
         };
-        if meta.is_dir() && !recursive {
+        if meta.kind == Kind::Folder && !recursive {
             return problem(format!(
                 "cannot remove {}: it is a folder, and `-r` is not given",
                 path.display()
             ));
         }
         self.refuse_around_workspace(&path)?;
-        let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev());
+        let device = |path: &Path| self.volume.meta(path, true).map(|meta| meta.dev);
         let here = device(parent(&path)).ok();
-        if Some(meta.dev()) != here {
+        if Some(meta.dev) != here {
             return problem(format!(
                 "cannot remove {}: another file system is mounted there",
                 path.display()
             ));
         }
-        let work = self.cx.workspace.ancestors().find_map(|folder| device(folder).ok());
-        let before = look(&path, true)?;
+        let work = self.volume.workspace().ancestors().find_map(|folder| device(folder).ok());
+        let before = self.look(&path, true)?;
         let saved = self.keep(&before).expect("something stands there");
         self.add(&path, before, State::Absent, How::SetAside { saved, copied: here != work });
         Ok(())
@@ -217,21 +216,21 @@ impl<'a> Planner<'a> {
 
     fn relocate(&mut self, from: &str, to: &str) -> Result<(), Problems> {
         let source = self.source(from)?;
-        let before = look(&source, true)?;
+        let before = self.look(&source, true)?;
         if before == State::Absent {
             return problem(format!("cannot move {}: it does not exist", source.display()));
         }
         let folder = matches!(before, State::Tree { .. });
         let dest = self.destination(to, &source, folder)?;
         let (from, to) = (source.display(), dest.display());
-        if same(&source, &dest) || leads_to(&source, &dest) {
+        if self.same(&source, &dest) || self.leads_to(&source, &dest) {
             return problem(format!("cannot move {from}: {to} is the same file"));
         }
-        if folder && inside(&dest, &source) {
+        if folder && self.inside(&dest, &source) {
             return problem(format!("cannot move {from} into itself"));
         }
         self.refuse_around_workspace(&source)?;
-        let there = look(&dest, true)?;
+        let there = self.look(&dest, true)?;
         match (&there, folder) {
             (State::Absent, _) | (State::File { .. } | State::Link { .. }, false) => {}
             (State::Tree { .. }, _) => return problem(format!("cannot move {from} over the folder {to}")),
@@ -248,32 +247,39 @@ impl<'a> Planner<'a> {
 
     fn copy(&mut self, from: &str, to: &str, options: Options) -> Result<(), Problems> {
         let source = self.source(from)?;
-        let meta = if options.recursive { fs::symlink_metadata(&source) } else { fs::metadata(&source) };
+        let meta = self.volume.meta(&source, !options.recursive);
         let meta = meta.or_else(|error| problem(format!("cannot copy {}: {error}", source.display())))?;
-        if meta.is_dir() && !options.recursive {
+        let folder = meta.kind == Kind::Folder;
+        if folder && !options.recursive {
             return problem(format!(
                 "cannot copy {}: it is a folder, and `-r` is not given",
                 source.display()
             ));
         }
-        let dest = self.destination(to, &source, meta.is_dir())?;
-        if meta.is_dir() && inside(&dest, &source) {
+        let dest = self.destination(to, &source, folder)?;
+        if folder && self.inside(&dest, &source) {
             return problem(format!("cannot copy {} into itself", source.display()));
         }
         self.copy_one(&source, &dest, options)
     }
 
     fn copy_one(&mut self, source: &Path, dest: &Path, options: Options) -> Result<(), Problems> {
-        let kind = if options.recursive { look(source, false)? } else { look(&real(source)?, false)? };
+        let kind = if options.recursive {
+            self.look(source, false)?
+        } else {
+            self.look(&self.real(source)?, false)?
+        };
         let (from, to) = (source.display(), dest.display());
         match kind {
             State::File { .. } => self.copy_file(source, dest, &kind, options),
             State::Folder { mode } => self.copy_folder(source, dest, mode, options),
             State::Link { .. } => {
-                let before = look(dest, false)?;
+                let before = self.look(dest, false)?;
                 // Over the very file it leads to, the link would lead nowhere.
-                let leads_there = leads_to(source, dest);
-                if matches!(before, State::Folder { .. } | State::Other) || same(source, dest) || leads_there
+                let leads_there = self.leads_to(source, dest);
+                if matches!(before, State::Folder { .. } | State::Other)
+                    || self.same(source, dest)
+                    || leads_there
                 {
                     return problem(format!("cannot copy the link {from} over {to}"));
                 }
@@ -294,29 +300,29 @@ impl<'a> Planner<'a> {
         options: Options,
     ) -> Result<(), Problems> {
         let State::File { sha256, bytes, mode } = kind else { unreachable!("the caller chose by the kind") };
-        let source = real(source)?;
-        let dest = if dest.is_symlink() {
-            dest.canonicalize().or_else(|_| {
+        let source = self.real(source)?;
+        let dest = if self.volume.is_link(dest) {
+            self.volume.real(dest).or_else(|_| {
                 problem(format!("cannot copy to {}: it is a link that leads nowhere", dest.display()))
             })?
         } else {
             dest.to_owned()
         };
-        if same(&source, &dest) {
+        if self.same(&source, &dest) {
             return problem(format!("cannot copy {}: {} is the same file", source.display(), dest.display()));
         }
         if options.preserve && options.recursive {
-            refuse_second_name(&source)?;
+            self.refuse_second_name(&source)?;
         }
-        let before = look(&dest, false)?;
+        let before = self.look(&dest, false)?;
         let mode = match before {
             State::Absent if options.preserve => *mode,
-            State::Absent => mode & 0o777 & !self.umask,
+            State::Absent => mode & 0o777 & !self.volume.umask(),
             State::File { .. } if options.preserve => *mode,
             State::File { mode, .. } => mode,
             _ => return problem(format!("cannot copy a file over {}, which is none", dest.display())),
         };
-        refuse_second_name(&dest)?;
+        self.refuse_second_name(&dest)?;
         let after = State::File { sha256: sha256.clone(), bytes: *bytes, mode };
         let saved = self.keep(&before);
         self.add(&dest, before, after, How::CopyFile { from: source, preserve: options.preserve, saved });
@@ -330,14 +336,14 @@ impl<'a> Planner<'a> {
         mode: u32,
         options: Options,
     ) -> Result<(), Problems> {
-        let mode = if options.preserve { mode } else { mode & !self.umask };
+        let mode = if options.preserve { mode } else { mode & !self.volume.umask() };
         if mode & 0o700 != 0o700 {
             return problem(format!(
                 "{} could not be written to as a copy (mode {mode:04o})",
                 source.display()
             ));
         }
-        let (before, after) = (look(dest, false)?, State::Folder { mode });
+        let (before, after) = (self.look(dest, false)?, State::Folder { mode });
         let new = before == State::Absent;
         if !new && !matches!(before, State::Folder { .. }) {
             let (from, to) = (source.display(), dest.display());
@@ -347,7 +353,7 @@ impl<'a> Planner<'a> {
             let like = options.preserve.then(|| source.to_owned());
             self.add(dest, State::Absent, after.clone(), How::MakeFolder { like });
         }
-        let children = super::state::children(source);
+        let children = self.volume.children(source);
         let children = children.or_else(|error| problem(format!("{}: {error}", source.display())))?;
         let mut problems = vec![];
         for child in children {
@@ -367,7 +373,9 @@ impl<'a> Planner<'a> {
             return problem(format!("`{operand}` does not name a file or folder by its own name"));
         }
         let path = self.path(operand.trim_end_matches('/'))?;
-        if operand.ends_with('/') && !fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
+        if operand.ends_with('/')
+            && !self.volume.meta(&path, false).is_ok_and(|meta| meta.kind == Kind::Folder)
+        {
             return problem(format!("`{operand}` is no folder; take the last `/` away"));
         }
         name(path.as_os_str()).map(|_| path).or_else(|error| problem(error.to_string()))
@@ -376,13 +384,13 @@ impl<'a> Planner<'a> {
     /// Where something called like `source` goes: into `to` if that is a folder, else to `to` itself.
     fn destination(&self, to: &str, source: &Path, folder: bool) -> Result<PathBuf, Problems> {
         let path = self.path(to)?;
-        if path.is_dir() {
+        if self.volume.is_folder(&path) {
             return Ok(path.join(source.file_name().expect("a source has a name")));
         }
         if to.ends_with('/') && !folder {
             return problem(format!("{} is no folder", path.display()));
         }
-        if !parent(&path).is_dir() {
+        if !self.volume.is_folder(parent(&path)) {
             return problem(format!("the folder {} does not exist", parent(&path).display()));
         }
         Ok(path)
@@ -390,8 +398,8 @@ impl<'a> Planner<'a> {
 
     /// What this run needs to come back must stay where it is.
     fn refuse_around_workspace(&self, path: &Path) -> Result<(), Problems> {
-        let keep = [&self.cx.workspace, &self.cx.base];
-        match keep.into_iter().find(|folder| inside(folder, path)) {
+        let keep = [self.volume.workspace(), self.volume.base()];
+        match keep.into_iter().find(|folder| self.inside(folder, path)) {
             None => Ok(()),
             Some(folder) => {
                 problem(format!("{} holds {}, which this run needs", path.display(), folder.display()))
@@ -400,49 +408,45 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn look(path: &Path, whole: bool) -> Result<State, Problems> {
-    State::of(path, whole).or_else(|error| problem(format!("{}: {error}", path.display())))
-}
-
-fn real(path: &Path) -> Result<PathBuf, Problems> {
-    path.canonicalize().or_else(|error| problem(format!("{}: {error}", path.display())))
-}
-
-/// Whether both are one file.
-fn same(a: &Path, b: &Path) -> bool {
-    let id = |path| fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
-    id(a).is_some() && id(a) == id(b)
-}
-
-/// Whether `link` is a link that ends at `path`, which is none.
-fn leads_to(link: &Path, path: &Path) -> bool {
-    link.is_symlink() && link.canonicalize().is_ok_and(|end| same(&end, path))
-}
-
-/// Whether `path`, which may not exist yet, is `folder` or in it.
-fn inside(path: &Path, folder: &Path) -> bool {
-    let real = |path: &Path| path.ancestors().find_map(|folder| folder.canonicalize().ok());
-    match (real(path), folder.canonicalize()) {
-        (Some(path), Ok(folder)) => path.starts_with(folder),
-        _ => false,
+/// Questions to the file system.
+impl Planner<'_> {
+    fn look(&self, path: &Path, whole: bool) -> Result<State, Problems> {
+        self.volume.state(path, whole).or_else(|error| problem(format!("{}: {error}", path.display())))
     }
-}
 
-/// A file is replaced by a new one of the same name; its other names would keep the old one.
-fn refuse_second_name(path: &Path) -> Result<(), Problems> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_file() && meta.nlink() > 1 => problem(format!(
-            "{} has {} names (hard links); that is not supported",
-            path.display(),
-            meta.nlink()
-        )),
-        _ => Ok(()),
+    fn real(&self, path: &Path) -> Result<PathBuf, Problems> {
+        self.volume.real(path).or_else(|error| problem(format!("{}: {error}", path.display())))
     }
-}
 
-/// The umask of this process, which can otherwise only be read by changing it.
-fn umask() -> u32 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let field = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    field.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o022)
+    /// Whether both are one file.
+    fn same(&self, a: &Path, b: &Path) -> bool {
+        let id = |path| self.volume.meta(path, false).map(|meta| (meta.dev, meta.ino)).ok();
+        id(a).is_some() && id(a) == id(b)
+    }
+
+    /// Whether `link` is a link that ends at `path`, which is none.
+    fn leads_to(&self, link: &Path, path: &Path) -> bool {
+        self.volume.is_link(link) && self.volume.real(link).is_ok_and(|end| self.same(&end, path))
+    }
+
+    /// Whether `path`, which may not exist yet, is `folder` or in it.
+    fn inside(&self, path: &Path, folder: &Path) -> bool {
+        let real = |path: &Path| path.ancestors().find_map(|folder| self.volume.real(folder).ok());
+        match (real(path), self.volume.real(folder)) {
+            (Some(path), Ok(folder)) => path.starts_with(folder),
+            _ => false,
+        }
+    }
+
+    /// A file is replaced by a new one of the same name; its other names would keep the old one.
+    fn refuse_second_name(&self, path: &Path) -> Result<(), Problems> {
+        match self.volume.meta(path, false) {
+            Ok(meta) if meta.kind == Kind::File && meta.names > 1 => problem(format!(
+                "{} has {} names (hard links); that is not supported",
+                path.display(),
+                meta.names
+            )),
+            _ => Ok(()),
+        }
+    }
 }

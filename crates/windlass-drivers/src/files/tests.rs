@@ -26,7 +26,7 @@ impl World {
         }
         let unit = unit("f/1", action);
         let cx = context(&folder, &unit).0;
-        Self { _keep: keep, folder, cx, unit, driver: FilesDriver::new() }
+        Self { _keep: keep, folder, cx, unit, driver: FilesDriver::default() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -266,7 +266,7 @@ async fn controller_process() {
     let folder = PathBuf::from(folder);
     let unit = tree_copy();
     let cx = context(&folder, &unit).0;
-    let driver = FilesDriver::new();
+    let driver = FilesDriver::default();
     let capsule = driver.capture(&cx, &unit).await.unwrap();
     fs::write(folder.join("capsule.tmp"), capsule.0.to_string()).unwrap();
     fs::rename(folder.join("capsule.tmp"), folder.join("capsule")).unwrap();
@@ -317,4 +317,31 @@ async fn a_controller_killed_at_any_moment_leaves_the_truth() {
         world.undo(&capsule).await.unwrap();
         assert_eq!(snapshot(&world.folder.join("srv")), start, "moment {moment}");
     }
+}
+
+/// A capsule with two changes of one path: the second finds what it neither expected nor wrote.
+#[tokio::test]
+async fn what_others_wrote_meanwhile_is_neither_skipped_nor_overwritten() {
+    let action =
+        Action::Copy { from: "a".into(), to: "b".into(), dir: dir(), recursive: false, preserve: false };
+    let world = World::new(action, &[("a", "new"), ("b", "old")]);
+    let mut capsule = world.capture().await.unwrap();
+    let mut second = capsule.0["entries"][0].clone();
+    second["after"]["sha256"] = "0".repeat(64).into();
+    capsule.0["entries"].as_array_mut().unwrap().push(second);
+    let failure = world.apply(&capsule).await.unwrap_err();
+    assert_eq!(failure.effect, Effect::Unknown);
+    assert!(failure.message.contains("b: changed by others just now"), "{failure:?}");
+    assert_eq!(world.read("b"), "new");
+
+    let entries = capsule.0["entries"].as_array_mut().unwrap();
+    let (other, after) = (State::Absent, entries[0]["after"].clone());
+    entries[1]["after"] = after;
+    entries[1]["before"] = serde_json::to_value(other).unwrap();
+    entries[1]["how"] =
+        json!({ "how": "copy-file", "from": world.path("a"), "preserve": false, "saved": null });
+    let failure = world.undo(&capsule).await.unwrap_err();
+    assert!(failure.message.contains("b: changed by others just now: nothing"), "{failure:?}");
+    assert!(failure.hints.iter().any(|hint| hint.contains("before the unit")), "{failure:?}");
+    assert!(!world.path("b").exists());
 }

@@ -15,7 +15,7 @@ use windlass_driver::Effect;
 const CASES: u64 = 1000;
 
 /// What the driver may refuse although the command would do it.
-const REFUSALS: [&str; 6] = [
+pub(super) const REFUSALS: [&str; 6] = [
     "(hard links)",
     "a link that leads nowhere",
     "does not name a file or folder by its own name",
@@ -125,17 +125,17 @@ fn command(random: &mut Random, there: &[String]) -> (Vec<String>, Action) {
 }
 
 /// Twin trees of a seed; the second is for the real command.
-struct Twins {
+pub(super) struct Twins {
     _keep: Vec<tempfile::TempDir>,
-    ours: PathBuf,
-    theirs: PathBuf,
+    pub(super) ours: PathBuf,
+    pub(super) theirs: PathBuf,
     work: PathBuf,
-    words: Vec<String>,
-    unit: Unit,
+    pub(super) words: Vec<String>,
+    pub(super) unit: Unit,
 }
 
 impl Twins {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let keep = vec![crate::testing::folder(), tempfile::tempdir().unwrap()];
         let (ours, theirs) = (keep[0].path().join("ours"), keep[0].path().join("theirs"));
@@ -161,7 +161,7 @@ impl Twins {
     }
 
     /// Whether the real command succeeds.
-    fn really(&self) -> bool {
+    pub(super) fn really(&self) -> bool {
         let status = Command::new(&self.words[0])
             .args(&self.words[1..])
             .current_dir(&self.theirs)
@@ -177,7 +177,7 @@ async fn same_as_the_real_commands_and_back() {
     let (mut done, mut failed, mut refused) = (0, 0, 0);
     for seed in 0..CASES {
         let twins = Twins::new(seed);
-        let (cx, driver, start) = (twins.cx(), FilesDriver::new(), snapshot(&twins.ours));
+        let (cx, driver, start) = (twins.cx(), FilesDriver::default(), snapshot(&twins.ours));
         let place = format!("seed {seed}: {:?}", twins.words);
         assert_eq!(start, snapshot(&twins.theirs), "{place}");
         let really = twins.really();
@@ -231,7 +231,7 @@ async fn a_controller_that_dies_at_any_call_leaves_the_truth() {
     let mut deaths = 0;
     for seed in 0..CASES / 10 {
         let whole = Twins::new(seed);
-        let driver = FilesDriver::new();
+        let driver = FilesDriver::default();
         let Ok(capsule) = driver.capture(&whole.cx(), &whole.unit).await else { continue };
         driver.apply(&whole.cx(), &whole.unit, &capsule).await.unwrap();
         let wanted = snapshot(&whole.ours);
@@ -242,7 +242,7 @@ async fn a_controller_that_dies_at_any_call_leaves_the_truth() {
             let capsule = driver.capture(&cx, &twins.unit).await.unwrap();
             let dying = |calls| {
                 let hand = Hand { fuse: Some(Arc::new(AtomicI64::new(calls))) };
-                FilesDriver { hand, ..FilesDriver::new() }
+                FilesDriver { hand, ..FilesDriver::default() }
             };
             let alive = dying(calls).apply(&cx, &twins.unit, &capsule).await.is_ok();
             let now = tidy(snapshot(&twins.ours));

@@ -3,13 +3,20 @@
 //! A check is read-only by contract: it may be repeated at any time and is never undone. A request that changes
 //! something (a POST that logs in, say) is sent as written; what it leaves behind is the document's business.
 //! Redirects are not followed, no proxy of the environment is used, nothing is kept between two checks.
+//!
+//! On a target with hosts it is sent from each of them: names, routes and firewalls count as they are there. The connection
+//! goes through the host, the request is made here.
 
 mod judge;
 mod number;
 
+use crate::host::{
+    Hosts,
+    place::{Place, Program},
+};
 use async_trait::async_trait;
 use judge::Answer;
-use reqwest::{Client, Method, Response, header::HeaderMap};
+use reqwest::{Client, ClientBuilder, Method, Response, header::HeaderMap};
 use std::time::Duration;
 use windlass_document::http::{HttpCheck, Query};
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey, excerpt};
@@ -24,15 +31,27 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Longest part of a body quoted in a failure.
 const QUOTE_BYTES_MAX: usize = 2 * 1024;
 
-/// Driver of HTTP checks, sent from this machine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HttpDriver;
+/// Driver of HTTP checks, sent from this machine or from hosts.
+#[derive(Clone, Debug, Default)]
+pub struct HttpDriver {
+    hosts: Hosts,
+}
 
 /// A client for checks; every request ends within `within`.
 ///
 /// # Errors
 /// No TLS provider was installed by the program, or the machine has no certificates.
 pub fn client(within: Duration) -> Result<Client, Failure> {
+    built(builder(within)?)
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, Failure> {
+    builder
+        .build()
+        .map_err(|error| Failure::clean(Fault::Transport, format!("no HTTP client: {}", cause(&error))))
+}
+
+fn builder(within: Duration) -> Result<ClientBuilder, Failure> {
     // reqwest panics without one.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         return Err(Failure::clean(
@@ -40,16 +59,14 @@ pub fn client(within: Duration) -> Result<Client, Failure> {
             "no TLS provider was installed at the start of the program",
         ));
     }
-    Client::builder()
+    Ok(Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(within)
         .timeout(within)
         // A kept connection that the server closes at the same moment would fail a check for nothing.
         .pool_max_idle_per_host(0)
-        .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Failure::clean(Fault::Transport, format!("no HTTP client: {}", cause(&error))))
+        .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION"))))
 }
 
 /// The innermost cause of an error of a request: the outer ones only say that a request failed.
@@ -66,13 +83,6 @@ pub fn cause(error: &reqwest::Error) -> String {
 
 fn check_of(unit: &Unit) -> Result<&HttpCheck, Failure> {
     match &unit.action {
-        Action::Http { .. } if unit.host != "local" => Err(Failure::clean(
-            Fault::Document,
-            format!(
-                "check {}: checks sent from other hosts are not in this version ({})",
-                unit.id, unit.host
-            ),
-        )),
         Action::Http { check } => Ok(check),
         _ => Err(Failure::clean(Fault::Windlass, format!("unit {} is no HTTP check", unit.id))),
     }
@@ -133,13 +143,36 @@ async fn answer(response: Response, check: &HttpCheck) -> Answer {
 }
 
 impl HttpDriver {
-    async fn check(cx: &Context, check: &HttpCheck) -> Result<Done, Failure> {
+    /// A driver that uses these connections.
+    #[must_use]
+    pub fn new(hosts: Hosts) -> Self {
+        Self { hosts }
+    }
+
+    async fn check(&self, cx: &Context, unit: &Unit) -> Result<Done, Failure> {
+        let check = check_of(unit)?;
         let within = Duration::from_millis(cx.timeout_ms.unwrap_or(CHECK_MS_MAX));
-        let client = client(within)?;
-        let request = request(&client, check)?;
-        let subject = format!("{} {}", check.method, check.url);
+        let request = request(&client(within)?, check)?;
+        let place = Place::of(&self.hosts, cx, unit);
+        let mut subject = format!("{} {}", check.method, check.url);
+        if !place.is_here() {
+            subject += &format!(" from {}", place.name());
+        }
+        let url = request.url();
+        let address = format!(
+            "{}:{}",
+            url.host_str().unwrap_or_default(),
+            url.port_or_known_default().unwrap_or_default()
+        );
+        let tunnel = place.tunnel(address).await?;
+        let client = match &tunnel {
+            Some(tunnel) => built(builder(within)?.unix_socket(tunnel.socket()))?,
+            None => client(within)?,
+        };
         let response = client.execute(request).await.map_err(|error| {
-            Failure::clean(Fault::Target, format!("{subject}: {}", cause(&error))).retryable()
+            let complaint = tunnel.as_ref().and_then(crate::host::Tunnel::complaint);
+            let why = complaint.unwrap_or_else(|| cause(&error));
+            Failure::clean(Fault::Target, format!("{subject}: {why}")).retryable()
         })?;
         let answer = answer(response, check).await;
         let unmet = judge::unmet(check, &answer)
@@ -158,8 +191,10 @@ impl HttpDriver {
 
 #[async_trait]
 impl Driver for HttpDriver {
-    async fn survey(&self, _: &Context, unit: &Unit) -> Result<Survey, Failure> {
+    async fn survey(&self, cx: &Context, unit: &Unit) -> Result<Survey, Failure> {
         let check = check_of(unit)?;
+        // Whether there is a connection.
+        Place::of(&self.hosts, cx, unit).run(&Program::new(["true"]).reads()).await?;
         let effects = vec![format!("asks {} {}; changes nothing", check.method, check.url)];
         // What it would answer now says nothing of what it answers after the release.
         Ok(Survey { effects, problems: judge::malformed(check) })
@@ -170,7 +205,7 @@ impl Driver for HttpDriver {
     }
 
     async fn apply(&self, cx: &Context, unit: &Unit, _: &Capsule) -> Result<Done, Failure> {
-        Self::check(cx, check_of(unit)?).await
+        self.check(cx, unit).await
     }
 
     async fn undo(&self, _: &Context, _: &Unit, _: &Capsule, _: Option<&Done>) -> Result<Done, Failure> {
@@ -182,3 +217,6 @@ impl Driver for HttpDriver {
         Found::NotApplied
     }
 }
+
+#[cfg(test)]
+mod tests;

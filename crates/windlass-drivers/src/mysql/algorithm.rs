@@ -44,7 +44,7 @@ pub(super) async fn run(
             }
         }
         if let Some(Ddl::AlterTable(alter)) = &ddl {
-            small(session, alter.table.base()).await?;
+            small(session, alter.table.base(), statement).await?;
         }
         effects.push("the table is copied; its writers waited".to_owned());
     }
@@ -63,15 +63,27 @@ pub(super) async fn bytes(session: &mut Session, table: &str) -> Result<u64, Tro
     Ok(session.value(&sql).await?.and_then(|bytes| bytes.parse().ok()).unwrap_or(0))
 }
 
-async fn small(session: &mut Session, table: &str) -> Result<(), Trouble> {
+/// What to do with a table that is too large to be copied by the server.
+pub(super) async fn instead(session: &mut Session, statement: &str) -> String {
+    let database = session.value("SELECT DATABASE()").await.ok().flatten();
+    let line = windlass_sql::hand_over(statement)
+        .map(|found| format!(", for example `{}`", found.percona("--execute", database.as_deref(), false)));
+    format!(
+        "hand it to gh-ost or pt-online-schema-change{} (docs/guide.md, \"A table too large for ALTER\"), or insist with \
+         `ALGORITHM=COPY` in the statement",
+        line.unwrap_or_default()
+    )
+}
+
+async fn small(session: &mut Session, table: &str, statement: &str) -> Result<(), Trouble> {
     let bytes = bytes(session, table).await?;
     if bytes <= COPY_BYTES_MAX {
         return Ok(());
     }
     let text = format!(
-        "table `{table}` has {} and can only be changed by a copy, while which writers wait; use gh-ost or \
-         pt-online-schema-change, or insist with `ALGORITHM=COPY` in the statement",
-        crate::disk::human_bytes(bytes)
+        "table `{table}` has {} and can only be changed by a copy, while which writers wait; {}",
+        crate::disk::human_bytes(bytes),
+        instead(session, statement).await
     );
     Err(Trouble::Server { code: 1846, text })
 }

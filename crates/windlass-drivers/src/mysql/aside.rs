@@ -142,7 +142,7 @@ async fn truncate(job: &Job<'_>, live: &mut Session, before: &Catalog) -> Result
     let Some(mut table) = found else { return Err(no_undo(job, &format!("there is no table `{name}`"))) };
     let keys =
         tables::foreign_keys(live).await.map_err(|trouble| job.clean(&trouble, "reading the catalog"))?;
-    let tied = keys.iter().any(|key| key.parent == name || key.child == name)
+    let tied = keys.iter().any(|key| key.parent == name || key.is_from(&name))
         || table.parts.iter().any(|part| part.kind == PartKind::Foreign)
         || before.values().any(|object| object.parent.as_ref().is_some_and(|(of, _)| *of == name));
     if tied {

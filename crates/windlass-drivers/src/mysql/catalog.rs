@@ -1,7 +1,7 @@
 //! Reads the things of a database, and makes them in another one.
 
 use super::ledger::text;
-use super::session::{Session, Trouble};
+use super::session::{Answer, Session, Trouble};
 use super::tables::{self, ours};
 use std::collections::{BTreeMap, BTreeSet};
 use windlass_sql::mysql::{Catalog, Object, ObjectKind, Settings, Step, identifiers};
@@ -61,7 +61,7 @@ pub(super) async fn around(
         .collect();
     words.extend(parents);
     let mut tied = vec![];
-    for key in &keys {
+    for key in keys.iter().filter(|key| key.elsewhere.is_none()) {
         let (child, parent) = (key.child.to_lowercase(), key.parent.to_lowercase());
         if words.contains(&child) || words.contains(&parent) {
             tied.extend([child, parent]);
@@ -101,11 +101,24 @@ pub(super) async fn all(session: &mut Session) -> Result<Catalog, Trouble> {
     Ok(catalog)
 }
 
+/// Whether a table has a TIMESTAMP with a default that may be a moment.
+fn says_moments(found: &Answer) -> bool {
+    let text = found.rows.first().and_then(|row| row.get(1)?.as_deref()).unwrap_or_default();
+    text.lines().any(|line| line.contains(" timestamp") && line.contains(" DEFAULT '"))
+}
+
 /// One thing; `None`: there is none of that name and kind.
 async fn read(session: &mut Session, object: &Listed) -> Result<Option<Object>, Trouble> {
     let kind = object.kind;
     let sql = format!("SHOW CREATE {} {}", kind.word(), quote(&object.name, Dialect::Mysql));
-    let found = match session.run(&sql).await {
+    let mut found = session.run(&sql).await;
+    if kind == ObjectKind::Table && found.as_ref().is_ok_and(says_moments) {
+        // These servers write the default of a TIMESTAMP in the zone of the session.
+        session.run("SET @windlass_zone = @@time_zone, time_zone = '+00:00'").await?;
+        found = session.run(&sql).await;
+        session.run("SET time_zone = @windlass_zone, @windlass_zone = NULL").await?;
+    }
+    let found = match found {
         Ok(found) => found,
         // No such table, view of something that is gone, no such routine, trigger, event.
         Err(trouble) if matches!(trouble.code(), 1146 | 1305 | 1360 | 1347 | 1539 | 4089 | 1051) => {
@@ -117,7 +130,17 @@ async fn read(session: &mut Session, object: &Listed) -> Result<Option<Object>, 
     let at = |name: &str| found.names.iter().position(|found| found.eq_ignore_ascii_case(name));
     let word = |name: &str| at(name).and_then(|at| row.get(at).cloned().flatten());
     let text = match kind {
-        ObjectKind::Table | ObjectKind::Sequence => row.get(1).cloned().flatten(),
+        // A name may be that of a view, or of a sequence, which are shown as tables too.
+        ObjectKind::Table | ObjectKind::Sequence => {
+            let Some(text) = word("Create Table") else { return Ok(None) };
+            let options = text.rsplit("\n)").next().and_then(|options| options.split(" COMMENT=").next());
+            let is_sequence = text.starts_with("CREATE SEQUENCE")
+                || options.is_some_and(|options| options.contains(" SEQUENCE=1"));
+            if is_sequence != (kind == ObjectKind::Sequence) {
+                return Ok(None);
+            }
+            Some(text)
+        }
         ObjectKind::View => word("Create View"),
         ObjectKind::Trigger => word("SQL Original Statement"),
         ObjectKind::Procedure => word("Create Procedure"),
@@ -133,6 +156,7 @@ async fn read(session: &mut Session, object: &Listed) -> Result<Option<Object>, 
         mode: word("sql_mode").unwrap_or_default(),
         client,
         collation: word("collation_connection").unwrap_or_default(),
+        zone: word("time_zone"),
     });
     Ok(Some(Object { text, settings, parent: object.parent.clone() }))
 }
@@ -147,29 +171,23 @@ pub(super) async fn prints(
     session: &mut Session,
     keys: impl IntoIterator<Item = &(ObjectKind, String)>,
 ) -> Result<State, Trouble> {
-    let listed = list_named(session).await?;
+    let keys: Vec<_> = keys.into_iter().collect();
+    // Where a trigger stands among others is known from the list only.
+    let listed = match keys.iter().any(|(kind, _)| *kind == ObjectKind::Trigger) {
+        true => list(session).await?,
+        false => vec![],
+    };
     let mut state = State::new();
     for (kind, name) in keys {
         let found = listed.iter().find(|object| object.kind == *kind && object.name == *name);
         let object = match found {
             Some(object) => read(session, object).await?,
-            None => None,
+            None if *kind == ObjectKind::Trigger => None,
+            None => read(session, &Listed { kind: *kind, name: name.clone(), parent: None }).await?,
         };
         state.insert(word(*kind, name), object.map(|object| object.print(*kind)));
     }
     Ok(state)
-}
-
-/// As [`list`], with those that Windlass has set aside.
-async fn list_named(session: &mut Session) -> Result<Vec<Listed>, Trouble> {
-    let mut listed = list(session).await?;
-    let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() \
-               AND LEFT(table_name, 10) = '_windlass_'";
-    for row in session.run(sql).await?.rows {
-        let name = row.first().cloned().flatten().unwrap_or_default();
-        listed.push(Listed { kind: ObjectKind::Table, name, parent: None });
-    }
-    Ok(listed)
 }
 
 /// Prints of things, by kind and name.
@@ -206,6 +224,9 @@ pub(super) async fn run(session: &mut Session, step: &Step, comment: &str) -> Re
         return Err(Trouble::Server { code: 1115, text: format!("no character set: {client}, {collation}") });
     }
     session.run(&format!("SET sql_mode = {mode}")).await?;
+    if let Some(zone) = &settings.zone {
+        session.run(&format!("SET time_zone = {}", text(zone))).await?;
+    }
     // The text comes to us, and goes back, in UTF-8; the object keeps the settings that it was made with where it can.
     session.run(&format!("SET collation_connection = {collation}")).await?;
     if client != "utf8mb3" && client != "utf8" && client != "utf8mb4" && step.sql.is_ascii() {

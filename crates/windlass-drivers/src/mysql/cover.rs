@@ -44,6 +44,9 @@ pub(super) struct Image {
     pub(super) name: String,
     /// Names one row; empty: there is no key.
     pub(super) key: Vec<String>,
+    /// Of [`super::image::indexed`]: how rows are found by the key, as of now.
+    #[serde(skip)]
+    pub(super) hint: String,
     pub(super) columns: Vec<Column>,
     /// By set: what happens to the rows, `U` or `D`.
     pub(super) op: Option<char>,
@@ -51,6 +54,9 @@ pub(super) struct Image {
     pub(super) written: Vec<usize>,
     /// By set: changed by a foreign key when rows of another image are deleted.
     pub(super) link: Option<Link>,
+    /// By log: rows are added and nothing else, so only that is written down.
+    #[serde(default)]
+    pub(super) adds_only: bool,
 }
 
 /// Which rows of another image bring the rows of this one along.
@@ -150,7 +156,7 @@ fn set_key(dml: &Dml, table: &Table, world: &World, statement: &str) -> Option<V
     // Rows of a self-reference that go along would be deleted twice.
     let of_itself = world.checks
         && dml.kind == DmlKind::Delete
-        && world.keys.iter().any(|key| key.parent == table.name && key.child == table.name);
+        && world.keys.iter().any(|key| key.parent == table.name && key.is_from(&table.name));
     let fits = plain && !triggered && !of_itself && repeatable(statement);
     let key = table.keys.iter().find(|key| !key.iter().any(assigned));
     key.filter(|_| fits).cloned()
@@ -201,7 +207,8 @@ async fn by_set(
     {
         return why(format!(
             "it changes what `{}` refers to, whose rows a foreign key changes along (ON UPDATE {})",
-            key.child, key.on_update
+            key.child_shown(),
+            key.on_update
         ));
     }
     let name = format!("_windlass_image_{token}_0");
@@ -215,8 +222,17 @@ async fn by_set(
             (0..columns.len()).filter(|at| assigned(&columns[*at]) || columns[*at].on_update).collect();
         (columns, written)
     };
-    let image = Image { table: table.name, name, key, columns, op: Some(op), written, link: None };
-    let mut images = vec![image];
+    let mut images = vec![Image {
+        table: table.name,
+        name,
+        key,
+        columns,
+        op: Some(op),
+        written,
+        link: None,
+        adds_only: false,
+        hint: String::new(),
+    }];
     if world.checks && op == 'D' {
         follow(session, &mut images, world, token).await?;
     }
@@ -239,13 +255,13 @@ async fn follow(
         }
         let follows = |key: &&ForeignKey| key.parent == parent.table && ForeignKey::acts(&key.on_delete);
         for key in world.keys.iter().filter(follows) {
-            let child = target(session, &ObjectName { parts: vec![key.child.clone()] }).await?;
-            if key.child.contains('.') || images.iter().any(|image| image.table == key.child) {
+            if key.elsewhere.is_some() || images.iter().any(|image| image.table == key.child) {
                 return why(format!(
                     "rows of `{}` go along by more than one foreign key or from another database",
-                    key.child
+                    key.child_shown()
                 ));
             }
+            let child = target(session, &ObjectName { parts: vec![key.child.clone()] }).await?;
             let Some(row_key) = child.keys.first().cloned() else {
                 return why(format!("rows of `{}` go along by a foreign key, and it has no key", key.child));
             };
@@ -271,6 +287,8 @@ async fn follow(
                         .zip(key.parent_columns.iter().cloned())
                         .collect(),
                 }),
+                adds_only: false,
+                hint: String::new(),
             });
         }
     }
@@ -288,7 +306,8 @@ async fn by_log(
     let names = tables::names(session).await?;
     let mut wanted: Vec<String> = vec![];
     // A routine that the statement calls may write to any table that it names.
-    if world.routines.keys().any(|routine| words.contains(routine)) {
+    let calls = world.routines.keys().any(|routine| words.contains(routine));
+    if calls {
         wanted.extend(names.iter().filter(|name| words.contains(&name.to_lowercase())).cloned());
     }
     for name in wanted {
@@ -310,8 +329,13 @@ async fn by_log(
                 || (updates && ForeignKey::acts(&key.on_update)))
     };
     if let Some(key) = world.keys.iter().find(acts) {
-        return why(format!("a foreign key changes rows of `{}` along, unseen by triggers", key.child));
+        return why(format!(
+            "a foreign key changes rows of `{}` along, unseen by triggers",
+            key.child_shown()
+        ));
     }
+    // Nothing but the statement itself works on its table: it calls no routine, and has no triggers.
+    let adds_only = dml.kind == DmlKind::Insert && dml.assigned.is_empty() && !calls;
     let mut images = vec![];
     for (number, table) in covered.into_iter().enumerate() {
         let key = table.keys.first().cloned().unwrap_or_default();
@@ -327,6 +351,8 @@ async fn by_log(
             op: None,
             written: vec![],
             link: None,
+            adds_only,
+            hint: String::new(),
         });
     }
     Ok(Cover { how: How::Log, images })

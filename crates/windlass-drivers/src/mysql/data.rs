@@ -1,5 +1,6 @@
 //! Statements on rows: in a transaction of their own, together with their ledger row and the rows as they were.
 
+use super::batch;
 use super::cover::{self, Cover, How, Refusal};
 use super::image;
 use super::ledger::{self, Key};
@@ -11,6 +12,10 @@ use windlass_driver::{Capsule, Done, Failure, Fault, Found};
 use windlass_plan::{UndoBy, Way};
 use windlass_sql::Dialect;
 
+/// What keeping rows needs.
+const NEEDS: &str = "the user of the target needs CREATE, DROP and TRIGGER on the database; with binary logging on, MySQL also wants \
+                     `log_bin_trust_function_creators = 1` for triggers";
+
 /// What is saved, decided from the catalog as it is now.
 pub(super) async fn capture(job: &Job<'_>) -> Result<Capsule, Failure> {
     if job.unit.undo.by != UndoBy::Driver {
@@ -19,7 +24,7 @@ pub(super) async fn capture(job: &Job<'_>) -> Result<Capsule, Failure> {
     let mut session = job.open().await?;
     let token = cover::token(&job.cx.run, &job.unit.id.0);
     let found = cover::decide(&mut session, job.statement, &token).await;
-    session.close().await;
+    job.close(session).await;
     match found {
         Ok(cover) => Ok(Capsule(json!({ "rows": cover }))),
         Err(Refusal::Trouble(trouble)) => Err(job.clean(&trouble, "reading the catalog")),
@@ -40,7 +45,7 @@ pub(super) fn no_undo(job: &Job<'_>, why: &str) -> Failure {
     .hint("write how it is undone into a fence with `undoes=ID`, name a backup with `undo=ID`, or say `irreversible`")
 }
 
-fn cover_of(capsule: &Capsule) -> Option<Cover> {
+pub(super) fn cover_of(capsule: &Capsule) -> Option<Cover> {
     serde_json::from_value(capsule.0.get("rows")?.clone()).ok()
 }
 
@@ -65,17 +70,14 @@ pub(super) async fn once(
         return already(job, &entry, &digest);
     }
     ledger::create(session).await.map_err(|t| clean(t, "creating the ledger"))?;
-    let mode = session.value("SELECT @@sql_mode").await.map_err(|t| clean(t, "reading settings"))?;
-    let mode =
-        Modes { relaxed: image::relaxed(mode.as_deref().unwrap_or("")), user: mode.unwrap_or_default() };
+    let mode = Modes::read(session).await.map_err(|t| clean(t, "reading settings"))?;
     if let Some(cover) = cover {
         image::set_mode(session, &mode.relaxed).await.map_err(|t| clean(t, "preparing"))?;
         if let Err(trouble) = image::make(session, cover).await {
             let _ = image::remove(session, cover).await;
-            return Err(clean(trouble, "making the table for the rows as they are").hint(
-                "the user of the target needs CREATE, DROP and TRIGGER on the database; with binary logging on, MySQL also \
-                 wants `log_bin_trust_function_creators = 1` for triggers",
-            ));
+            let is_full = trouble.is_full();
+            let failure = clean(trouble, "making the table for the rows as they are");
+            return Err(if is_full { failure } else { failure.hint(NEEDS) });
         }
         image::set_mode(session, &mode.user).await.map_err(|t| clean(t, "preparing"))?;
     }
@@ -95,9 +97,17 @@ fn ended(result: &Result<Done, Failure>) -> bool {
 }
 
 /// `sql_mode` of the user and of our own statements.
-struct Modes {
-    user: String,
-    relaxed: String,
+pub(super) struct Modes {
+    pub(super) user: String,
+    pub(super) relaxed: String,
+}
+
+impl Modes {
+    /// Those of the session.
+    pub(super) async fn read(session: &mut Session) -> Result<Self, Trouble> {
+        let user = session.value("SELECT @@sql_mode").await?.unwrap_or_default();
+        Ok(Self { relaxed: image::relaxed(&user), user })
+    }
 }
 
 async fn transaction(
@@ -145,6 +155,11 @@ async fn inside(
     ledger::insert(session, job.key(), job.cx.attempt, digest)
         .await
         .map_err(|t| clean(t, "writing the ledger"))?;
+    for image in cover.iter().flat_map(|cover| &cover.images) {
+        let (name, stored) = (image.table.as_str(), image.name.as_str());
+        let kept = ledger::Kept { kind: "before-image", name, stored, why: "changed" };
+        ledger::note(session, job.key(), &kept).await.map_err(|t| clean(t, "writing the ledger"))?;
+    }
     let mut saved = None;
     if let Some(cover) = cover.filter(|cover| cover.how == How::Set) {
         let dml = windlass_sql::dml(job.statement, Dialect::Mysql).expect("the cover came from it");
@@ -190,7 +205,7 @@ async fn inside(
     Ok((rows, warnings))
 }
 
-fn already(job: &Job<'_>, entry: &ledger::Entry, digest: &str) -> Result<Done, Failure> {
+pub(super) fn already(job: &Job<'_>, entry: &ledger::Entry, digest: &str) -> Result<Done, Failure> {
     if entry.digest != digest {
         return Err(Failure::clean(
             Fault::Windlass,
@@ -222,6 +237,14 @@ pub(super) async fn inspect(job: &Job<'_>, capsule: &Capsule, way: Way) -> Resul
     let mut session = job.open().await?;
     let entry = settled(job, &mut session).await?;
     let cover = cover_of(capsule);
+    if entry.is_some()
+        && way == Way::Forward
+        && batch::is(job)
+        && let Some(found) = batch::unfinished(job, &mut session).await?
+    {
+        job.close(session).await;
+        return Ok(found);
+    }
     let found = match (way, entry) {
         (Way::Forward, Some(entry)) => {
             // A controller that died leaves its triggers behind; they write for nobody any more.
@@ -242,7 +265,7 @@ pub(super) async fn inspect(job: &Job<'_>, capsule: &Capsule, way: Way) -> Resul
         }
         (Way::Undo, Some(_)) => Found::NotApplied,
     };
-    session.close().await;
+    job.close(session).await;
     Ok(found)
 }
 
@@ -254,7 +277,7 @@ async fn settled(job: &Job<'_>, session: &mut Session) -> Result<Option<ledger::
         match ledger::find(session, key, true).await {
             Ok(entry) => return Ok(entry),
             // Another session holds it: the try still runs, or the server has not seen yet that its client is gone.
-            Err(trouble) if matches!(trouble.code(), 1205 | 1213) => {
+            Err(trouble) if trouble.is_locked() => {
                 (job.cx.output)("waiting for the transaction of the earlier try to end\n");
             }
             Err(trouble) => return Err(job.clean(&trouble, "reading the ledger")),

@@ -3,14 +3,19 @@
 
 use super::algorithm;
 use super::catalog::{self, State};
-use super::ledger::text;
+use super::convert::LAX;
+use super::cover::Refusal;
+use super::kept::is_tied;
+use super::ledger::{self, text};
+use super::narrow::{self, LookBack, Narrow};
+use super::orphans;
 use super::session::{Session, Trouble};
 use super::shadow::{self, Way};
-use super::statement::{Job, pause, with_blockers};
+use super::statement::{Job, Work, pause, retrying, with_blockers};
 use crate::disk::one_line;
 use serde_json::json;
 use std::time::Duration;
-use windlass_driver::{Capsule, Done, Effect, Failure, Fault, Found};
+use windlass_driver::{Capsule, Done, Effect, Failure, Fault, Found, OnConflict};
 use windlass_plan::{UndoBy, Way as Direction};
 use windlass_sql::mysql::Step;
 use windlass_sql::{Dialect, quote};
@@ -64,18 +69,29 @@ pub(super) async fn apply(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Fail
         return Ok(Done { changed: false, effects, ..Done::default() });
     }
     let mut effects = vec![];
+    if !way.asides.is_empty() {
+        list(job, &mut session, &way).await.map_err(|trouble| job.clean(&trouble, "writing the ledger"))?;
+    }
+    let narrow = way.narrow.as_ref().filter(|narrow| narrow.is_forward());
+    if let Some(narrow) = narrow {
+        session = kept(job, one(job, session, &Act::Keep(narrow), &mut effects).await, narrow).await?;
+    }
     for (done, step) in way.forward.iter().enumerate().skip(at) {
-        let result = if way.own {
-            one(job, session, step, &mut effects, true).await
-        } else {
-            one(job, session, step, &mut effects, false).await
-        };
+        // Values convert as in the user's session, and what the server refuses there stays refused.
+        let act = if way.own || narrow.is_some() { Act::User(step) } else { Act::Ours(step) };
+        let mut result = one(job, session, &act, &mut effects).await;
+        if let Some(narrow) = narrow {
+            result = kept(job, result, narrow).await;
+        }
         session = result.map_err(|failure| in_between(failure, done))?;
+    }
+    if let Some(narrow) = narrow {
+        settle(job, &mut session, narrow, &mut effects).await?;
     }
     let state = now(job, &mut session, &way)
         .await
         .map_err(|failure| Failure { effect: Effect::Partial, ..failure })?;
-    session.close().await;
+    job.close(session).await;
     if state != way.states[whole] {
         let mut failure = moved(job, &way.states[whole], &state, "is not what the proof showed");
         failure.effect = Effect::Partial;
@@ -87,6 +103,52 @@ pub(super) async fn apply(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Fail
     Ok(Done { changed: way.states[0] != way.states[whole], effects, ..Done::default() })
 }
 
+/// What is kept of a try that had no effect goes with it.
+async fn kept(job: &Job<'_>, result: Result<Session, Failure>, narrow: &Narrow) -> Result<Session, Failure> {
+    if result.as_ref().is_err_and(|failure| failure.effect == Effect::None)
+        && let Ok(mut session) = job.open_plain().await
+    {
+        // What stays behind is taken away by the next try, or by `windlass prune`.
+        let _ = narrow::forget(job, &mut session, narrow).await;
+        job.close(session).await;
+    }
+    result
+}
+
+/// The statement is done: what it made of the values that are kept.
+async fn settle(
+    job: &Job<'_>,
+    session: &mut Session,
+    narrow: &Narrow,
+    effects: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let rows = narrow::settle(job, session, narrow).await.map_err(|trouble| Failure {
+        effect: Effect::Unknown,
+        ..job.clean(&trouble, "reading what became of the values that are kept")
+    })?;
+    if rows > 0 {
+        let table = &narrow.image.table;
+        effects.push(format!(
+            "{rows} rows of {table} lost something of a value: kept in `{}`",
+            narrow.image.name
+        ));
+    }
+    Ok(())
+}
+
+/// Lists what is about to be set aside. A line whose thing is not there yet is passed over by `windlass prune`.
+async fn list(job: &Job<'_>, session: &mut Session, way: &Way) -> Result<(), Trouble> {
+    ledger::create(session).await?;
+    ledger::forget(session, job.key(), "dropped").await?;
+    for (stored, what) in &way.asides {
+        let (kind, name) = what.split_once(' ').unwrap_or(("table", what));
+        let name = name.strip_prefix("of table ").unwrap_or(name);
+        let kept = ledger::Kept { kind, name, stored, why: "dropped" };
+        ledger::note(session, job.key(), &kept).await?;
+    }
+    Ok(())
+}
+
 /// A failure behind statements that are done changes what is known.
 fn in_between(failure: Failure, done: usize) -> Failure {
     if done > 0 && failure.effect == Effect::None {
@@ -96,35 +158,91 @@ fn in_between(failure: Failure, done: usize) -> Failure {
     }
 }
 
-/// One statement, again while it finds locks of others. Gives the connection back, or a new one.
+/// What is done on a connection, again while it finds locks of others.
+enum Act<'a> {
+    /// The user's statement.
+    User(&'a Step),
+    /// One of ours.
+    Ours(&'a Step),
+    /// One of ours; values that do not fit were looked for before, and the table is locked.
+    Lax(&'a Step),
+    /// Locks a table and keeps values.
+    Keep(&'a Narrow),
+    /// Puts the session where the statement was; locks the table and looks for values that were written since.
+    LookBack(&'a Narrow, LookBack),
+}
+
+impl Act<'_> {
+    async fn run(
+        &self,
+        job: &Job<'_>,
+        session: &mut Session,
+        effects: &mut Vec<String>,
+    ) -> Result<(), Refusal> {
+        match self {
+            Self::User(step) => algorithm::run(job, session, &step.sql, &comment(job), effects).await?,
+            Self::Ours(step) => ours(session, step, &comment(job)).await?,
+            Self::Lax(step) => {
+                // What refers to its rows was held to that before, and is as long as it stands.
+                session.run(&format!("SET sql_mode = '{LAX}', foreign_key_checks = 0")).await?;
+                session.run(&format!("{}{}", comment(job), step.sql)).await?;
+            }
+            Self::Keep(narrow) => narrow::keep(job, session, narrow).await?,
+            Self::LookBack(narrow, how) => {
+                let lost = narrow::look_back(session, narrow, *how).await?;
+                if lost > 0 {
+                    effects.push(format!("{lost} rows written since lost something of a value, as forced"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The failure, for a person; what is looked at and kept is no effect.
+    fn failure(&self, job: &Job<'_>, refusal: &Refusal) -> Failure {
+        match (self, refusal) {
+            (Self::LookBack(..), Refusal::Why(why)) => super::put_back::refused(job, why),
+            (_, Refusal::Why(why)) => super::data::no_undo(job, why),
+            (Self::Keep(_) | Self::LookBack(..), Refusal::Trouble(trouble)) => {
+                job.clean(trouble, "keeping the values that it changes, with the table locked")
+            }
+            (_, Refusal::Trouble(trouble @ Trouble::Lost(_))) => {
+                let text = format!("{}: `{}`: {}", job.place(), job.short(), trouble.text());
+                Failure::unknown(Fault::Transport, text).retryable()
+            }
+            (Self::User(_), Refusal::Trouble(trouble)) => job.refused(trouble),
+            (Self::Ours(step) | Self::Lax(step), Refusal::Trouble(trouble)) => {
+                let mut failure = job.refused(trouble);
+                failure.message = format!("{} (running `{}`)", failure.message, one_line(&step.sql, 160));
+                failure
+            }
+        }
+    }
+}
+
+/// Does it. Gives the connection back.
 async fn one(
     job: &Job<'_>,
     mut session: Session,
-    step: &Step,
+    act: &Act<'_>,
     effects: &mut Vec<String>,
-    user: bool,
 ) -> Result<Session, Failure> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let ran = if user {
-            algorithm::run(job, &mut session, &step.sql, &comment(job), effects).await
-        } else {
-            ours(&mut session, step, &comment(job)).await
-        };
-        let trouble = match ran {
+        let refusal = match act.run(job, &mut session, effects).await {
             Ok(()) => return Ok(session),
-            Err(trouble) => trouble,
+            Err(refusal) => refusal,
         };
-        if let Trouble::Lost(_) = trouble {
-            let text = format!("{}: `{}`: {}", job.place(), job.short(), trouble.text());
-            return Err(Failure::unknown(Fault::Transport, text).retryable());
+        let mut failure = act.failure(job, &refusal);
+        if let (Act::Ours(step), Refusal::Trouble(trouble)) = (act, &refusal)
+            && is_tied(trouble)
+        {
+            let rows = orphans::of(&mut session, &step.sql).await;
+            failure = rows.into_iter().fold(failure, Failure::hint);
         }
-        let mut failure = job.refused(&trouble);
-        if !user {
-            failure.message = format!("{} (running `{}`)", failure.message, one_line(&step.sql, 160));
-        }
-        if !matches!(trouble.code(), 1205 | 1213) {
+        let is_locked = matches!(&refusal, Refusal::Trouble(trouble) if trouble.is_locked());
+        if !is_locked {
             return Err(failure);
         }
         let blockers = super::locks::blockers(&mut session).await;
@@ -189,7 +307,7 @@ pub(super) async fn undo(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Failu
     {
         // It stopped on its way there: go there, and back from there.
         for step in &way.forward[at..] {
-            session = one(job, session, step, &mut effects, false).await?;
+            session = one(job, session, &Act::Ours(step), &mut effects).await?;
         }
         state = now(job, &mut session, &way).await?;
     }
@@ -202,17 +320,72 @@ pub(super) async fn undo(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Failu
     };
     // Where before and after are the same there is nothing to do.
     let nothing = way.back_states.last() == Some(&state);
-    for (done, step) in way.back.iter().enumerate().skip(if nothing { way.back.len() } else { at }) {
-        let step = spared(job, &mut session, step, &mut effects).await?;
-        session = one(job, session, &step, &mut effects, false)
+    let at = if nothing { way.back.len() } else { at };
+    let last = way.back.len().saturating_sub(way.keys_back);
+    let converting = last.saturating_sub(way.defaults_back);
+    let open = still_kept(job, &mut session, way.narrow.as_ref()).await?;
+    let converts = at < converting && way.narrow.as_ref().is_some_and(Narrow::is_back);
+    if let Some(narrow) = way.narrow.as_ref().filter(|_| converts || open.is_some()) {
+        let force = job.cx.on_conflict == OnConflict::Force;
+        let look = LookBack { converts, is_kept: open.is_some(), force };
+        session = one(job, session, &Act::LookBack(narrow, look), &mut effects).await?;
+    }
+    for (done, step) in way.back.iter().enumerate().take(last).skip(at) {
+        let step = spared(job, &mut session, step, &mut effects)
             .await
             .map_err(|failure| in_between(failure, done - at))?;
+        let act = if converts && done < converting { Act::Lax(&step) } else { Act::Ours(&step) };
+        session =
+            one(job, session, &act, &mut effects).await.map_err(|failure| in_between(failure, done - at))?;
     }
-    session.close().await;
+    if converts {
+        // A connection that broke has given the lock up by itself.
+        let _ = narrow::unlock(&mut session).await;
+    }
+    let mut done = Done { changed: !nothing, ..Done::default() };
+    if let Some(narrow) = open {
+        let cover = narrow.cover();
+        done = retrying(job, Work::PutBack(&cover)).await.map_err(|failure| in_between(failure, 1))?;
+        effects.append(&mut done.effects);
+    }
+    for step in way.back.iter().skip(last.max(at)) {
+        session = one(job, session, &Act::Ours(step), &mut effects).await.map_err(|failure| {
+            // Whether it still runs is asked first.
+            if failure.effect == Effect::Unknown {
+                return failure;
+            }
+            let text =
+                failure.message.replace("rolled back, nothing was changed", "all else of it is undone");
+            let failure = Failure { effect: Effect::Partial, message: text, ..failure };
+            failure.hint("give those rows what they refer to, or take them away; then `windlass rollback`")
+        })?;
+    }
+    if !way.asides.is_empty() {
+        // A line that stays behind is passed over by `windlass prune`, for its thing is gone.
+        let _ = ledger::forget(&mut session, job.key(), "dropped").await;
+    }
+    job.close(session).await;
     if !nothing {
         effects.extend(way.back.iter().map(|step| one_line(&step.sql, 200)));
     }
-    Ok(Done { changed: !nothing, effects, ..Done::default() })
+    Ok(Done { effects, ..done })
+}
+
+/// Values that are kept and have to be put back; an error where they are gone.
+async fn still_kept<'w>(
+    job: &Job<'_>,
+    session: &mut Session,
+    narrow: Option<&'w Narrow>,
+) -> Result<Option<&'w Narrow>, Failure> {
+    let Some(narrow) = narrow.filter(|narrow| narrow.is_forward()) else { return Ok(None) };
+    let reading = |trouble: Trouble| job.clean(&trouble, "reading the ledger");
+    if !narrow::is_open(job, session).await.map_err(reading)? {
+        return Ok(None);
+    }
+    match ledger::exists(session, &narrow.image.name).await.map_err(reading)? {
+        true => Ok(Some(narrow)),
+        false => Err(super::put_back::pruned(job, &narrow.image.table)),
+    }
 }
 
 /// A table that was made and has rows by now is set aside, not dropped.
@@ -230,8 +403,14 @@ async fn spared(
     }
     let token = super::cover::token(&job.cx.run, &job.unit.id.0);
     let bare: String = name.trim_matches('`').chars().filter(|c| *c != '`').collect();
-    let bare = bare.strip_prefix("_windlass_aside_").unwrap_or(&bare);
+    let bare = bare.strip_prefix("_windlass_aside_").unwrap_or(&bare).to_owned();
     let kept: String = format!("_windlass_aside_{}_kept_{bare}", &token[..8]).chars().take(64).collect();
+    let listing = async {
+        ledger::create(session).await?;
+        let line = ledger::Kept { kind: "table", name: &bare, stored: &kept, why: "undone" };
+        ledger::note(session, job.key(), &line).await
+    };
+    listing.await.map_err(|trouble| job.clean(&trouble, "writing the ledger"))?;
     effects.push(format!(
         "{name} has rows that were written since: it is kept as `{kept}`, until `windlass prune`"
     ));
@@ -248,7 +427,15 @@ pub(super) async fn inspect(
     let mut session = job.open_plain().await?;
     running(job, &mut session).await?;
     let state = now(job, &mut session, &way).await?;
-    session.close().await;
+    let kept = still_kept(job, &mut session, way.narrow.as_ref()).await;
+    if let (Direction::Forward, Ok(Some(narrow))) = (direction, &kept)
+        && way.states.first() == Some(&state)
+    {
+        let _ = narrow::forget(job, &mut session, narrow).await;
+    }
+    job.close(session).await;
+    // Where they are gone the undo says so.
+    let is_open = !matches!(kept, Ok(None));
     let settled = |effect: &str| {
         Found::Applied(Done { changed: true, effects: vec![effect.to_owned()], ..Done::default() })
     };
@@ -261,12 +448,14 @@ pub(super) async fn inspect(
             Fault::Target,
             format!("{}: `{}` stopped on its way", job.place(), job.short()),
         )),
-        Direction::Undo if way.states.first() == Some(&state) => settled("undone, by the catalog"),
+        Direction::Undo if way.states.first() == Some(&state) && !is_open => {
+            settled("undone, by the catalog")
+        }
         // Further tries go on from there.
         Direction::Undo if back.is_some() || forward.is_some() => Found::NotApplied,
         _ => {
             let failure = moved(job, &way.states[0], &state, "stands neither as before nor as after");
-            Found::Unknown([vec![failure.message], failure.hints].concat().join("\n"))
+            Found::Unknown(failure.whole("\n"))
         }
     })
 }
@@ -274,6 +463,7 @@ pub(super) async fn inspect(
 /// Waits while a statement of this unit still runs on the server.
 async fn running(job: &Job<'_>, session: &mut Session) -> Result<(), Failure> {
     const WAITS: u32 = 1200;
+    const LONGEST: Duration = Duration::from_millis(500);
     let mark = comment(job);
     let sql = format!(
         "SELECT id, time FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND LEFT(info, {}) = {}",
@@ -290,7 +480,7 @@ async fn running(job: &Job<'_>, session: &mut Session) -> Result<(), Failure> {
             let id = row.first().cloned().flatten().unwrap_or_default();
             (job.cx.output)(&format!("it still runs on the server, in connection {id}; waiting\n"));
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(LONGEST.min(Duration::from_millis(10 << wait.min(6)))).await;
     }
     Err(Failure::unknown(Fault::Target, format!("{}: it still runs on the server", job.place()))
         .hint("see `SHOW PROCESSLIST`; wait for it or `KILL` it, then `windlass resume`"))

@@ -25,6 +25,12 @@ pub(super) fn relaxed(mode: &str) -> String {
     kept.chain(["NO_AUTO_VALUE_ON_ZERO", "ALLOW_INVALID_DATES"]).collect::<Vec<_>>().join(",")
 }
 
+/// `sql_mode` of the user as it is where values that do not fit are cut, not refused.
+pub(super) fn lax(mode: &str) -> String {
+    let is_strict = |word: &&str| word.starts_with("STRICT_") || *word == "TRADITIONAL" || word.is_empty();
+    mode.split(',').filter(|word| !is_strict(word)).collect::<Vec<_>>().join(",")
+}
+
 /// Sets `sql_mode` for as long as the session lives, or until it is set again.
 pub(super) async fn set_mode(session: &mut Session, mode: &str) -> Result<(), Trouble> {
     session.run(&format!("SET sql_mode = {}", text(mode))).await.map(drop)
@@ -64,7 +70,8 @@ pub(super) async fn make(session: &mut Session, cover: &Cover) -> Result<(), Tro
     }
     if cover.how == How::Log {
         for image in &cover.images {
-            for event in ['I', 'U', 'D'] {
+            let events = if image.adds_only { &['I'][..] } else { &['I', 'U', 'D'] };
+            for event in events.iter().copied() {
                 session.run(&trigger(image, event)).await?;
             }
         }
@@ -100,14 +107,19 @@ fn trigger(image: &Image, event: char) -> String {
     )
 }
 
-/// Takes the triggers away.
+/// Takes the triggers away, those that are there: each DROP waits for everybody who works on the table.
 pub(super) async fn remove_triggers(session: &mut Session, cover: &Cover) -> Result<(), Trouble> {
-    if cover.how == How::Log {
-        for image in &cover.images {
-            for event in ['I', 'U', 'D'] {
-                session.run(&format!("DROP TRIGGER IF EXISTS {}", q(&trigger_name(image, event)))).await?;
-            }
-        }
+    if cover.how != How::Log {
+        return Ok(());
+    }
+    let names = cover.images.iter().flat_map(|image| ['I', 'U', 'D'].map(|event| trigger_name(image, event)));
+    let sql = format!(
+        "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE() AND trigger_name IN ({})",
+        names.map(|name| text(&name)).collect::<Vec<_>>().join(", ")
+    );
+    for row in session.run(&sql).await?.rows {
+        let name = row.into_iter().next().flatten().unwrap_or_default();
+        session.run(&format!("DROP TRIGGER IF EXISTS {}", q(&name))).await?;
     }
     Ok(())
 }
@@ -115,10 +127,8 @@ pub(super) async fn remove_triggers(session: &mut Session, cover: &Cover) -> Res
 /// Takes all that [`make`] made away.
 pub(super) async fn remove(session: &mut Session, cover: &Cover) -> Result<(), Trouble> {
     remove_triggers(session, cover).await?;
-    for image in &cover.images {
-        session.run(&format!("DROP TABLE IF EXISTS {}", q(&image.name))).await?;
-    }
-    Ok(())
+    let names: Vec<_> = cover.images.iter().map(|image| q(&image.name)).collect();
+    session.run(&format!("DROP TABLE IF EXISTS {}", names.join(", "))).await.map(drop)
 }
 
 /// Turns the log on for this session, or off.
@@ -147,7 +157,10 @@ pub(super) async fn fill_old(
                     format!("t.{} = p.o_{}", q(child), place(parent, of).expect("the parent has all columns"))
                 });
                 let same = same.collect::<Vec<_>>().join(" AND ");
-                ("t".to_owned(), format!("{} AS t JOIN {} AS p ON {same}", q(&image.table), q(&parent.name)))
+                let children: Vec<String> = link.columns.iter().map(|(child, _)| child.clone()).collect();
+                let hint = by_index(session, &image.table, &children).await?;
+                let (of, rows) = (q(&parent.name), q(&image.table));
+                ("t".to_owned(), format!("{of} AS p STRAIGHT_JOIN {rows} AS t{hint} ON {same}"))
             }
         };
         let columns = (0..image.columns.len()).map(|at| format!("o_{at}")).collect::<Vec<_>>().join(", ");
@@ -187,11 +200,64 @@ pub(super) fn place(image: &Image, column: &str) -> Option<usize> {
 }
 
 /// Condition: row `t` is the one of image row `i`, by key, as it was (`o`) or became (`n`).
-pub(super) fn on_key(image: &Image, side: char) -> String {
+fn on_key(image: &Image, side: char) -> String {
     let part = |column: &String| {
         format!("t.{} = i.{side}_{}", q(column), place(image, column).expect("an image has its key"))
     };
     image.key.iter().map(part).collect::<Vec<_>>().join(" AND ")
+}
+
+/// How rows of an image meet those of its table.
+#[derive(Clone, Copy)]
+pub(super) enum Meet {
+    /// Only rows that are there.
+    There,
+    /// Also image rows without one: all of `t` is NULL then.
+    Also,
+}
+
+/// For FROM or UPDATE: the image's rows as `i`, each with its row `t` of the table.
+pub(super) fn joined(image: &Image, side: char, meet: Meet) -> String {
+    let join = match meet {
+        Meet::There => "STRAIGHT_JOIN",
+        Meet::Also => "LEFT JOIN",
+    };
+    let (name, table) = (q(&image.name), q(&image.table));
+    format!("{name} AS i {join} {table} AS t{} ON {}", image.hint, on_key(image, side))
+}
+
+/// The same image, knowing the index over its key as it is now.
+pub(super) async fn indexed(session: &mut Session, image: &Image) -> Result<Image, Trouble> {
+    let mut indexed = image.clone();
+    if !image.key.is_empty() {
+        indexed.hint = by_index(session, &image.table, &image.key).await?;
+    }
+    Ok(indexed)
+}
+
+/// The hint by which a server finds rows of `table` by an index over `columns`; empty where it has none.
+///
+/// Its own choice follows what it has counted, and that may be far off: a table that was just filled or restored may pass for one
+/// of two rows, and then all rows of the image are read for each row of the table.
+pub(super) async fn by_index(
+    session: &mut Session,
+    table: &str,
+    columns: &[String],
+) -> Result<String, Trouble> {
+    let found = session.run(&format!("SHOW INDEX FROM {}", q(table))).await?;
+    let word = |row: &[Option<String>], at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+    // MySQL says in column 13 whether it may be used, MariaDB (since 10.6) whether it is ignored.
+    let unused = if session.server.mariadb { "YES" } else { "NO" };
+    let parts = found.rows.chunk_by(|one, next| one[2] == next[2]);
+    let fits = |rows: &&[Vec<Option<String>>]| {
+        let leads = rows.iter().take(columns.len()).filter(|row| {
+            let name = word(row, 4);
+            row.get(7).is_some_and(Option::is_none) && columns.iter().any(|of| of.eq_ignore_ascii_case(&name))
+        });
+        word(&rows[0], 10) == "BTREE" && word(&rows[0], 13) != unused && leads.count() == columns.len()
+    };
+    let mut fitting = parts.filter(fits);
+    Ok(fitting.next().map_or_else(String::new, |rows| format!(" FORCE INDEX ({})", q(&word(&rows[0], 2)))))
 }
 
 /// By set: adds what the statement made of the rows.
@@ -200,14 +266,10 @@ pub(super) async fn fill_new(session: &mut Session, cover: &Cover) -> Result<(),
         return Ok(());
     }
     for image in cover.images.iter().filter(|image| image.op == Some('U') && !image.written.is_empty()) {
+        let image = &indexed(session, image).await?;
         let set = image.written.iter().map(|at| format!("i.n_{at} = t.{}", q(&image.columns[*at].name)));
-        let sql = format!(
-            "UPDATE {} AS i JOIN {} AS t ON {} SET {}",
-            q(&image.name),
-            q(&image.table),
-            on_key(image, 'o'),
-            set.collect::<Vec<_>>().join(", ")
-        );
+        let rows = joined(image, 'o', Meet::There);
+        let sql = format!("UPDATE {rows} SET {}", set.collect::<Vec<_>>().join(", "));
         session.run(&sql).await?;
     }
     Ok(())
@@ -215,7 +277,12 @@ pub(super) async fn fill_new(session: &mut Session, cover: &Cover) -> Result<(),
 
 /// Condition: two values of a column are the same, text byte by byte.
 pub(super) fn same(image: &Image, at: usize, left: &str, right: &str) -> String {
-    if image.columns[at].is_text {
+    equal(image.columns[at].is_text, left, right)
+}
+
+/// The same, of a column of text or another one.
+pub(super) fn equal(is_text: bool, left: &str, right: &str) -> String {
+    if is_text {
         format!("CAST({left} AS BINARY) <=> CAST({right} AS BINARY)")
     } else {
         format!("{left} <=> {right}")

@@ -21,6 +21,33 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS windlass_ledger (
     UNIQUE KEY run_unit (run, unit)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin COMMENT = 'statements that Windlass ran'";
 
+/// The list of what is kept, for `windlass prune`.
+pub(super) const ASIDE: &str = "windlass_aside";
+
+const CREATE_ASIDE: &str = "CREATE TABLE IF NOT EXISTS windlass_aside (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    run VARCHAR(64) NOT NULL COMMENT 'name of the run',
+    unit VARCHAR(255) NOT NULL COMMENT 'unit of its plan',
+    at DATETIME NOT NULL COMMENT 'UTC',
+    kind VARCHAR(16) NOT NULL COMMENT 'table, column, rows, before-image',
+    name VARCHAR(200) NOT NULL COMMENT 'what it was',
+    holder VARCHAR(64) NOT NULL COMMENT 'table or column that holds it',
+    why VARCHAR(16) NOT NULL COMMENT 'dropped, changed or undone',
+    KEY run_unit (run, unit)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin COMMENT = 'what is kept until windlass prune'";
+
+/// A line of that list.
+pub(super) struct Kept<'a> {
+    /// `table`, `column`, `rows`, `before-image`.
+    pub(super) kind: &'a str,
+    /// What it was.
+    pub(super) name: &'a str,
+    /// The table or column that holds it.
+    pub(super) stored: &'a str,
+    /// `dropped`, `changed`, `undone`.
+    pub(super) why: &'a str,
+}
+
 /// A row.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -46,9 +73,38 @@ impl Key<'_> {
     }
 }
 
-/// Creates the table if it is missing; commits an open transaction.
+/// Creates the tables if they are missing; commits an open transaction.
 pub(super) async fn create(session: &mut Session) -> Result<(), Trouble> {
-    if exists(session, TABLE).await? { Ok(()) } else { session.run(CREATE).await.map(drop) }
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name IN ({}, {})",
+        text(TABLE),
+        text(ASIDE)
+    );
+    if session.value(&sql).await?.as_deref() != Some("2") {
+        session.run(CREATE).await?;
+        session.run(CREATE_ASIDE).await?;
+    }
+    Ok(())
+}
+
+/// Writes a line of the list.
+pub(super) async fn note(session: &mut Session, key: Key<'_>, kept: &Kept<'_>) -> Result<(), Trouble> {
+    let name: String = kept.name.chars().take(200).collect();
+    let values = [key.run, key.unit, kept.kind, &name, kept.stored, kept.why].map(text);
+    let sql = format!(
+        "INSERT INTO {ASIDE} (at, run, unit, kind, name, holder, why) VALUES (UTC_TIMESTAMP(), {})",
+        values.join(", ")
+    );
+    session.run(&sql).await.map(drop)
+}
+
+/// Takes the lines of a unit away that say `why`.
+pub(super) async fn forget(session: &mut Session, key: Key<'_>, why: &str) -> Result<(), Trouble> {
+    let sql = format!("DELETE FROM {ASIDE} WHERE {} AND why = {}", key.condition(), text(why));
+    match session.run(&sql).await {
+        Err(trouble) if trouble.code() == 1146 => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// Whether there is a table of this name.
@@ -97,7 +153,8 @@ pub(super) async fn complete(session: &mut Session, key: Key<'_>, changed: u64) 
     session.run(&format!("UPDATE {TABLE} SET changed = {changed} WHERE {}", key.condition())).await.map(drop)
 }
 
-/// Takes the row away: undone.
+/// Takes the row away, and with it the lines on its before-images: undone.
 pub(super) async fn delete(session: &mut Session, key: Key<'_>) -> Result<(), Trouble> {
-    session.run(&format!("DELETE FROM {TABLE} WHERE {}", key.condition())).await.map(drop)
+    session.run(&format!("DELETE FROM {TABLE} WHERE {}", key.condition())).await?;
+    forget(session, key, "changed").await
 }

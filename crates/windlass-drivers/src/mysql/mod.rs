@@ -6,14 +6,25 @@
 
 mod algorithm;
 mod aside;
+mod batch;
+mod by_row;
 mod catalog;
+mod convert;
 mod cover;
 mod data;
 mod definitions;
 mod image;
+mod keep;
+mod kept;
 mod ledger;
+mod live;
 mod locks;
+mod narrow;
+mod orphans;
+mod picture;
+mod prune;
 mod put_back;
+mod scene;
 mod session;
 mod shadow;
 mod statement;
@@ -23,17 +34,31 @@ mod tables;
 mod tests;
 mod url;
 
+pub(crate) use picture::{Looker, take as picture};
+
+use crate::backup::{self, Lifted};
 use async_trait::async_trait;
+pub(crate) use prune::asides;
 use statement::Job;
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Rows, Survey};
-use windlass_plan::{Action, Class, UndoBy, Unit, Way};
+use windlass_plan::{Action, Class, Live, UndoBy, Unit, UrlKind, Way};
 use windlass_sql::Kind;
 
 /// Runs statements on MySQL and MariaDB.
 ///
 /// A statement without a timeout of its own may take an hour; a lock is waited for 3 seconds at a time, six times.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MysqlDriver;
+#[derive(Clone, Debug, Default)]
+pub struct MysqlDriver {
+    keeper: keep::Keeper,
+}
+
+impl MysqlDriver {
+    /// With nothing connected.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
 
 /// How a statement is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +93,25 @@ fn road(job: &Job<'_>) -> Road {
 #[async_trait]
 impl Driver for MysqlDriver {
     async fn survey(&self, cx: &Context, unit: &Unit) -> Result<Survey, Failure> {
+        if matches!(unit.action, Action::Backup { .. }) {
+            return backup::lifted(cx, unit, UrlKind::Mysql, |dump| Ok(dump.survey())).await;
+        }
         let job = Job::new(cx, unit)?;
         survey::survey(&job).await
     }
 
+    async fn catalog(&self, cx: &Context, units: &[&Unit]) -> Result<Option<Live>, Failure> {
+        live::live(cx, units).await
+    }
+
     async fn capture(&self, cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {
-        let job = Job::new(cx, unit)?;
+        if matches!(unit.action, Action::Backup { .. }) {
+            return Ok(Capsule::default());
+        }
+        let job = Job::new(cx, unit)?.with(&self.keeper);
         match road(&job) {
             Road::Query => Ok(Capsule::default()),
+            Road::Data if batch::is(&job) => batch::capture(&job).await,
             Road::Data => data::capture(&job).await,
             Road::Definitions => definitions::capture(&job).await,
             Road::Server if unit.undo.by == UndoBy::Driver => {
@@ -86,12 +122,18 @@ impl Driver for MysqlDriver {
     }
 
     async fn apply(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Result<Done, Failure> {
-        let job = Job::new(cx, unit)?;
-        match road(&job) {
+        if matches!(unit.action, Action::Backup { .. }) {
+            return backup::lifted(cx, unit, UrlKind::Mysql, Lifted::apply).await;
+        }
+        let job = Job::new(cx, unit)?.with(&self.keeper);
+        let done = match road(&job) {
             Road::Query => statement::query(&job).await,
+            Road::Data if batch::is(&job) => batch::apply(&job, capsule).await,
             Road::Data | Road::Server => data::apply(&job, capsule).await,
             Road::Definitions => definitions::apply(&job, capsule).await,
-        }
+        };
+        self.keeper.done(cx, unit).await;
+        done
     }
 
     async fn undo(
@@ -101,9 +143,15 @@ impl Driver for MysqlDriver {
         capsule: &Capsule,
         _done: Option<&Done>,
     ) -> Result<Done, Failure> {
+        if matches!(unit.action, Action::Backup { .. }) {
+            // Nothing to take back: the file stays.
+            return Ok(Done::default());
+        }
+        self.keeper.close().await;
         let job = Job::new(cx, unit)?;
         match road(&job) {
             Road::Query => Ok(Done::default()),
+            Road::Data if batch::is(&job) => batch::undo(&job, capsule).await,
             Road::Data | Road::Server => data::undo(&job, capsule).await,
             Road::Definitions => definitions::undo(&job, capsule).await,
         }
@@ -120,6 +168,13 @@ impl Driver for MysqlDriver {
 
     async fn inspect(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Found {
         let look = async {
+            match &unit.action {
+                Action::Backup { .. } if way == Way::Undo => return Ok(Found::Applied(Done::default())),
+                Action::Backup { .. } => {
+                    return backup::lifted(cx, unit, UrlKind::Mysql, |dump| Ok(dump.inspect())).await;
+                }
+                _ => {}
+            }
             let job = Job::new(cx, unit)?;
             match (road(&job), way) {
                 (Road::Query, Way::Forward) => Ok(Found::NotApplied),
@@ -128,8 +183,6 @@ impl Driver for MysqlDriver {
                 (Road::Definitions, _) => definitions::inspect(&job, capsule, way).await,
             }
         };
-        look.await.unwrap_or_else(|failure: Failure| {
-            Found::Unknown([vec![failure.message], failure.hints].concat().join("\n"))
-        })
+        look.await.unwrap_or_else(|failure: Failure| Found::Unknown(failure.whole("\n")))
     }
 }

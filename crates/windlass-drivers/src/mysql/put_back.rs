@@ -1,24 +1,27 @@
 //! Putting rows back: each only where it still holds what the release wrote; the others are conflicts.
 
-use super::cover::{Cover, Image, KEYLESS_MAX};
-use super::image::{self, on_key, place, q, same};
+use super::by_row;
+use super::cover::{Cover, Image, Refusal};
+use super::image::{self, Meet, joined, place, q, same};
+use super::kept::{self, is_tied};
 use super::ledger;
 use super::session::{Session, Trouble};
 use super::statement::{Job, failed, tx_lost};
+use super::tables::{self, ForeignKey};
 use crate::sql::conflicts::{self, Conflict};
 use serde_json::json;
 use windlass_driver::{Done, Failure, Fault, OnConflict};
 
 /// Conflicts whose values are read; beyond that only their number is.
-const CONFLICTS_MAX: u64 = 100_000;
+pub(super) const CONFLICTS_MAX: u64 = 100_000;
 
 /// How an undo went.
 #[derive(Default)]
-struct Tally {
-    back: u64,
-    conflicts: Vec<Conflict>,
-    /// Of them, those that are kept as they are.
-    all: u64,
+pub(super) struct Tally {
+    pub(super) back: u64,
+    pub(super) conflicts: Vec<Conflict>,
+    /// Rows that they are about.
+    pub(super) all: u64,
 }
 
 /// Undoes one statement in one transaction, together with its ledger row.
@@ -54,37 +57,92 @@ async fn inside(job: &Job<'_>, session: &mut Session, cover: &Cover) -> Result<O
     if ledger::find(session, job.key(), true).await.map_err(clean)?.is_none() {
         return Ok(None);
     }
-    let mut tally = Tally::default();
-    let mut plan = vec![];
+    let tally = rows(job, session, cover).await?;
+    ledger::delete(session, job.key()).await.map_err(clean)?;
+    Ok(Some(tally))
+}
+
+/// Puts the rows of the images back, in a transaction that is open.
+pub(super) async fn rows(job: &Job<'_>, session: &mut Session, cover: &Cover) -> Result<Tally, Failure> {
+    let clean = |trouble: Trouble| failed(job, &trouble, "undoing");
     for image in &cover.images {
-        plan.push((image, single(session, image).await.map_err(clean)?));
+        if !ledger::exists(session, &image.name).await.map_err(clean)? {
+            return Err(pruned(job, &image.table));
+        }
     }
-    let by_row = plan.iter().any(|(_, single)| !single);
-    if by_row {
-        for image in cover.images.iter().rev() {
-            rows_one_by_one(session, image, job.cx.on_conflict, &mut tally).await.map_err(clean)?;
+    quiet(session, &cover.images).await.map_err(|refusal| match refusal {
+        Refusal::Trouble(trouble) => clean(trouble),
+        Refusal::Why(why) => refused(job, &why),
+    })?;
+    let keys = tables::foreign_keys(session).await.map_err(clean)?;
+    let mut images = vec![];
+    for image in &cover.images {
+        images.push(image::indexed(session, image).await.map_err(clean)?);
+    }
+    let images = kept::children_first(&images, &keys);
+    let mut all_single = true;
+    for image in &images {
+        all_single &= single(session, image).await.map_err(clean)?;
+    }
+    let mut tally = Tally::default();
+    let savepoint = "SAVEPOINT windlass_set";
+    session.run(savepoint).await.map_err(clean)?;
+    let done = match all_single {
+        true => sets(session, &images, &keys, job.cx.on_conflict, &mut tally).await,
+        false => Ok(false),
+    };
+    let done = match done {
+        // Rows that took each other's unique values, or refer to each other, are put back in the order they were changed in.
+        Err(trouble) if trouble.code() == 1062 || is_tied(&trouble) => {
+            session.run("ROLLBACK TO SAVEPOINT windlass_set").await.map_err(clean)?;
+            tally = Tally::default();
+            false
         }
-    } else {
-        let savepoint = "SAVEPOINT windlass_set";
-        session.run(savepoint).await.map_err(clean)?;
-        match sets(session, cover, job.cx.on_conflict, &mut tally).await {
-            Ok(()) => {}
-            // Rows that took each other's unique values are put back in the order they were changed in.
-            Err(trouble) if trouble.code() == 1062 => {
-                session.run("ROLLBACK TO SAVEPOINT windlass_set").await.map_err(clean)?;
-                tally = Tally::default();
-                for image in cover.images.iter().rev() {
-                    rows_one_by_one(session, image, job.cx.on_conflict, &mut tally).await.map_err(clean)?;
-                }
-            }
-            Err(trouble) => return Err(clean(trouble)),
-        }
+        other => other.map_err(clean)?,
+    };
+    if !done {
+        by_row::put_back(session, &images, &keys, job.cx.on_conflict, &mut tally).await.map_err(clean)?;
     }
     if job.cx.on_conflict == OnConflict::Ask && tally.all > 0 {
         return Err(ask(job, &tally));
     }
-    ledger::delete(session, job.key()).await.map_err(clean)?;
-    Ok(Some(tally))
+    Ok(tally)
+}
+
+/// Refuses where a trigger that was made since would run when rows are put back. In a transaction none is made from here on.
+pub(super) async fn quiet(session: &mut Session, images: &[Image]) -> Result<(), Refusal> {
+    for image in images {
+        session.run(&format!("SELECT 1 FROM {} LIMIT 1", q(&image.table))).await?;
+    }
+    let triggers = tables::triggers(session).await?;
+    for trigger in &triggers {
+        let Some(image) = images.iter().find(|image| image.table == trigger.table) else { continue };
+        let op = match trigger.event.as_str() {
+            "INSERT" => 'D',
+            "DELETE" => 'I',
+            _ => 'U',
+        };
+        let fires = match image.op {
+            Some(of) => of == op,
+            None => {
+                let sql = format!("SELECT 1 FROM {} WHERE op = '{op}' LIMIT 1", q(&image.name));
+                session.run(&sql).await?.count > 0
+            }
+        };
+        if fires {
+            return Err(Refusal::Why(format!(
+                "the trigger `{}` of `{}` (on {}), made since, would run when rows are put back: drop it for the time of the undo",
+                trigger.name, trigger.table, trigger.event
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The undo was not begun.
+pub(super) fn refused(job: &Job<'_>, why: &str) -> Failure {
+    let text = format!("{}: `{}` was not undone: {why}; nothing was changed", job.place(), job.short());
+    Failure::clean(Fault::Target, text).hint("when that is put right: `windlass rollback`")
 }
 
 /// Whether each row of the image's table stands in it once, so that all can be put back at a time.
@@ -114,12 +172,18 @@ async fn single(session: &mut Session, image: &Image) -> Result<bool, Trouble> {
 }
 
 /// Places of the columns whose values tell whether a row is still as the statement left it.
-fn compared(image: &Image) -> Vec<usize> {
+pub(super) fn compared(image: &Image) -> Vec<usize> {
     if image.op.is_some() { image.written.clone() } else { (0..image.columns.len()).collect() }
 }
 
+/// Places of columns that the server would write along with a change, and that are to stay as they are.
+pub(super) fn untouched_by_server(image: &Image) -> impl Iterator<Item = usize> {
+    let places = 0..image.columns.len();
+    places.filter(|at| image.op.is_some() && image.columns[*at].on_update && !image.written.contains(at))
+}
+
 /// Condition on `t` and `i`: the row holds what was written.
-fn untouched(image: &Image) -> String {
+pub(super) fn untouched(image: &Image) -> String {
     let parts = compared(image)
         .into_iter()
         .map(|at| same(image, at, &format!("t.{}", q(&image.columns[at].name)), &format!("i.n_{at}")));
@@ -127,39 +191,38 @@ fn untouched(image: &Image) -> String {
     if text.is_empty() { "TRUE".to_owned() } else { text }
 }
 
-/// All rows of all images, a few statements for each.
+/// All rows of all images, a few statements for each; `images` begin with those that refer to the others.
 async fn sets(
     session: &mut Session,
-    cover: &Cover,
+    images: &[&Image],
+    keys: &[ForeignKey],
     on_conflict: OnConflict,
     tally: &mut Tally,
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
     let force = on_conflict == OnConflict::Force;
-    for image in cover.images.iter().rev() {
+    for image in images {
         changed_since(session, image, 'I', tally).await?;
-        let (name, table) = (q(&image.name), q(&image.table));
+    }
+    kept::mark(session, images, keys, force, tally).await?;
+    for image in images {
         let held = if force { "TRUE".to_owned() } else { untouched(image) };
         if image.op.is_none() {
-            let sql = format!(
-                "DELETE t FROM {table} AS t JOIN {name} AS i ON {} WHERE i.op = 'I' AND {held}",
-                on_key(image, 'n')
-            );
+            let rows = joined(image, 'n', Meet::There);
+            let sql = format!("DELETE t FROM {rows} WHERE i.op = 'I' AND {held}");
             tally.back += session.run(&sql).await?.affected;
         }
     }
-    for image in &cover.images {
+    for image in images.iter().rev() {
         changed_since(session, image, 'U', tally).await?;
-        let (name, table) = (q(&image.name), q(&image.table));
         let held = if force { "TRUE".to_owned() } else { untouched(image) };
         let side = if image.op.is_some() { 'o' } else { 'n' };
         let set =
             compared(image).into_iter().map(|at| format!("t.{} = i.o_{at}", q(&image.columns[at].name)));
-        let set = set.collect::<Vec<_>>().join(", ");
+        let still = untouched_by_server(image).map(|at| format!("t.{0} = t.{0}", q(&image.columns[at].name)));
+        let set = set.chain(still).collect::<Vec<_>>().join(", ");
         if !set.is_empty() {
-            let sql = format!(
-                "UPDATE {table} AS t JOIN {name} AS i ON {} SET {set} WHERE i.op = 'U' AND {held}",
-                on_key(image, side)
-            );
+            let rows = joined(image, side, Meet::There);
+            let sql = format!("UPDATE {rows} SET {set} WHERE i.op = 'U' AND {held}");
             tally.back += session.run(&sql).await?.affected;
         }
         if image.op == Some('U') {
@@ -169,14 +232,14 @@ async fn sets(
         let columns = image.columns.iter().map(|column| q(&column.name)).collect::<Vec<_>>().join(", ");
         let values = (0..image.columns.len()).map(|at| format!("i.o_{at}")).collect::<Vec<_>>().join(", ");
         let sql = format!(
-            "INSERT INTO {table} ({columns}) SELECT {values} FROM {name} AS i LEFT JOIN {table} AS t ON {} \
-             WHERE i.op = 'D' AND t.{} IS NULL ORDER BY i.seq",
-            on_key(image, 'o'),
+            "INSERT INTO {} ({columns}) SELECT {values} FROM {} WHERE i.op = 'D' AND t.{} IS NULL ORDER BY i.seq",
+            q(&image.table),
+            joined(image, 'o', Meet::Also),
             q(&image.key[0])
         );
         tally.back += session.run(&sql).await?.affected;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Lists rows that no longer hold what was written, and locks all that are looked at.
@@ -201,10 +264,8 @@ async fn changed_since(
         wanted.extend([format!("i.o_{at}"), wrote, now]);
     }
     let from = format!(
-        "FROM {} AS i LEFT JOIN {} AS t ON {} WHERE i.op = '{op}' AND NOT (t.{} IS NOT NULL AND {})",
-        q(&image.name),
-        q(&image.table),
-        on_key(image, side),
+        "FROM {} WHERE i.op = '{op}' AND NOT (t.{} IS NOT NULL AND {})",
+        joined(image, side, Meet::Also),
         q(&image.key[0]),
         untouched(image)
     );
@@ -258,11 +319,9 @@ fn note(image: &Image, row: &[Option<String>], compared: &[usize], gone: bool, t
 async fn taken_since(session: &mut Session, image: &Image, tally: &mut Tally) -> Result<(), Trouble> {
     let keys = image.key.iter().map(|column| format!("i.o_{}", place(image, column).unwrap_or(0)));
     let sql = format!(
-        "SELECT {} FROM {} AS i JOIN {} AS t ON {} WHERE i.op = 'D' FOR UPDATE",
+        "SELECT {} FROM {} WHERE i.op = 'D' FOR UPDATE",
         keys.collect::<Vec<_>>().join(", "),
-        q(&image.name),
-        q(&image.table),
-        on_key(image, 'o')
+        joined(image, 'o', Meet::There)
     );
     let found = session.run(&sql).await?;
     for row in &found.rows {
@@ -281,94 +340,14 @@ async fn taken_since(session: &mut Session, image: &Image, tally: &mut Tally) ->
     Ok(())
 }
 
-/// Row by row, the last change first.
-async fn rows_one_by_one(
-    session: &mut Session,
-    image: &Image,
-    on_conflict: OnConflict,
-    tally: &mut Tally,
-) -> Result<(), Trouble> {
-    let name = q(&image.name);
-    let found = session.run(&format!("SELECT seq, op FROM {name} ORDER BY seq DESC")).await?;
-    if image.key.is_empty() && found.count > KEYLESS_MAX {
-        let text = format!("{} rows of a table without a key", found.count);
-        return Err(Trouble::Server { code: 0, text });
-    }
-    for row in &found.rows {
-        let (Some(Some(seq)), Some(Some(op))) = (row.first(), row.get(1)) else { continue };
-        let wrote = |at: usize, side: char| format!("(SELECT {side}_{at} FROM {name} WHERE seq = {seq})");
-        let force = on_conflict == OnConflict::Force && !image.key.is_empty();
-        let side = if image.op.is_some() { 'o' } else { 'n' };
-        let mut held: Vec<String> = image
-            .key
-            .iter()
-            .filter_map(|column| place(image, column))
-            .map(|at| format!("{} = {}", q(&image.columns[at].name), wrote(at, side)))
-            .collect();
-        if !force {
-            let compared = compared(image).into_iter();
-            held.extend(compared.map(|at| same(image, at, &q(&image.columns[at].name), &wrote(at, 'n'))));
-        }
-        let (held, table) = (held.join(" AND "), q(&image.table));
-        let sql = match op.as_str() {
-            "I" => format!("DELETE FROM {table} WHERE {held} LIMIT 1"),
-            "U" => {
-                let set = compared(image)
-                    .into_iter()
-                    .map(|at| format!("{} = {}", q(&image.columns[at].name), wrote(at, 'o')));
-                format!("UPDATE {table} SET {} WHERE {held} LIMIT 1", set.collect::<Vec<_>>().join(", "))
-            }
-            _ => {
-                let columns =
-                    image.columns.iter().map(|column| q(&column.name)).collect::<Vec<_>>().join(", ");
-                let values =
-                    (0..image.columns.len()).map(|at| format!("o_{at}")).collect::<Vec<_>>().join(", ");
-                format!("INSERT INTO {table} ({columns}) SELECT {values} FROM {name} WHERE seq = {seq}")
-            }
-        };
-        let changed = match session.run(&sql).await {
-            Ok(answer) => answer.matched.unwrap_or(answer.affected),
-            Err(trouble) if trouble.code() == 1062 => 0,
-            Err(trouble) => return Err(trouble),
-        };
-        if changed > 0 {
-            tally.back += changed;
-        } else {
-            tally.all += 1;
-            one_conflict(session, image, (seq, op), tally).await?;
-        }
-    }
-    Ok(())
-}
-
-/// What a change of one row was, for the list.
-async fn one_conflict(
-    session: &mut Session,
-    image: &Image,
-    (seq, op): (&str, &str),
-    tally: &mut Tally,
-) -> Result<(), Trouble> {
-    let found = session.run(&format!("SELECT * FROM {} WHERE seq = {seq}", q(&image.name))).await?;
-    let Some(row) = found.rows.first() else { return Ok(()) };
-    let value = |at: usize, new: bool| row.get(2 + at * 2 + usize::from(new)).cloned().flatten();
-    let new = op != "D";
-    let shown =
-        |at: usize| format!("{}={}", image.columns[at].name, value(at, new).as_deref().unwrap_or("NULL"));
-    let places: Vec<usize> = match image.key.is_empty() {
-        true => (0..image.columns.len()).collect(),
-        false => image.key.iter().filter_map(|column| place(image, column)).collect(),
-    };
-    let key = places.into_iter().map(shown).collect::<Vec<_>>().join(", ");
-    let side = |is: bool| is.then(|| "a row".to_owned());
-    tally.conflicts.push(Conflict {
-        table: image.table.clone(),
-        key,
-        column: String::new(),
-        before: side(op != "I"),
-        wrote: side(op != "D"),
-        now: Some("another".to_owned()),
-    });
-    Ok(())
+pub(super) fn pruned(job: &Job<'_>, table: &str) -> Failure {
+    let text = format!(
+        "{}: `{}` cannot be taken back: what it changed in {table} is no longer kept (`windlass prune`?); nothing was changed",
+        job.place(),
+        job.short()
+    );
+    Failure::clean(Fault::Target, text)
+        .hint("undo it by hand, or from a backup; then mark the unit done with `windlass decide`")
 }
 
 fn ask(job: &Job<'_>, tally: &Tally) -> Failure {

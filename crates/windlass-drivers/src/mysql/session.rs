@@ -16,6 +16,8 @@ use windlass_plan::{Action, Unit, UrlKind};
 const STATEMENT_MAX: Duration = Duration::from_secs(60 * 60);
 /// Longest wait for a connection, and for the answer of a statement that was killed.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// What is sent and received.
+const UTF8: &str = "SESSION character_set_client = utf8mb4, SESSION character_set_results = utf8mb4";
 /// Seconds that one try waits for a lock of another session.
 pub(super) const LOCK_WAIT_S: u32 = 3;
 
@@ -51,6 +53,8 @@ pub(super) enum Trouble {
     Cut(bool),
     /// The connection broke: whether it had an effect is not known. The server rolls an open transaction back.
     Lost(String),
+    /// The server is older than those that are supported.
+    Old(String),
 }
 
 impl Trouble {
@@ -61,6 +65,29 @@ impl Trouble {
         }
     }
 
+    /// A lock of another session is in the way, or was.
+    pub(super) fn is_locked(&self) -> bool {
+        matches!(self.code(), 1205 | 1213)
+    }
+
+    /// The server has no room on a disk. Each of its layers has a code of its own for that; below them it is number 28 of the system, or
+    /// 135 and 136 of the storage engines (`HA_ERR_RECORD_FILE_FULL`, `HA_ERR_INDEX_FILE_FULL` of include/my_base.h).
+    pub(super) fn is_full(&self) -> bool {
+        const WORDS: [&str; 3] = ["rrno: ", "rrcode: ", "rror "];
+        match self {
+            Self::Server { code: 1021 | 1114 | 3675, .. } => true,
+            Self::Server { text, .. } => {
+                let number = |word: &&str| {
+                    let behind = text.split_once(*word).map_or("", |(_, rest)| rest);
+                    let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+                    matches!(&behind[..digits], "28" | "135" | "136")
+                };
+                text.contains("No space left on device") || WORDS.iter().any(number)
+            }
+            _ => false,
+        }
+    }
+
     /// In words.
     pub(super) fn text(&self) -> String {
         match self {
@@ -68,6 +95,13 @@ impl Trouble {
             Self::Cut(false) => "it did not finish in the time it was given and was stopped".to_owned(),
             Self::Cut(true) => "it was stopped, as asked".to_owned(),
             Self::Lost(why) => format!("the connection to the server broke: {why}"),
+            Self::Old(version) => {
+                let (mysql, mariadb) = (OLDEST.mysql, OLDEST.mariadb);
+                format!(
+                    "the server says that its version is {version}, which is older than MySQL {}.{} and MariaDB {}.{}",
+                    mysql.0, mysql.1, mariadb.0, mariadb.1
+                )
+            }
         }
     }
 }
@@ -81,6 +115,26 @@ impl From<Error> for Trouble {
     }
 }
 
+/// First versions (major, minor) that are supported.
+struct Oldest {
+    mysql: (u32, u32),
+    mariadb: (u32, u32),
+}
+
+/// MySQL 8.0 is the first whose statements on definitions are all or nothing; MariaDB 10.3 is the first with invisible columns, which hold what
+/// `DROP COLUMN` takes away, and with `ALGORITHM=INSTANT`.
+const OLDEST: Oldest = Oldest { mysql: (8, 0), mariadb: (10, 3) };
+
+/// Whether a server that says this of its version is too old; one that cannot be read is not.
+fn is_too_old(version: &str) -> bool {
+    // MariaDB calls itself 5.5.5 in front of that where old replicas may read it.
+    let own = version.strip_prefix("5.5.5-").unwrap_or(version);
+    let mut numbers =
+        own.split('.').map(|word| word.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+    let (Some(Some(major)), Some(Some(minor))) = (numbers.next(), numbers.next()) else { return false };
+    (major, minor) < if version.contains("MariaDB") { OLDEST.mariadb } else { OLDEST.mysql }
+}
+
 /// Which server answers.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
@@ -88,6 +142,8 @@ pub(super) struct Server {
     pub(super) mariadb: bool,
     /// As it says it.
     pub(super) text: String,
+    /// It runs statements of its own at each login (`init_connect`), and at no reset.
+    greets: bool,
 }
 
 /// A connection.
@@ -98,6 +154,12 @@ pub(super) struct Session {
     pub(super) server: Server,
     deadline: Instant,
     stopping: Option<Stopping>,
+    /// The role with which it began; no reset brings that back.
+    role: Option<String>,
+    /// A statement was stopped, or the link was lost: nothing may follow on it.
+    hurt: bool,
+    /// A statement met a lock of another session.
+    pub(super) met_lock: bool,
 }
 
 /// The target of the unit.
@@ -111,17 +173,76 @@ pub(super) fn target(unit: &Unit) -> &str {
 impl Session {
     /// Connects to the target of `unit`. Failures of this and of everything before the statement are clean.
     pub(super) async fn open(cx: &Context, unit: &Unit) -> Result<Self, Failure> {
-        let target = target(unit);
+        Self::open_target(cx, target(unit)).await
+    }
+
+    /// Connects to a target.
+    pub(super) async fn open_target(cx: &Context, target: &str) -> Result<Self, Failure> {
         let url = crate::sql::url(cx, target, UrlKind::Mysql)?;
         let address = url::parse(&url, &cx.base)
             .map_err(|why| Failure::clean(Fault::Document, format!("target `{target}`: {why}")))?;
-        let (conn, opts) = connect(&address).await.map_err(|error| refused(cx, &address, &error))?;
         let limit = cx.timeout_ms.map_or(STATEMENT_MAX, Duration::from_millis);
-        let server = Server { mariadb: false, text: String::new() };
-        let deadline = Instant::now() + limit;
-        let mut session = Self { conn, opts, address, server, deadline, stopping: None };
+        let reached = Self::reach(address.clone(), limit).await;
+        let mut session = reached.map_err(|error| refused(cx, &address, &error))?;
         session.begin().await.map_err(|trouble| session.clean(&trouble, "setting up the connection"))?;
         Ok(session)
+    }
+
+    async fn reach(address: Address, limit: Duration) -> Result<Self, Error> {
+        let (conn, opts) = connect(&address).await?;
+        let server = Server { mariadb: false, text: String::new(), greets: false };
+        Ok(Self {
+            conn,
+            opts,
+            address,
+            server,
+            deadline: Instant::now() + limit,
+            stopping: None,
+            role: None,
+            hurt: false,
+            met_lock: false,
+        })
+    }
+
+    /// Connects to an address without a unit.
+    pub(super) async fn plain(address: Address, limit: Duration) -> Result<Self, String> {
+        let shown = address.shown.clone();
+        let no = |why: String| format!("cannot connect to {shown}: {why}");
+        let mut session = Self::reach(address, limit).await.map_err(|error| no(error.to_string()))?;
+        session.begin().await.map_err(|trouble| no(trouble.text()))?;
+        Ok(session)
+    }
+
+    /// As it was when it was new; `None`: it cannot be.
+    pub(super) async fn reset(mut self) -> Option<Self> {
+        if self.hurt || self.server.greets {
+            return None;
+        }
+        self.stopping = None;
+        self.met_lock = false;
+        let reset = tokio::time::timeout(CONNECT_MAX, self.conn.reset()).await;
+        let same = matches!(reset, Ok(Ok(true))) && self.current_role().await == self.role;
+        same.then_some(self)
+    }
+
+    /// For statements of a unit, after [`Session::reset`]; `None`: it is gone.
+    pub(super) async fn again(mut self, cx: &Context) -> Option<Self> {
+        self.renew(cx);
+        // No reset does that.
+        let database = windlass_sql::quote(&self.address.database, windlass_sql::Dialect::Mysql);
+        self.run(&format!("USE {database}")).await.ok()?;
+        self.begin().await.ok()?;
+        Some(self)
+    }
+
+    /// From now on, statements have the time of the unit before them.
+    pub(super) fn renew(&mut self, cx: &Context) {
+        self.limit(cx.timeout_ms.map_or(STATEMENT_MAX, Duration::from_millis));
+    }
+
+    /// From now on, statements have this time before them.
+    pub(super) fn limit(&mut self, limit: Duration) {
+        self.deadline = Instant::now() + limit;
     }
 
     /// From here on a person who asks to stop stops the statement. Only where that leaves no effect.
@@ -130,25 +251,36 @@ impl Session {
     }
 
     async fn begin(&mut self) -> Result<(), Trouble> {
-        let text = self.value("SELECT VERSION()").await?.unwrap_or_default();
-        self.server.mariadb = text.contains("MariaDB");
-        self.server.text = text;
+        if self.server.text.is_empty() {
+            let text = self.value("SELECT VERSION()").await?.unwrap_or_default();
+            if is_too_old(&text) {
+                return Err(Trouble::Old(text));
+            }
+            self.server.mariadb = text.contains("MariaDB");
+            self.server.text = text;
+            let greeting = self.value("SELECT @@global.init_connect").await?.unwrap_or_default();
+            self.server.greets = !greeting.trim().is_empty();
+            self.role = self.current_role().await;
+        }
         let charset = self.address.charset.clone().unwrap_or_else(|| "utf8mb4".to_owned());
-        self.run(&format!("SET NAMES {charset}")).await?;
         let wait = LOCK_WAIT_S;
         self.run(&format!(
-            "SET SESSION autocommit = 1, lock_wait_timeout = {wait}, innodb_lock_wait_timeout = {wait}, \
-             sql_quote_show_create = 1, group_concat_max_len = 1048576"
+            "SET NAMES {charset}, SESSION autocommit = 1, SESSION lock_wait_timeout = {wait}, SESSION innodb_lock_wait_timeout = {wait}, \
+             SESSION sql_quote_show_create = 1, SESSION group_concat_max_len = 1048576, {UTF8}"
         ))
         .await?;
-        self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-        self.utf8().await
+        self.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await.map(drop)
+    }
+
+    /// A server that does not know the question has no roles.
+    async fn current_role(&mut self) -> Option<String> {
+        self.value("SELECT CURRENT_ROLE()").await.ok().flatten()
     }
 
     /// Statements are sent as UTF-8, whatever `SET NAMES` says: the server is told so, and makes of their literals what
     /// the connection's character set says.
     pub(super) async fn utf8(&mut self) -> Result<(), Trouble> {
-        self.run("SET character_set_client = utf8mb4, character_set_results = utf8mb4").await.map(drop)
+        self.run(&format!("SET {UTF8}")).await.map(drop)
     }
 
     /// One statement with all its rows.
@@ -167,9 +299,16 @@ impl Session {
         let work = query(&mut self.conn, sql, max);
         tokio::pin!(work);
         let stopped = tokio::select! {
-            answer = &mut work => return Ok(answer?),
+            answer = &mut work => {
+                return answer.map_err(Trouble::from).inspect_err(|trouble| {
+                    self.hurt |= trouble.code() == 0;
+                    self.met_lock |= trouble.is_locked();
+                });
+            }
             stopped = cut(self.deadline, self.stopping.as_ref()) => stopped,
         };
+        // The word may come after the statement that it is for.
+        self.hurt = true;
         kill(&self.opts, id).await;
         match tokio::time::timeout(CONNECT_MAX, &mut work).await {
             // It was quicker than the word to stop.
@@ -178,6 +317,26 @@ impl Session {
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(Trouble::Lost("it did not answer when the statement was stopped".to_owned())),
         }
+    }
+
+    /// Hands over the rows of a question one by one, with all digits of its numbers (by the binary protocol).
+    pub(super) async fn each(
+        &mut self,
+        sql: &str,
+        mut take: impl FnMut(Vec<Option<Vec<u8>>>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let shown = self.address.shown.clone();
+        let said =
+            |error: Error| Failure::clean(Fault::Target, format!("{shown}: {}", Trouble::from(error).text()));
+        // Rows that nobody took would be the answer of the next question.
+        self.hurt = true;
+        let mut result = self.conn.exec_iter(sql, ()).await.map_err(said)?;
+        while let Some(row) = result.next().await.map_err(said)? {
+            take(row.unwrap().into_iter().map(bytes).collect())?;
+        }
+        result.drop_result().await.map_err(said)?;
+        self.hurt = false;
+        Ok(())
     }
 
     /// Messages of the last statement, as the server words them; call it before anything else runs.
@@ -206,7 +365,12 @@ impl Session {
     pub(super) fn clean(&self, trouble: &Trouble, doing: &str) -> Failure {
         let text = format!("{}: {} ({doing}); nothing was changed", self.address.shown, trouble.text());
         let failure = Failure::clean(fault(trouble), text);
-        if matches!(trouble, Trouble::Lost(_)) { failure.retryable() } else { failure }
+        match trouble {
+            Trouble::Lost(_) => failure.retryable(),
+            Trouble::Old(_) => failure
+                .hint("upgrade the server, or run the statements by its own client: a fence `sh`, not `sql`"),
+            _ => failure,
+        }
     }
 }
 
@@ -242,6 +406,14 @@ fn text(value: mysql_async::Value) -> Option<String> {
             Err(error) => format!("<{} bytes>", error.as_bytes().len()),
         }),
         other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
+    }
+}
+
+fn bytes(value: mysql_async::Value) -> Option<Vec<u8>> {
+    match value {
+        mysql_async::Value::NULL => None,
+        mysql_async::Value::Bytes(bytes) => Some(bytes),
+        other => Some(other.as_sql(true).into_bytes()),
     }
 }
 
@@ -349,5 +521,38 @@ mod tests {
     fn rows_that_an_update_found() {
         assert_eq!(matched("Rows matched: 30  Changed: 2  Warnings: 0"), Some(30));
         assert_eq!(matched(""), None);
+    }
+
+    #[test]
+    fn versions_that_are_too_old() {
+        for old in
+            ["5.7.44-log", "5.6.10", "10.2.44-MariaDB", "5.5.68-MariaDB", "5.5.5-10.1.48-MariaDB-0+deb9u2"]
+        {
+            assert!(is_too_old(old), "{old}");
+        }
+        for good in [
+            "8.0.36-28",
+            "9.7.4",
+            "10.3.39-MariaDB",
+            "5.5.5-10.11.19-MariaDB-0+deb12u1",
+            "12.0.2-MariaDB",
+            "",
+            "unknown",
+        ] {
+            assert!(!is_too_old(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_known_by_any_layer() {
+        let says = |code: u16, text: &str| Trouble::Server { code, text: text.to_owned() }.is_full();
+        assert!(says(1114, "The table 't' is full"));
+        assert!(says(3, "Error writing file './a/t.frm' (Errcode: 28 \"No space left on device\")"));
+        assert!(says(1030, "Got error 28 from storage engine"));
+        assert!(says(3675, "Create table/tablespace 't' failed, as disk is full"));
+        assert!(says(1005, "Kann Tabelle nicht erzeugen (errno: 28 - Auf dem Gerät ist kein Platz)"));
+        assert!(says(1005, "Can't create table `a`.`t` (errno: 135 \"No more room in record file\")"));
+        assert!(!says(1030, "Got error 280 from storage engine"));
+        assert!(!says(1062, "Duplicate entry '28' for key"));
     }
 }

@@ -6,12 +6,13 @@
 
 use super::aside::{self, Aside};
 use super::catalog::{self, State};
+use super::narrow::{self, Narrow};
 use super::session::{Session, Trouble};
 use super::statement::Job;
 use serde::{Deserialize, Serialize};
 use windlass_driver::Failure;
-use windlass_sql::mysql::{Catalog, ObjectKind, Renames, Step, Table, diff};
-use windlass_sql::{Change, Ddl, Dialect, Kind, Place, qualified_names, quote};
+use windlass_sql::mysql::{Catalog, Object, ObjectKind, PartKind, Renames, Step, Table, diff};
+use windlass_sql::{Change, Ddl, Dialect, Kind, ObjectName, Place, keywords, qualified_names, quote};
 
 /// How definitions change and come back: the capsule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,15 @@ pub(super) struct Way {
     pub(super) own: bool,
     /// What is kept aside: its name, and what it was.
     pub(super) asides: Vec<(String, String)>,
+    /// How many of those, the last ones, bring foreign keys back: behind the rows, which they are checked with.
+    #[serde(default)]
+    pub(super) keys_back: usize,
+    /// How many of those before them convert no values: they give columns moments as defaults, which are written in UTC.
+    #[serde(default)]
+    pub(super) defaults_back: usize,
+    /// What becomes of values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) narrow: Option<Narrow>,
 }
 
 /// A database of our own beside the target's.
@@ -58,14 +68,20 @@ impl Shadow {
         let database = session.address.database.clone();
         let charset = (word(0), word(1));
         let result = async {
-            self.remove(session).await?;
             let sql = format!(
                 "CREATE DATABASE {} CHARACTER SET {} COLLATE {}",
                 q(&self.name),
                 charset.0,
                 charset.1
             );
-            session.run(&sql).await?;
+            match session.run(&sql).await {
+                // Of an earlier try.
+                Err(trouble) if trouble.code() == 1007 => {
+                    self.remove(session).await?;
+                    session.run(&sql).await?;
+                }
+                other => drop(other?),
+            }
             session.run(&format!("USE {}", q(&self.name))).await?;
             session.run(catalog::SETTINGS).await?;
             session.run("SET foreign_key_checks = 0").await?;
@@ -114,13 +130,19 @@ impl Shadow {
     /// The user's statement as it is for the shadow; an error names another database that it changes.
     fn statement(&self, job: &Job<'_>, database: &str) -> Result<String, String> {
         let statement = job.statement;
+        let is_foreign = |name: &ObjectName| name.qualifier().is_some_and(|of| of != database);
+        let reads_only = reads_others(statement) && !job.summary.object.as_ref().is_some_and(is_foreign);
+        let head = keywords(statement, Dialect::Mysql, 1).concat();
+        let names_only = matches!(head.as_str(), "DROP" | "RENAME" | "TRUNCATE");
         let foreign = qualified_names(statement, Dialect::Mysql).into_iter().find(|name| {
-            name.place == Place::Relation && name.name.qualifier().is_some_and(|of| of != database)
+            let before = statement[..name.span.start].trim_end().to_ascii_uppercase();
+            let word = before.rsplit(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
+            let is_table = names_only
+                || name.place != Place::Expression
+                || matches!(word, "TO" | "AS" | "RENAME" | "TABLE");
+            is_table && word != "REFERENCES" && is_foreign(&name.name)
         });
-        if let (Some(name), true) = (
-            foreign,
-            job.summary.object.as_ref().and_then(|of| of.qualifier()).is_some_and(|of| of != database),
-        ) {
+        if let (Some(name), false) = (foreign, reads_only) {
             return Err(format!(
                 "it changes `{}` of another database: make a target of that, and a step there",
                 name.name
@@ -128,6 +150,14 @@ impl Shadow {
         }
         Ok(self.moved(statement, database))
     }
+}
+
+/// Whether a name of another database in it, but for that of what it makes, is only read or stands in a body. Everywhere else (the second
+/// table of a `DROP`, the new name of a table, the table of an index, of `EXCHANGE PARTITION`) the shadow would change the live one.
+fn reads_others(statement: &str) -> bool {
+    let words = keywords(statement, Dialect::Mysql, 5);
+    let is_index = words.iter().any(|word| word == "INDEX");
+    words.first().is_some_and(|word| word == "CREATE") && !is_index
 }
 
 /// Why a database cannot be made for the proof.
@@ -152,7 +182,7 @@ pub(super) async fn prove(job: &Job<'_>, undo: bool, earlier: &[Job<'_>]) -> Res
     let shadow = Shadow::new(job, &live.address.database);
     let result = within(job, &shadow, &mut live, (undo, earlier)).await;
     let _ = shadow.remove(&mut live).await;
-    live.close().await;
+    job.close(live).await;
     result
 }
 
@@ -180,25 +210,35 @@ async fn within(
     if !earlier.is_empty() {
         before = catalog::all(&mut session).await.map_err(reading)?;
     }
+    let table = narrow::altered(job, &mut session).await.map_err(reading)?;
     try_it(job, shadow, &database).await?;
     let after = catalog::all(&mut session).await.map_err(reading)?;
     let renames = renames(job.statement, &before, &after);
+    let narrow = match table.filter(|_| undo) {
+        Some(table) => narrow::of(job, (live, &mut session), &table, &renames, earlier.is_empty()).await?,
+        None => None,
+    };
     let aside = aside::find(job, live, &before, &after, &renames).await?;
     let mut way = match aside {
-        Some(aside) if undo => kept(job, shadow, &mut session, &before, aside).await?,
+        Some(aside) if undo => kept(job, shadow, &mut session, &before, (aside, narrow)).await?,
         _ => {
             let changed = changed(&before, &after);
             let states = vec![catalog::state(&before, &changed), catalog::state(&after, &changed)];
             let own = Step::plain(job.statement.to_owned());
-            let mut way = Way { forward: vec![own], states, keys: changed, own: true, ..Way::default() };
+            let mut way =
+                Way { forward: vec![own], states, keys: changed, own: true, narrow, ..Way::default() };
             if undo {
                 back(job, shadow, &mut session, (&before, &after), &inverse(&renames), &mut way).await?;
             }
             way
         }
     };
-    session.close().await;
+    job.close(session).await;
     way.keys.sort();
+    if way.narrow.is_some() && way.forward.len() > 1 {
+        let why = "it takes more than one statement, between which values could be written: write the changed types as one of their own";
+        return Err(super::data::no_undo(job, why));
+    }
     Ok(way)
 }
 
@@ -228,7 +268,7 @@ async fn try_it(job: &Job<'_>, shadow: &Shadow, database: &str) -> Result<(), Fa
     entered.map_err(|trouble| job.clean(&trouble, "entering the shadow"))?;
     let statement = shadow.statement(job, database).map_err(|why| super::data::no_undo(job, &why))?;
     let ran = user.run(&statement).await;
-    user.close().await;
+    job.close(user).await;
     ran.map(drop).map_err(|trouble| tried(job, &trouble))
 }
 
@@ -244,7 +284,7 @@ pub(super) async fn check(job: &Job<'_>, earlier: &[Job<'_>]) -> Result<(), Fail
         let mut before = catalog::around(&mut live, &all, &listed).await.map_err(reading)?;
         let mut session = job.open().await?;
         copy(job, &shadow, (&live, &mut session), &mut before).await?;
-        session.close().await;
+        job.close(session).await;
         let database = live.address.database.clone();
         for job in earlier.iter().chain([job]) {
             try_it(job, &shadow, &database).await?;
@@ -253,7 +293,7 @@ pub(super) async fn check(job: &Job<'_>, earlier: &[Job<'_>]) -> Result<(), Fail
     };
     let result = look.await;
     let _ = shadow.remove(&mut live).await;
-    live.close().await;
+    job.close(live).await;
     result
 }
 
@@ -263,7 +303,7 @@ async fn kept(
     shadow: &Shadow,
     session: &mut Session,
     before: &Catalog,
-    aside: Aside,
+    (aside, narrow): (Aside, Option<Narrow>),
 ) -> Result<Way, Failure> {
     let failing = |trouble: Trouble| job.clean(&trouble, "proving how what it takes away is set aside");
     shadow.fill(session, before).await.map_err(failing)?;
@@ -280,7 +320,7 @@ async fn kept(
     keys.sort();
     keys.dedup();
     let states = catalogs.iter().map(|catalog| catalog::state(catalog, &keys)).collect();
-    let mut way = Way { forward: aside.forward, states, keys, asides: aside.names, ..Way::default() };
+    let mut way = Way { forward: aside.forward, states, keys, asides: aside.names, narrow, ..Way::default() };
     match aside.back {
         Some(steps) => walk(job, session, before, steps, &mut way).await?,
         None => back(job, shadow, session, (before, &after), &aside.renames_back, &mut way).await?,
@@ -310,7 +350,17 @@ async fn back(
 ) -> Result<(), Failure> {
     let mut last = None;
     for apart in [false, true] {
-        let steps = diff(after, before, renames, apart);
+        let steps = match &way.narrow {
+            Some(_) => {
+                let (bare, keyless) = between(after, before);
+                let types = diff(after, &bare, renames, apart);
+                let defaults = diff(&bare, &keyless, &Renames::default(), apart);
+                let keys = diff(&keyless, before, &Renames::default(), apart);
+                (way.defaults_back, way.keys_back) = (defaults.len(), keys.len());
+                [types, defaults, keys].concat()
+            }
+            None => diff(after, before, renames, apart),
+        };
         if apart {
             // The first try may have left it anywhere.
             let failing = |trouble: Trouble| job.clean(&trouble, "proving the undo");
@@ -322,6 +372,43 @@ async fn back(
         }
     }
     Err(last.expect("two tries"))
+}
+
+/// `to` without what cannot come back in the statement that converts values: without foreign keys that `from` does not have, since
+/// they hold for the values that are put back; and before that without moments as defaults, since values convert in the zone of the step.
+fn between(from: &Catalog, to: &Catalog) -> (Catalog, Catalog) {
+    let (mut bare, mut keyless) = (to.clone(), to.clone());
+    for (key, object) in to.iter().filter(|((kind, _), _)| *kind == ObjectKind::Table) {
+        let old = from.get(key).and_then(|old| Table::read(&old.text));
+        let (Some(old), Some(mut new)) = (old, Table::read(&object.text)) else { continue };
+        let all = new.parts.len();
+        new.parts.retain(|part| part.kind != PartKind::Foreign || old.parts.contains(part));
+        if new.parts.len() < all {
+            let object = Object { text: new.create(), ..object.clone() };
+            bare.insert(key.clone(), object.clone());
+            keyless.insert(key.clone(), object);
+        }
+        let mut moments = false;
+        for column in new.columns.iter_mut().filter(|column| !old.columns.contains(column)) {
+            if let Some(text) = without_moment(&column.text) {
+                (column.text, moments) = (text, true);
+            }
+        }
+        if moments {
+            bare.insert(key.clone(), Object { text: new.create(), ..object.clone() });
+        }
+    }
+    (bare, keyless)
+}
+
+/// The definition of a TIMESTAMP with no moment as its default, but the one that is the same in all zones.
+fn without_moment(definition: &str) -> Option<String> {
+    let at =
+        definition.find(" DEFAULT '").filter(|_| definition.starts_with("timestamp"))? + " DEFAULT '".len();
+    let end = at + definition.get(at..)?.find('\'')?;
+    let zero: String =
+        definition[at..end].chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    Some(format!("{}{zero}{}", &definition[..at], &definition[end..]))
 }
 
 /// Runs the way back in the shadow and sees where it arrives.

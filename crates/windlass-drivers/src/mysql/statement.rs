@@ -1,6 +1,7 @@
 //! One unit: its statement, what kind it is, its failures.
 
 use super::cover::Cover;
+use super::keep::Keeper;
 use super::ledger::Key;
 use super::session::{Session, Trouble};
 use crate::disk::one_line;
@@ -22,6 +23,7 @@ pub(super) struct Job<'a> {
     /// `rows=`
     pub(super) rows: Option<u64>,
     pub(super) summary: Summary,
+    keeper: Option<&'a Keeper>,
 }
 
 impl<'a> Job<'a> {
@@ -32,13 +34,22 @@ impl<'a> Job<'a> {
         };
         let (statements, _) = windlass_sql::split(statement, Dialect::Mysql);
         let summary = statements.into_iter().next().map(|first| first.summary).unwrap_or_default();
-        Ok(Self { cx, unit, statement, rows: *rows, summary })
+        Ok(Self { cx, unit, statement, rows: *rows, summary, keeper: None })
+    }
+
+    /// On connections that are kept, and kept again.
+    pub(super) fn with(self, keeper: &'a Keeper) -> Self {
+        Self { keeper: Some(keeper), ..self }
     }
 
     /// A connection with the settings of the step.
     pub(super) async fn open(&self) -> Result<Session, Failure> {
-        let mut session = Session::open(self.cx, self.unit).await?;
-        for statement in session_before(self.cx, self.unit) {
+        let mut session = self.open_plain().await?;
+        let settings = session_before(self.cx, self.unit);
+        if settings.is_empty() {
+            return Ok(session);
+        }
+        for statement in settings {
             if let Err(trouble) = session.run(statement).await {
                 let doing = format!("the setting `{}` before it", one_line(statement, 80));
                 return Err(session.clean(&trouble, &doing));
@@ -50,7 +61,20 @@ impl<'a> Job<'a> {
 
     /// A connection without those settings.
     pub(super) async fn open_plain(&self) -> Result<Session, Failure> {
+        if let Some(keeper) = self.keeper
+            && let Some(kept) = keeper.take(self.cx, self.unit).await
+        {
+            return Ok(kept);
+        }
         Session::open(self.cx, self.unit).await
+    }
+
+    /// The connection is not needed any more.
+    pub(super) async fn close(&self, session: Session) {
+        match self.keeper {
+            Some(keeper) => keeper.put(self.cx, self.unit, session).await,
+            None => session.close().await,
+        }
     }
 
     pub(super) fn key(&self) -> Key<'_> {
@@ -79,7 +103,8 @@ impl<'a> Job<'a> {
         let (place, short, why) = (place(self.cx, self.unit, at), self.short(), trouble.text());
         let text = format!("{place}: `{short}`: {why}; rolled back, nothing was changed");
         let fault = match trouble {
-            Trouble::Server { code: 1205 | 1213 | 3024 | 1969 | 1114 | 1021, .. } | Trouble::Cut(_) => {
+            _ if trouble.is_full() => Fault::Target,
+            Trouble::Server { code: 1205 | 1213 | 3024 | 1969, .. } | Trouble::Cut(_) | Trouble::Old(_) => {
                 Fault::Target
             }
             Trouble::Server { .. } => Fault::Document,
@@ -101,13 +126,17 @@ fn syntax_place(statement: &str, message: &str) -> Option<usize> {
 /// With what to do next, and whether trying again has a chance.
 fn advised(failure: Failure, trouble: &Trouble) -> Failure {
     match trouble {
+        _ if trouble.is_full() => failure
+            .retryable()
+            .hint("a disk or a table space of the server is full: make room there, then try it again"),
         Trouble::Cut(false) => failure.hint("raise `timeout=` of the step, or change fewer rows at a time"),
-        Trouble::Cut(true) => failure,
-        Trouble::Lost(_) => failure.retryable().hint("is the server running? then `windlass resume`"),
+        Trouble::Cut(true) | Trouble::Old(_) => failure,
+        Trouble::Lost(_) => failure
+            .retryable()
+            .hint("is the server running? (one whose disk is full may have stopped.) Then: windlass resume"),
         Trouble::Server { code, .. } => match code {
             1205 | 1213 => failure.retryable(),
             1040 | 1053 | 1077 | 1158..=1161 | 1927 => failure.retryable(),
-            1021 | 1114 => failure.retryable().hint("the disk or the table space of the server is full; make room, then resume"),
             1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1419 => {
                 failure.hint("the user of the target lacks a privilege: see `SHOW GRANTS`; GRANT it, then `windlass resume`")
             }
@@ -150,14 +179,13 @@ pub(super) async fn retrying(job: &Job<'_>, work: Work<'_>) -> Result<Done, Fail
             Work::Rows(cover) => super::data::once(job, &mut session, cover).await,
             Work::PutBack(cover) => super::put_back::undo(job, &mut session, cover).await,
         };
-        let locked = matches!(&result, Err(failure)
-            if failure.retry && failure.effect == Effect::None && failure.fault == Fault::Target);
-        if !locked {
-            session.close().await;
+        let is_clean = matches!(&result, Err(failure) if failure.retry && failure.effect == Effect::None);
+        if !is_clean || !session.met_lock {
+            job.close(session).await;
             return result;
         }
         let blockers = super::locks::blockers(&mut session).await;
-        session.close().await;
+        job.close(session).await;
         let Err(failure) = result else { unreachable!("it was just matched") };
         if tries >= TRIES || job.cx.stopping.asked() {
             return Err(with_blockers(failure, &blockers));
@@ -195,7 +223,7 @@ pub(super) async fn query(job: &Job<'_>) -> Result<Done, Failure> {
     session.stoppable(job.cx);
     let answer = session.read(job.statement, ROWS_SHOWN).await.map_err(|trouble| job.refused(&trouble))?;
     let warnings = session.warnings(&answer).await;
-    session.close().await;
+    job.close(session).await;
     if answer.names.is_empty() {
         return Ok(Done { changed: false, effects: warnings, ..Done::default() });
     }

@@ -4,7 +4,7 @@
 use super::session::Session;
 use super::statement::Job;
 use super::tables::{self, ours};
-use super::{Road, algorithm, definitions, locks, road, shadow};
+use super::{Road, algorithm, batch, definitions, locks, road, shadow};
 use std::collections::BTreeSet;
 use windlass_driver::{Failure, Survey};
 use windlass_plan::{Action, UndoBy};
@@ -41,12 +41,17 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
                     survey.effects.extend(
                         way.asides.iter().map(|(name, what)| format!("{what} is set aside as `{name}`")),
                     );
+                    survey.effects.extend(way.narrow.as_ref().and_then(super::narrow::Narrow::shown));
                 }
                 Ok(_) => {}
                 Err(failure) => problem(&mut survey, failure),
             }
         }
         Road::Data => {
+            match batch::survey(job).await {
+                Ok(lines) => survey.effects.extend(lines),
+                Err(failure) => problem(&mut survey, failure),
+            }
             if let Err(failure) = shadow::check(job, &earlier).await {
                 problem(&mut survey, failure);
             }
@@ -65,7 +70,7 @@ fn problem(survey: &mut Survey, failure: Failure) {
 fn earlier<'a>(job: &Job<'a>) -> Vec<Job<'a>> {
     let plan = &job.cx.plan;
     let target = super::session::target(job.unit);
-    let before = plan.units().map(|(_, unit)| unit).take_while(|unit| unit.id != job.unit.id);
+    let before = plan.before(&job.unit.id).map(|(_, unit)| unit);
     let mut jobs: Vec<Job<'_>> = before
         .filter(|unit| matches!(&unit.action, Action::Sql { target: of, session: false, .. } if of == target))
         .filter_map(|unit| Job::new(job.cx, unit).ok())
@@ -131,15 +136,15 @@ async fn sizes(job: &Job<'_>, session: &mut Session, survey: &mut Survey) {
         survey.effects.push(format!("table {table}: about {rows} rows, {size}"));
         if copies && bytes > algorithm::COPY_BYTES_MAX {
             survey.problems.push(format!(
-                "table {table} ({size}) can only be changed by a copy, while which writers wait: use gh-ost or \
-                 pt-online-schema-change, or insist with `ALGORITHM=COPY` in the statement"
+                "table {table} ({size}) can only be changed by a copy, while which writers wait: {}",
+                algorithm::instead(session, job.statement).await
             ));
         }
     }
 }
 
 /// `10.11.19-MariaDB-…`
-fn version(text: &str) -> (u16, u16, u16) {
+pub(super) fn version(text: &str) -> (u16, u16, u16) {
     let mut numbers = text.split(['.', '-']).map_while(|part| part.parse().ok());
     let mut next = || numbers.next().unwrap_or(0);
     (next(), next(), next())

@@ -81,6 +81,14 @@ pub(super) fn parse(url: &str, base: &std::path::Path) -> Result<Address, String
         address.ssl = address.ssl.with_client_identity(Some(ClientIdentity::new(cert.into(), key.into())));
     }
     address.mode = match (said.mode, said.ca) {
+        // A socket does not leave the machine, and `mysql_async` gets out of step with a server that has TLS there.
+        (None | Some(SslMode::Preferred | SslMode::Disabled), false) if said.socket => SslMode::Disabled,
+        _ if said.socket => {
+            return Err(
+                "its URL asks for TLS on a socket, which does not leave this machine: leave `ssl-…` out"
+                    .into(),
+            );
+        }
         (Some(mode), _) => mode,
         // Who gives a CA wants it to be used.
         (None, true) => SslMode::VerifyIdentity,
@@ -92,6 +100,7 @@ pub(super) fn parse(url: &str, base: &std::path::Path) -> Result<Address, String
 #[derive(Default)]
 struct Said {
     mode: Option<SslMode>,
+    socket: bool,
     ca: bool,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -109,6 +118,7 @@ fn parameter(
             address.shown = address.shown.split('@').next().unwrap_or_default().to_owned() + "@" + &value;
             address.shown.extend(["/", &address.database]);
             address.opts = address.opts.clone().socket(Some(value));
+            said.socket = true;
         }
         "charset" => {
             if value.is_empty() || !value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -164,20 +174,11 @@ fn host_port(text: &str) -> Result<(String, u16), String> {
     Ok((if host.is_empty() { "127.0.0.1".to_owned() } else { host }, port))
 }
 
-/// `%40` and its like.
 fn decoded(text: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-        let value = digit().zip(digit()).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-        bytes.push(value.ok_or("its URL has a `%` without two hexadecimal digits; write `%25` for `%`")?);
-    }
-    String::from_utf8(bytes).map_err(|_| "its URL is no UTF-8".to_owned())
+    let decoded = windlass_plan::percent_decoded(text);
+    decoded.ok_or_else(|| {
+        "its URL is no UTF-8, or has a `%` without two hexadecimal digits; write `%25` for `%`".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -210,6 +211,8 @@ mod tests {
         let choices = |query: &str| read(&format!("mysql://u@h/d{query}")).unwrap().choices();
         assert_eq!(choices("").len(), 2, "TLS where there is one");
         assert!(choices("?ssl-mode=DISABLED")[0].ssl_opts().is_none());
+        let socket = choices("?socket=/run/m.sock");
+        assert!(socket.len() == 1 && socket[0].ssl_opts().is_none(), "it does not leave the machine");
         let required = choices("?ssl_mode=required");
         assert!(required.len() == 1 && required[0].ssl_opts().unwrap().accept_invalid_certs());
         let ca = choices("?ssl-ca=ca.pem");
@@ -226,6 +229,7 @@ mod tests {
             ("mysql://u:hunter2%@h/d", "%25"),
             ("mysql://u:hunter2@h/d?tsl=1", "not known"),
             ("mysql://u:hunter2@h/d?ssl-mode=maybe", "VERIFY_IDENTITY"),
+            ("mysql://u:hunter2@h/d?socket=/s&ssl-mode=required", "leave `ssl-"),
             ("mysql://u:hunter2@h/d?sslmode=verify-ca", "not supported"),
         ] {
             let error = read(url).unwrap_err();

@@ -5,9 +5,12 @@ use super::{
     back::WayBack,
     blockers::Watch,
     facts,
-    job::{Job, Mode, Scope},
+    job::{Job, Lock, Mode, Scope},
     ledger::{self, Entry},
-    outside, rows, schema,
+    made, outside,
+    proof::BEFOREHAND,
+    race::{self, Care},
+    rows, schema,
     session::{Answer, Trouble},
 };
 use crate::{
@@ -30,12 +33,28 @@ const PREPARATIONS: u32 = 8;
 pub(super) struct Prep {
     /// Tables (quoted) whose writers have to wait from the beginning.
     pub(super) locks: BTreeSet<String>,
+    /// The table that the statement changes: nobody else alters it from the beginning.
+    pub(super) held: Option<Lock>,
     /// Tables whose changes are kept by triggers.
     pub(super) cover: BTreeSet<u32>,
     /// The statement changes definitions.
     pub(super) schema: bool,
+    /// It may be that it only makes a table: then no more than that is read of the catalog.
+    pub(super) makes: bool,
+    /// What it writes is more than a row of the ledger takes.
+    pub(super) wide: bool,
     /// What it takes away, and how that is kept.
     pub(super) keep: schema::Keep,
+    /// How closely it is looked for what others do meanwhile.
+    pub(super) care: Care,
+}
+
+impl Prep {
+    /// For the first try.
+    pub(super) fn of(job: &Job) -> Self {
+        let schema = !rows::is(job, &job.summary());
+        Self { schema, makes: schema && made::may(job.statement()), ..Self::default() }
+    }
 }
 
 /// Why a try came to no end.
@@ -55,12 +74,15 @@ impl From<Failure> for Again {
 }
 
 /// What a try did.
+#[derive(Default)]
 pub(super) struct Effects {
     /// Rows changed.
     pub(super) rows: u64,
     pub(super) lines: Vec<String>,
     pub(super) way_back: WayBack,
     pub(super) answer: Answer,
+    /// What the server said meanwhile.
+    pub(super) notices: Vec<String>,
 }
 
 /// Marks where trouble came from.
@@ -78,7 +100,7 @@ pub(super) async fn apply(job: &Job) -> Result<Done, Failure> {
     if outside::is(job.statement(), &summary) {
         return outside::apply(job).await;
     }
-    let mut prep = Prep { schema: !rows::is(job, &summary), ..Prep::default() };
+    let mut prep = Prep::of(job);
     let (mut tries, mut preparations) = (0, 0);
     let mut blockers: Vec<String> = vec![];
     loop {
@@ -115,8 +137,10 @@ pub(super) async fn apply(job: &Job) -> Result<Done, Failure> {
             SqlState::T_R_DEADLOCK_DETECTED,
             SqlState::UNIQUE_VIOLATION,
         ];
-        let raced = race.iter().any(|code| trouble.is(code))
-            && !(trouble.is(&race[2]) && doing != "taking its place");
+        let others = matches!(trouble, Trouble::Raced);
+        let raced = others
+            || race.iter().any(|code| trouble.is(code))
+                && !(trouble.is(&race[2]) && doing != "taking its place");
         if !(lock || raced) || tries >= TRIES || job.cx.stopping.asked() {
             let mut failure = job.failure(trouble, doing);
             // Whoever is in the way will be gone some time.
@@ -126,6 +150,9 @@ pub(super) async fn apply(job: &Job) -> Result<Done, Failure> {
         }
         if raced {
             prep.locks.extend(rows::target(job).await);
+        }
+        if others {
+            prep.care = Care::Compare;
         }
         pause(job, tries).await;
     }
@@ -144,7 +171,7 @@ fn unsettled(job: &Job) -> Failure {
 }
 
 /// A pause that grows, and differs between those who wait for each other.
-async fn pause(job: &Job, tries: u32) {
+pub(super) async fn pause(job: &Job, tries: u32) {
     let jitter = u64::from(std::process::id()).wrapping_mul(u64::from(tries) * 7919) % 250;
     let wait = Duration::from_millis(100 * u64::from(tries) + jitter);
     tokio::select! {
@@ -160,8 +187,11 @@ pub(super) fn digest(job: &Job) -> String {
 
 /// One transaction.
 async fn once(job: &Job, prep: &Prep) -> Result<Done, Again> {
-    let locks: Vec<String> = prep.locks.iter().cloned().collect();
-    job.begin(Mode::Write, &locks).await.map_err(at("waiting for its table"))?;
+    let by_driver = job.unit.undo.by == UndoBy::Driver;
+    let mut locks = Lock::writers(&prep.locks);
+    locks.extend(prep.held.clone());
+    let mode = if by_driver { Mode::Write } else { Mode::Plain };
+    job.begin(mode, &locks).await.map_err(at("waiting for its table"))?;
     let (run, unit) = (&job.cx.run, &job.unit.id.0);
     let found = ledger::find(&job.session, run, unit).await.map_err(at("reading the ledger"))?;
     let digest = digest(job);
@@ -169,31 +199,53 @@ async fn once(job: &Job, prep: &Prep) -> Result<Done, Again> {
         job.session.rollback().await;
         return already(job, &entry, &digest).map_err(Again::from);
     }
-    let seq = ledger::begin(&job.session, run, unit, job.cx.attempt, &digest)
-        .await
-        .map_err(at("taking its place"))?;
     let scope = job.scope().await.map_err(at("its settings"))?;
-    let effects = if job.unit.undo.by != UndoBy::Driver {
-        plain(job, &scope).await?
-    } else if prep.schema {
-        schema::apply(job, &scope, prep, seq).await?
-    } else {
-        rows::apply(job, &scope, prep, seq).await?
-    };
-    if let Some(expected) = job.rows().filter(|expected| *expected != effects.rows) {
-        return Err(wrong_rows(&job.cx, &job.unit, effects.rows, expected).into());
+    let effects = inside(job, &scope, prep).await?;
+    if by_driver && race::is_stale(&job.session).await.map_err(at("looking what others changed"))? {
+        return Err(Again::Trouble(Trouble::Raced, "looking what others changed"));
     }
-    ledger::settle(&job.session, seq, effects.rows, &effects.way_back)
-        .await
-        .map_err(at("writing the ledger"))?;
-    aside(job, &effects.way_back).await.map_err(at("listing what was set aside"))?;
     job.session.commit().await.map_err(|trouble| committed(job, trouble))?;
     Ok(done(job, effects))
 }
 
+/// The statement and its ledger row, in the open transaction.
+pub(super) async fn inside(job: &Job, scope: &Scope, prep: &Prep) -> Result<Effects, Again> {
+    let (run, unit) = (&job.cx.run, &job.unit.id.0);
+    // Those that are in one transaction have looked for their rows at its beginning, and write them at once.
+    let number = job.company.as_ref().and_then(|company| company.number());
+    let seq = match number {
+        Some(seq) => seq,
+        None => ledger::begin(&job.session, run, unit, job.cx.attempt, &digest(job))
+            .await
+            .map_err(at("taking its place"))?,
+    };
+    let effects = if job.unit.undo.by != UndoBy::Driver {
+        plain(job, scope).await?
+    } else if prep.makes {
+        made::apply(job, scope, prep).await?
+    } else if prep.schema {
+        schema::apply(job, scope, prep, seq).await?
+    } else {
+        rows::apply(job, scope, prep, seq).await?
+    };
+    if let Some(expected) = job.rows().filter(|expected| *expected != effects.rows) {
+        return Err(wrong_rows(&job.cx, &job.unit, effects.rows, expected).into());
+    }
+    if number.is_some() {
+        job.session.later(ledger::whole(seq, &job.cx, unit, &digest(job), effects.rows, &effects.way_back));
+    } else {
+        let settled = ledger::settle(&job.session, seq, effects.rows, &effects.way_back).await;
+        settled.map_err(at("writing the ledger"))?;
+    }
+    aside(job, &effects.way_back).await.map_err(at("listing what was set aside"))?;
+    Ok(Effects { notices: job.session.notices(), ..effects })
+}
+
 async fn aside(job: &Job, way_back: &WayBack) -> Result<(), Trouble> {
     use windlass_sql::postgres::text;
-    let images = way_back.images.iter().map(|image| (format!("windlass.{}", image.image), "before-image"));
+    let images = way_back.images.iter().chain(way_back.fills.iter().map(|(image, _)| image));
+    let images: BTreeSet<_> = images.map(|image| format!("windlass.{}", image.image)).collect();
+    let images = images.into_iter().map(|name| (name, "before-image"));
     for (name, what) in images.chain(way_back.aside.iter().map(|schema| (schema.clone(), "dropped objects")))
     {
         let values = [text(&name), text(what), text(&job.cx.run), text(&job.unit.id.0)].join(", ");
@@ -211,7 +263,7 @@ async fn plain(job: &Job, scope: &Scope) -> Result<Effects, Again> {
     let after = facts::counts(&job.session).await.map_err(at("counting"))?;
     schema::stays_inside(job, &after.catalogs(&before))?;
     job.own(scope).await.map_err(at("its settings"))?;
-    Ok(Effects { rows: answer.count, lines: vec![], way_back: WayBack::default(), answer })
+    Ok(Effects { rows: answer.count, answer, ..Effects::default() })
 }
 
 /// The statement as it is.
@@ -242,24 +294,27 @@ pub(super) fn setting(job: &Job, trouble: Trouble) -> Again {
 }
 
 /// A commit without an answer: the ledger knows.
+pub(super) fn lost(job: &Job, why: &str) -> Failure {
+    Failure::unknown(
+        Fault::Transport,
+        format!(
+            "{}: the connection to {} was lost in the commit: {why}; whether it took effect is in the ledger",
+            place(&job.cx, &job.unit, None),
+            job.session.shown
+        ),
+    )
+}
+
 fn committed(job: &Job, trouble: Trouble) -> Again {
     match trouble {
-        Trouble::Lost(why) => Failure::unknown(
-            Fault::Transport,
-            format!(
-                "{}: the connection to {} was lost in the commit: {why}; whether it took effect is in the ledger",
-                place(&job.cx, &job.unit, None),
-                job.session.shown
-            ),
-        )
-        .into(),
+        Trouble::Lost(why) => lost(job, &why).into(),
         // Deferred constraints and triggers speak now.
         Trouble::Server(error) => job.refused(&error, None, "committing").into(),
         trouble => Again::Trouble(trouble, "committing"),
     }
 }
 
-fn already(job: &Job, entry: &Entry, digest: &str) -> Result<Done, Failure> {
+pub(super) fn already(job: &Job, entry: &Entry, digest: &str) -> Result<Done, Failure> {
     if entry.digest != digest {
         return Err(Failure::clean(
             Fault::Document,
@@ -283,7 +338,7 @@ fn already(job: &Job, entry: &Entry, digest: &str) -> Result<Done, Failure> {
 
 /// The report.
 pub(super) fn done(job: &Job, effects: Effects) -> Done {
-    let mut output = job.session.notices().join("\n");
+    let mut output = effects.notices.join("\n");
     if effects.answer.is_query {
         if !output.is_empty() {
             output.push('\n');
@@ -294,7 +349,11 @@ pub(super) fn done(job: &Job, effects: Effects) -> Done {
     if !output.is_empty() {
         (job.cx.output)(&format!("{}\n", output.trim_end()));
     }
-    let mut lines = effects.lines;
+    let plain = |line: String| line.strip_prefix(BEFOREHAND).map_or(line.clone(), str::to_owned);
+    let mut lines: Vec<String> = match job.is_scratch {
+        true => effects.lines,
+        false => effects.lines.into_iter().map(plain).collect(),
+    };
     if lines.is_empty() {
         lines.push(format!("{} rows changed", effects.rows));
     }

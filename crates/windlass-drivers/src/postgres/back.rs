@@ -1,5 +1,6 @@
 //! How a unit is taken back: what its ledger row holds.
 
+use super::few::Few;
 use serde::{Deserialize, Serialize};
 use windlass_sql::postgres::rows::Image;
 
@@ -12,6 +13,9 @@ pub(super) struct WayBack {
     /// Rows; put back when the definitions are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) images: Vec<Image>,
+    /// Rows that were added, where they are few: the way back makes their image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) few: Vec<Few>,
     /// Kept values of columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) fills: Vec<(Image, Vec<String>)>,
@@ -21,9 +25,25 @@ pub(super) struct WayBack {
     /// Outside of a transaction: the indexes of the table before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) indexes: Vec<String>,
+    /// It runs in batches: what they go by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) batches: Option<Batches>,
     /// Objects that the unit changed: as the unit left them, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) prints: Vec<Print>,
+}
+
+/// What batches go by, from their start on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Batches {
+    /// Columns of the key.
+    pub(super) key: Vec<String>,
+    /// The last key there was; empty: there was no row.
+    pub(super) till: Vec<String>,
+    /// The time that the statement sees.
+    pub(super) now: String,
+    /// Rows of the table, by the planner's estimate.
+    pub(super) total: u64,
 }
 
 /// One step back.

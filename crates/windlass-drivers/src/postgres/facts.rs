@@ -1,6 +1,6 @@
 //! What the catalog says of tables that a statement on rows changes.
 
-use super::session::{Session, Trouble};
+use super::session::{Row, Session, Trouble};
 use std::collections::BTreeMap;
 use windlass_sql::postgres::rows::{Column, Image, Reference};
 
@@ -174,27 +174,55 @@ WHERE c.oid IN ($oids)"#;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts(BTreeMap<u32, [i64; 3]>, BTreeMap<u32, String>);
 
+const COUNTS: &str = "SELECT oid, i, u, d, name FROM (SELECT c.oid, pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) i, \
+     pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) u, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) d, \
+     CASE WHEN c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN c.relname ELSE '' END AS name \
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^(windlass|pg_toast|pg_temp)'";
+
 /// Reads the server's counts. What is kept by Windlass is left out.
 pub(super) async fn counts(session: &Session) -> Result<Counts, Trouble> {
-    let sql = "SELECT oid, i, u, d, name FROM (SELECT c.oid, pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) i, \
-               pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) u, pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) d, \
-               CASE WHEN c.relnamespace = 'pg_catalog'::regnamespace THEN c.relname ELSE '' END AS name \
-               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^(windlass|pg_toast|pg_temp)') x WHERE i + u + d > 0";
-    let mut counts = Counts::default();
-    for row in session.ask(sql).await? {
-        let mut values = row.into_iter().map(Option::unwrap_or_default);
-        let oid: u32 = values.next().and_then(|oid| oid.parse().ok()).unwrap_or_default();
-        let mut number = || values.next().and_then(|count| count.parse().ok()).unwrap_or_default();
-        counts.0.insert(oid, [number(), number(), number()]);
-        if let Some(name) = values.next().filter(|name| !name.is_empty()) {
-            counts.1.insert(oid, name);
-        }
-    }
-    Ok(counts)
+    let rows = session.ask(&format!("{COUNTS}) x WHERE i + u + d > 0")).await?;
+    Ok(Counts::default().with(rows))
+}
+
+/// The same, where `before` was read in this transaction: only the catalog's own tables, and those on which the transaction
+/// holds a lock. On what it changes it holds one to its end.
+pub(super) async fn counts_since(session: &Session, before: &Counts) -> Result<Counts, Trouble> {
+    prepare_counts(session).await?;
+    Ok(before.clone().with(session.ask("EXECUTE windlass_counts").await?))
+}
+
+/// Prepares that question.
+pub(super) async fn prepare_counts(session: &Session) -> Result<(), Trouble> {
+    let locked = || {
+        format!(
+            "{COUNTS} AND (c.oid < 16384 OR c.oid = ANY (ARRAY(SELECT relation FROM pg_catalog.pg_locks WHERE pid = \
+             pg_catalog.pg_backend_pid() AND locktype = 'relation')))) x WHERE i + u + d > 0"
+        )
+    };
+    session.prepare(&[("windlass_counts", locked)]).await
 }
 
 impl Counts {
+    fn with(mut self, rows: Vec<Row>) -> Self {
+        for row in rows {
+            let mut values = row.into_iter().map(Option::unwrap_or_default);
+            let oid: u32 = values.next().and_then(|oid| oid.parse().ok()).unwrap_or_default();
+            let mut number = || values.next().and_then(|count| count.parse().ok()).unwrap_or_default();
+            self.0.insert(oid, [number(), number(), number()]);
+            if let Some(name) = values.next().filter(|name| !name.is_empty()) {
+                self.1.insert(oid, name);
+            }
+        }
+        self
+    }
+
+    /// Rows of a table of the catalog that were inserted, updated, deleted since `before`.
+    pub(super) fn of_catalogs(&self, before: &Self) -> BTreeMap<&str, [u64; 3]> {
+        self.diff(before).filter_map(|(oid, counts)| Some((self.1.get(&oid)?.as_str(), counts))).collect()
+    }
+
     /// What was counted since `before`, of tables of users.
     pub(super) fn since(&self, before: &Self) -> BTreeMap<u32, [u64; 3]> {
         self.diff(before).filter(|(oid, _)| !self.1.contains_key(oid)).collect()

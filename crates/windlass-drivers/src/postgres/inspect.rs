@@ -2,13 +2,14 @@
 
 use super::{
     apply,
-    job::{Job, name},
+    job::{Job, company_name, name},
     ledger, outside,
     session::Trouble,
 };
+use crate::sql::place;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use windlass_driver::{Done, Failure, Found};
+use windlass_driver::{Done, Failure, Fault, Found};
 use windlass_plan::{Class, Way};
 use windlass_sql::postgres::text;
 
@@ -33,6 +34,14 @@ pub(super) async fn inspect(job: &Job, way: Way) -> Result<Found, Failure> {
     if is_outside {
         return outside::inspect(job, entry, way).await;
     }
+    if let Some(entry) = entry.as_ref().filter(|entry| entry.batches && way == Way::Forward) {
+        let message = format!(
+            "{}: some of its batches are committed, up to its row {} of windlass.batch; it goes on behind them",
+            place(&job.cx, &job.unit, None),
+            entry.seq
+        );
+        return Ok(Found::Failed(Failure::partial(Fault::Target, message).retryable()));
+    }
     Ok(match (way, entry) {
         (Way::Forward, Some(entry)) if entry.digest == apply::digest(job) => Found::Applied(Done {
             changed: true,
@@ -47,9 +56,9 @@ pub(super) async fn inspect(job: &Job, way: Way) -> Result<Found, Failure> {
 
 /// Waits until nothing of the unit runs on the server; what runs too long, in words.
 async fn ended(job: &Job, is_outside: bool) -> Result<Option<String>, Trouble> {
-    let name = text(&name(&job.cx, &job.unit));
+    let names = [name(&job.cx, &job.unit), company_name(&job.cx)].map(|name| text(&name)).join(", ");
     let of = format!(
-        "FROM pg_catalog.pg_stat_activity WHERE application_name = {name} AND pid <> pg_catalog.pg_backend_pid() AND datname = \
+        "FROM pg_catalog.pg_stat_activity WHERE application_name IN ({names}) AND pid <> pg_catalog.pg_backend_pid() AND datname = \
          current_database() AND state <> 'idle'"
     );
     let begun = Instant::now();

@@ -1,11 +1,15 @@
 //! One unit on one connection, its transactions, and what its errors mean.
 
-use super::session::{Row, Session, Trouble};
+use super::{
+    facts::{self, Counts},
+    session::{Row, Session, Trouble},
+    together::Company,
+};
 use crate::{
     disk::one_line,
     sql::{place, session_before},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 use windlass_driver::{Context, Failure, Fault};
 use windlass_plan::{Action, Unit};
@@ -20,12 +24,14 @@ const STATEMENT_MAX: Duration = Duration::from_secs(60 * 60);
 pub(super) struct Job {
     pub(super) cx: Context,
     pub(super) unit: Unit,
-    pub(super) session: Session,
+    pub(super) session: Arc<Session>,
     pub(super) limit: Duration,
     /// Nothing outside of its database may be changed.
     pub(super) is_scratch: bool,
     /// Settings of the step before the unit.
     settings: Vec<String>,
+    /// Others are in the same transaction.
+    pub(super) company: Option<Arc<Company>>,
 }
 
 /// How a transaction sees rows and waits for locks.
@@ -33,8 +39,46 @@ pub(super) struct Job {
 pub(super) enum Mode {
     /// One view of the database from the first question to the end.
     Write,
+    /// Each statement sees what is committed by then, as it does in any client.
+    Plain,
     /// And nothing can be changed.
     Read,
+}
+
+/// A table that is locked before anything is read: what others do to it meanwhile would be missed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lock {
+    /// What is kept from others.
+    pub(super) hold: Hold,
+    /// Its name, quoted.
+    pub(super) table: String,
+}
+
+/// What others have to wait with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hold {
+    /// Altering and emptying the table.
+    Shape,
+    /// The same, triggers, and foreign keys to it.
+    Rows,
+    /// Writing to it.
+    Writers,
+}
+
+impl Lock {
+    /// Writers to these have to wait.
+    pub(super) fn writers<'a>(tables: impl IntoIterator<Item = &'a String>) -> Vec<Self> {
+        tables.into_iter().map(|table| Self { hold: Hold::Writers, table: table.clone() }).collect()
+    }
+
+    fn sql(&self) -> String {
+        let mode = match self.hold {
+            Hold::Shape => "ACCESS SHARE",
+            Hold::Rows => "ROW EXCLUSIVE",
+            Hold::Writers => "SHARE ROW EXCLUSIVE",
+        };
+        format!("LOCK TABLE {} IN {mode} MODE", self.table)
+    }
 }
 
 impl Job {
@@ -51,17 +95,8 @@ impl Job {
                 format!("unit {} was given to the PostgreSQL driver, but is no statement", unit.id),
             ));
         };
-        let limit = cx.timeout_ms.map_or(STATEMENT_MAX, Duration::from_millis);
-        let session = Session::open_in(cx, target, &name(cx, unit), limit, scratch).await?;
-        let settings = session_before(cx, unit).into_iter().map(str::to_owned).collect();
-        let job = Self {
-            cx: cx.clone(),
-            unit: unit.clone(),
-            session,
-            limit,
-            settings,
-            is_scratch: scratch.is_some(),
-        };
+        let session = Session::open_in(cx, target, &name(cx, unit), limit(cx), scratch).await?;
+        let job = Self { is_scratch: scratch.is_some(), ..Self::on(cx, unit, Arc::new(session)) };
         let version = job
             .session
             .value("SHOW server_version_num")
@@ -78,6 +113,49 @@ impl Job {
             ));
         }
         Ok(job)
+    }
+
+    /// The same, together with others.
+    pub(super) fn with(self, company: Arc<Company>) -> Self {
+        Self { company: Some(company), ..self }
+    }
+
+    /// Another unit in the same transaction; nothing if it does not run under the same settings.
+    pub(super) fn next(&self, cx: &Context, unit: &Unit) -> Option<Self> {
+        let same = settings(cx, unit) == self.settings && cx.timeout_ms == self.cx.timeout_ms;
+        let company = self.company.clone();
+        same.then(|| Self { company, ..Self::on(cx, unit, Arc::clone(&self.session)) })
+    }
+
+    /// What the server has counted in the transaction so far.
+    pub(super) async fn counts(&self) -> Result<Counts, Trouble> {
+        match &self.company {
+            Some(company) => company.count(&self.session).await,
+            None => facts::counts(&self.session).await,
+        }
+    }
+
+    /// The same, where nothing was done since the last time that it was asked for.
+    pub(super) async fn counts_before(&self) -> Result<Counts, Trouble> {
+        match &self.company {
+            Some(company) => Ok(company.counted()),
+            None => facts::counts(&self.session).await,
+        }
+    }
+
+    /// The same on a connection that is there.
+    pub(super) fn on(cx: &Context, unit: &Unit, session: Arc<Session>) -> Self {
+        let limit = limit(cx);
+        session.renew(limit);
+        Self {
+            cx: cx.clone(),
+            unit: unit.clone(),
+            session,
+            limit,
+            settings: settings(cx, unit),
+            is_scratch: false,
+            company: None,
+        }
     }
 
     /// The statement.
@@ -111,18 +189,32 @@ impl Job {
     }
 
     /// Opens a transaction. `locks` are taken before anything is read, so that nothing is missed.
-    pub(super) async fn begin(&self, mode: Mode, locks: &[String]) -> Result<(), Trouble> {
+    pub(super) async fn begin(&self, mode: Mode, locks: &[Lock]) -> Result<(), Trouble> {
         let ms = self.limit.as_millis();
         // Several tries have to fit in.
         let lock = LOCK_MAX.min(self.limit / 16).as_millis().max(1);
-        let only = if mode == Mode::Read { " READ ONLY" } else { "" };
+        let level = match mode {
+            Mode::Write => "REPEATABLE READ",
+            Mode::Plain => "READ COMMITTED",
+            Mode::Read => "REPEATABLE READ READ ONLY",
+        };
         let mut sql = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ{only}; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {ms}; \
+            "BEGIN ISOLATION LEVEL {level}; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {ms}; \
              SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL application_name = {}",
-            text(&name(&self.cx, &self.unit))
+            text(&match self.company {
+                Some(_) => company_name(&self.cx),
+                None => name(&self.cx, &self.unit),
+            })
         );
-        for table in locks {
-            sql.push_str(&format!("; LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"));
+        for (at, one) in locks.iter().enumerate() {
+            if at == 1 && self.company.is_some() {
+                // Whoever holds what others need gives up long before they do.
+                sql.push_str("; SET LOCAL lock_timeout = 100");
+            }
+            sql.push_str(&format!("; {}", one.sql()));
+        }
+        if locks.len() > 1 && self.company.is_some() {
+            sql.push_str(&format!("; SET LOCAL lock_timeout = {lock}"));
         }
         self.session.act(&sql).await.map(|_| ())
     }
@@ -155,12 +247,22 @@ impl Job {
 
     /// Under the settings of the document.
     pub(super) async fn theirs(&self, scope: &Scope) -> Result<(), Trouble> {
-        self.session.act(&scope.theirs.join("; ")).await.map(|_| ())
+        self.set(&scope.theirs).await
+    }
+
+    /// In company an answer is not waited for.
+    async fn set(&self, list: &[String]) -> Result<(), Trouble> {
+        let sql = list.join("; ");
+        match self.company {
+            Some(_) => self.session.later(sql),
+            None => self.session.act(&sql).await.map(drop)?,
+        }
+        Ok(())
     }
 
     /// Under our own.
     pub(super) async fn own(&self, scope: &Scope) -> Result<(), Trouble> {
-        self.session.act(&scope.own.join("; ")).await.map(|_| ())
+        self.set(&scope.own).await
     }
 
     /// A clean failure: the transaction, if there was one, is over without effect.
@@ -182,6 +284,15 @@ impl Job {
             .retryable()
             .hint("windlass resume, or windlass rollback"),
             Trouble::Late => self.late(),
+            Trouble::Raced => Failure::clean(
+                Fault::Target,
+                format!(
+                    "{place}: `{}`: others change definitions at the same time, at each try; rolled back, nothing was changed",
+                    one_line(self.statement(), 120)
+                ),
+            )
+            .retryable()
+            .hint("let their release end, then: windlass resume"),
         }
     }
 
@@ -239,10 +350,11 @@ impl Job {
                 vec!["make room on the server's disk; then: windlass resume".to_owned()]
             }
             code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
-                vec![
-                    "is it a standby? name the primary in the URL, or `target_session_attrs=read-write`"
-                        .to_owned(),
-                ]
+                let standby =
+                    "is it a standby? name the primary in the URL, or `target_session_attrs=read-write`";
+                let query =
+                    "a query only reads here: one that calls a function that writes has to be a `DO` block";
+                vec![standby.to_owned(), query.to_owned()]
             }
             _ => vec![],
         }
@@ -268,6 +380,18 @@ pub(super) struct Scope {
     own: Vec<String>,
     /// The document changes its role.
     pub(super) role: bool,
+}
+
+impl Scope {
+    /// What brings our own settings.
+    pub(super) fn ours(&self) -> String {
+        self.own.join("; ")
+    }
+
+    /// A question that is asked under the settings of the document.
+    pub(super) fn around(&self, question: &str) -> String {
+        [&self.theirs.join("; "), question, &self.ours()].join("; ")
+    }
 }
 
 /// What our own questions need: names in full, values that read back as what they are.
@@ -314,7 +438,23 @@ pub(super) fn local(statement: &str) -> Option<String> {
 
 /// Name of the connection, by which it is found when its controller is dead: at most 63 bytes.
 pub(super) fn name(cx: &Context, unit: &Unit) -> String {
-    let full = format!("windlass {} {}", cx.run, unit.id);
+    bounded(&format!("windlass {} {}", cx.run, unit.id))
+}
+
+/// The same for several units of a run: whichever of them is looked for, it is this one.
+pub(super) fn company_name(cx: &Context) -> String {
+    bounded(&format!("windlass {}", cx.run))
+}
+
+fn limit(cx: &Context) -> Duration {
+    cx.timeout_ms.map_or(STATEMENT_MAX, Duration::from_millis)
+}
+
+fn settings(cx: &Context, unit: &Unit) -> Vec<String> {
+    session_before(cx, unit).into_iter().map(str::to_owned).collect()
+}
+
+fn bounded(full: &str) -> String {
     let ascii: String =
         full.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
     if ascii.len() <= 63 {

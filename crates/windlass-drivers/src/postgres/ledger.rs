@@ -5,6 +5,7 @@ use super::{
     back::WayBack,
     session::{Session, Trouble},
 };
+use windlass_driver::Context;
 use windlass_sql::postgres::text;
 
 /// Schema of all that Windlass keeps in the database.
@@ -28,6 +29,8 @@ pub(super) struct Entry {
     pub(super) seq: i64,
     /// Whether the statement runs outside of a transaction and is not known to have ended.
     pub(super) begun: bool,
+    /// Whether it runs in batches and has not come to its end.
+    pub(super) batches: bool,
     pub(super) digest: String,
     pub(super) rows: u64,
     pub(super) way_back: WayBack,
@@ -62,14 +65,27 @@ pub(super) async fn find(session: &Session, run: &str, unit: &str) -> Result<Opt
     Ok(row.map(|row| {
         let mut values = row.into_iter().map(Option::unwrap_or_default);
         let mut next = || values.next().unwrap_or_default();
+        let seq = next().parse().unwrap_or_default();
+        let state = next();
         Entry {
-            seq: next().parse().unwrap_or_default(),
-            begun: next() == "begun",
+            seq,
+            begun: state == "begun",
+            batches: state == "batches",
             digest: next(),
             rows: next().parse().unwrap_or_default(),
             way_back: serde_json::from_str(&next()).unwrap_or_default(),
         }
     }))
+}
+
+/// Whether any of these units of a run has a row.
+pub(super) async fn has_any(session: &Session, run: &str, units: &[&str]) -> Result<bool, Trouble> {
+    let units = units.iter().map(|unit| text(unit)).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM windlass.ledger WHERE run = {} AND unit IN ({units}))",
+        text(run)
+    );
+    Ok(session.value(&sql).await?.as_deref() == Some("t"))
 }
 
 /// Takes the place of a unit in the ledger and returns its number; whoever comes second waits, and then fails.
@@ -90,6 +106,35 @@ pub(super) async fn begin(
     Ok(session.value(&sql).await?.and_then(|seq| seq.parse().ok()).unwrap_or_default())
 }
 
+/// Numbers of rows to come.
+pub(super) async fn numbers(session: &Session, count: usize) -> Result<Vec<i64>, Trouble> {
+    let sql = format!(
+        "SELECT nextval(pg_get_serial_sequence('windlass.ledger', 'seq')) FROM generate_series(1, {count})"
+    );
+    Ok(session.ask(&sql).await?.into_iter().filter_map(|mut row| row.pop()??.parse().ok()).collect())
+}
+
+/// The row of a unit in one piece, as SQL.
+pub(super) fn whole(
+    seq: i64,
+    cx: &Context,
+    unit: &str,
+    digest: &str,
+    rows: u64,
+    way_back: &WayBack,
+) -> String {
+    let json = serde_json::to_string(way_back).expect("a way back has names, texts and numbers only");
+    format!(
+        "INSERT INTO windlass.ledger (seq, run, unit, attempt, state, digest, rows, way_back) OVERRIDING SYSTEM VALUE VALUES ({seq}, \
+         {}, {}, {}, 'done', {}, {rows}, {})",
+        text(&cx.run),
+        text(unit),
+        cx.attempt,
+        text(digest),
+        text(&json)
+    )
+}
+
 /// Completes the row.
 pub(super) async fn settle(
     session: &Session,
@@ -102,6 +147,14 @@ pub(super) async fn settle(
         "UPDATE windlass.ledger SET state = 'done', rows = {rows}, way_back = {} WHERE seq = {seq}",
         text(&json)
     );
+    session.act(&sql).await.map(|_| ())
+}
+
+/// Notes that the unit runs in batches, and what they go by.
+pub(super) async fn batches(session: &Session, seq: i64, way_back: &WayBack) -> Result<(), Trouble> {
+    let json = serde_json::to_string(way_back).expect("a way back has names, texts and numbers only");
+    let sql =
+        format!("UPDATE windlass.ledger SET state = 'batches', way_back = {} WHERE seq = {seq}", text(&json));
     session.act(&sql).await.map(|_| ())
 }
 

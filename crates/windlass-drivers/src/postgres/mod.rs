@@ -7,30 +7,47 @@
 mod apply;
 mod aside;
 mod back;
+mod batch;
 mod blockers;
 mod facts;
+mod few;
 mod inspect;
 mod job;
 mod ledger;
+mod live;
+mod made;
 mod outside;
+mod picture;
 mod proof;
+mod prune;
+mod put_back;
+mod questions;
+mod race;
 mod read;
+mod retype;
 mod rows;
 mod schema;
 mod scratch;
 mod session;
 mod snapshot;
+mod stretch;
 mod survey;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod together;
 mod undo;
 mod url;
 
+pub(crate) use picture::{Looker, take as picture};
+pub(crate) use prune::asides;
+pub(crate) use scratch::local;
+
+use crate::backup::{self, Lifted};
 use async_trait::async_trait;
 use job::Job;
-use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Rows, Survey};
-use windlass_plan::{Action, Class, Unit, Way};
+use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Rows, Survey, Work};
+use windlass_plan::{Action, Class, Live, Unit, UrlKind, Way};
 
 /// Runs statements on PostgreSQL databases.
 ///
@@ -38,6 +55,7 @@ use windlass_plan::{Action, Class, Unit, Way};
 #[derive(Clone, Default)]
 pub struct PostgresDriver {
     scratch: survey::Shared,
+    keeper: together::Keeper,
 }
 
 impl PostgresDriver {
@@ -51,29 +69,46 @@ impl PostgresDriver {
 #[async_trait]
 impl Driver for PostgresDriver {
     async fn survey(&self, cx: &Context, unit: &Unit) -> Result<Survey, Failure> {
+        if matches!(unit.action, Action::Backup { .. }) {
+            return backup::lifted(cx, unit, UrlKind::Postgresql, |dump| Ok(dump.survey())).await;
+        }
         survey::survey(&Job::open(cx, unit).await?, &self.scratch).await
     }
 
-    async fn capture(&self, _cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {
-        match &unit.action {
-            // What an undo needs is written in the transaction of the statement, where it is exact.
-            Action::Sql { .. } => Ok(Capsule::default()),
-            _ => Err(Failure::clean(
-                Fault::Document,
-                format!(
-                    "line {}: backups of PostgreSQL are not made by this version; use pg_dump in a shell line",
-                    unit.line
-                ),
-            )),
-        }
+    async fn catalog(&self, cx: &Context, units: &[&Unit]) -> Result<Option<Live>, Failure> {
+        live::live(cx, units).await
+    }
+
+    /// What an undo needs is written in the transaction of the statement, where it is exact.
+    async fn capture(&self, _cx: &Context, _unit: &Unit) -> Result<Capsule, Failure> {
+        Ok(Capsule::default())
     }
 
     async fn apply(&self, cx: &Context, unit: &Unit, _capsule: &Capsule) -> Result<Done, Failure> {
+        self.keeper.close().await;
+        if matches!(unit.action, Action::Backup { .. }) {
+            return backup::lifted(cx, unit, UrlKind::Postgresql, Lifted::apply).await;
+        }
+        if batch::is(unit) {
+            return batch::apply(cx, unit).await;
+        }
         let job = Job::open(cx, unit).await?;
         if unit.undo.class == Class::Readonly {
             return read::apply(&job).await;
         }
         apply::apply(&job).await
+    }
+
+    fn goes_with(&self, unit: &Unit, next: &Unit) -> bool {
+        together::go(unit, next)
+    }
+
+    async fn apply_together(&self, works: &[Work]) -> Vec<Option<Result<Done, Failure>>> {
+        match (together::apply(works, &self.keeper, together::TOGETHER_MAX).await, works.first()) {
+            (Some(answers), _) => answers,
+            (None, Some(first)) => vec![Some(self.apply(&first.cx, &first.unit, &first.capsule).await)],
+            (None, None) => vec![],
+        }
     }
 
     async fn undo(
@@ -83,6 +118,7 @@ impl Driver for PostgresDriver {
         _capsule: &Capsule,
         _done: Option<&Done>,
     ) -> Result<Done, Failure> {
+        self.keeper.close().await;
         if unit.undo.class == Class::Readonly {
             return Ok(Done::default());
         }
@@ -97,9 +133,15 @@ impl Driver for PostgresDriver {
     }
 
     async fn inspect(&self, cx: &Context, unit: &Unit, _capsule: &Capsule, way: Way) -> Found {
-        let found = async { inspect::inspect(&Job::open(cx, unit).await?, way).await };
-        found.await.unwrap_or_else(|failure: Failure| {
-            Found::Unknown([vec![failure.message], failure.hints].concat().join("\n"))
-        })
+        let found = async {
+            match &unit.action {
+                Action::Backup { .. } if way == Way::Undo => Ok(Found::Applied(Done::default())),
+                Action::Backup { .. } => {
+                    backup::lifted(cx, unit, UrlKind::Postgresql, |dump| Ok(dump.inspect())).await
+                }
+                _ => inspect::inspect(&Job::open(cx, unit).await?, way).await,
+            }
+        };
+        found.await.unwrap_or_else(|failure: Failure| Found::Unknown(failure.whole("\n")))
     }
 }

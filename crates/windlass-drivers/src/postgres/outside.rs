@@ -6,6 +6,7 @@ use super::{
     back::{Step, WayBack},
     job::{Job, Mode},
     ledger::{self, Entry},
+    schema,
     session::Trouble,
 };
 use crate::{disk::one_line, sql::place};
@@ -106,11 +107,16 @@ async fn tried(job: &Job) -> Result<Done, Again> {
             });
         }
         Some(entry) => entry,
+        None if job.unit.undo.by == UndoBy::Driver && matches!(job.summary().kind, Kind::AlterTable(_)) => {
+            let why = "outside of a transaction its way back cannot be proven; without CONCURRENTLY it can";
+            return Err(schema::refused(job, why));
+        }
         None => {
             let mut way_back =
                 WayBack { indexes: before.iter().map(Index::quoted).collect(), ..WayBack::default() };
             if job.summary().kind == Kind::DropIndex {
-                let entry = Entry { seq: 0, begun: true, digest: String::new(), rows: 0, way_back };
+                let entry =
+                    Entry { seq: 0, begun: true, batches: false, digest: String::new(), rows: 0, way_back };
                 way_back = self::way_back(job, &entry, &before).await?;
             }
             job.session.act("BEGIN").await.map_err(at("writing the ledger"))?;
@@ -119,7 +125,7 @@ async fn tried(job: &Job) -> Result<Done, Again> {
                 .map_err(at("taking its place"))?;
             ledger::intend(&job.session, seq, &way_back).await.map_err(at("writing the ledger"))?;
             job.session.commit().await.map_err(at("writing the ledger"))?;
-            Entry { seq, begun: true, digest: digest(job), rows: 0, way_back }
+            Entry { seq, begun: true, batches: false, digest: digest(job), rows: 0, way_back }
         }
     };
     let mut lines = vec![];
@@ -153,10 +159,8 @@ async fn tried(job: &Job) -> Result<Done, Again> {
     }
     ledger::settle(&job.session, entry.seq, 0, &way_back).await.map_err(at("writing the ledger"))?;
     lines.push("done, outside of a transaction".to_owned());
-    Ok(super::apply::done(
-        job,
-        super::apply::Effects { rows: 0, lines, way_back, answer: super::session::Answer::default() },
-    ))
+    let notices = job.session.notices();
+    Ok(super::apply::done(job, super::apply::Effects { lines, way_back, notices, ..Default::default() }))
 }
 
 /// The statement itself, under the settings of its step; those end with it. No lock timeout: its waits are part of how it
@@ -198,7 +202,9 @@ async fn failed(job: &Job, entry: &Entry, trouble: Trouble) -> Again {
     }
     let _ = ledger::remove(&job.session, entry.seq).await;
     let again = match trouble {
-        Trouble::Stopped | Trouble::Late => Again::Failed(Box::new(job.failure(trouble, "running it"))),
+        Trouble::Stopped | Trouble::Late | Trouble::Raced => {
+            Again::Failed(Box::new(job.failure(trouble, "running it")))
+        }
         trouble => said(job, trouble, 0),
     };
     match again {

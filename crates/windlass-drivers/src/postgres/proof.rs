@@ -9,7 +9,7 @@ use super::{
 };
 use crate::disk::one_line;
 use windlass_sql::postgres::{
-    catalog::{Catalog, Class, Id, Verdict, compare},
+    catalog::{Catalog, Class, Id, Object, Verdict, compare},
     diff::{Change, diff},
     qualified,
 };
@@ -27,6 +27,7 @@ pub(super) async fn prove(
     way_back: &mut WayBack,
     lines: &mut Vec<String>,
 ) -> Result<(), Again> {
+    no_role_goes(job, before, after)?;
     let proving = at("trying its undo");
     job.session.act("SAVEPOINT windlass_p").await.map_err(&proving)?;
     for step in &way_back.schema {
@@ -36,8 +37,13 @@ pub(super) async fn prove(
     }
     let mut filled = way_back.fills.is_empty();
     let mut verdict = None;
+    // Where nothing was done yet it still stands as after the statement.
+    let mut known = way_back.schema.is_empty().then(|| after.clone());
     for _ in 0..PASSES {
-        let now = snapshot::read(&job.session).await.map_err(at("reading the catalog"))?;
+        let now = match known.take() {
+            Some(after) => after,
+            None => snapshot::read(&job.session).await.map_err(at("reading the catalog"))?,
+        };
         let changes =
             diff(&now, before).map_err(|why| refused(job, &format!("its way back is not found: {why}")))?;
         if changes.is_empty() && filled {
@@ -80,7 +86,20 @@ pub(super) async fn prove(
     }
     job.session.act("ROLLBACK TO SAVEPOINT windlass_p").await.map_err(&proving)?;
     states(before, after, way_back);
+    anew(before, after, lines);
     judged(job, verdict, way_back, lines)
+}
+
+/// A role that goes would come back without its password, which no way back may hold.
+fn no_role_goes(job: &Job, before: &Catalog, after: &Catalog) -> Result<(), Again> {
+    let mut roles = before.objects.values().filter(|object| object.id.class == Class::Role);
+    match roles.find(|role| !after.objects.contains_key(&role.id)) {
+        None => Ok(()),
+        Some(role) => {
+            let name = one_line(&role.name, 80);
+            Err(refused(job, &format!("role {name} would come back without its password, which is not read")))
+        }
+    }
 }
 
 /// Whether what the trial came to is good enough.
@@ -176,6 +195,23 @@ fn failed(job: &Job, trouble: super::session::Trouble, sql: &str) -> Again {
             ),
         ),
         trouble => Again::Trouble(trouble, "trying its undo"),
+    }
+}
+
+/// How a line begins that is said before the statement runs: what its undo does not bring back as it was.
+pub(super) const BEFOREHAND: &str = "beforehand: ";
+
+/// Materialised views whose rows are not kept: their query makes them again, of what it then finds.
+fn anew(before: &Catalog, after: &Catalog, lines: &mut Vec<String>) {
+    let filled = |object: &&Object| object.id.class == Class::Matview && object.get("empty").is_empty();
+    for was in before.objects.values().filter(filled) {
+        let same = |now: &Object| now.get("#file") == was.get("#file");
+        if !after.objects.get(&was.id).is_some_and(same) {
+            let name = format!("{}.{}", was.schema, was.name);
+            lines.push(format!(
+                "{BEFOREHAND}at its undo the rows of {name} are made anew, by its query as of then"
+            ));
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use super::{
     apply::{Again, Effects, Prep, at, run, said, setting},
     back::WayBack,
     facts::{self, Counts, Table},
-    job::{Job, Scope},
-    session::Answer,
+    few,
+    job::{Hold, Job, Lock, Scope},
 };
 use crate::{disk::one_line, sql::place};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,10 +43,8 @@ pub(super) async fn target(job: &Job) -> Option<String> {
 
 /// Number of a table as the statement finds it.
 async fn resolve(job: &Job, scope: &Scope, name: &str) -> Result<Option<u32>, Again> {
-    job.theirs(scope).await.map_err(|trouble| setting(job, trouble))?;
     let sql = format!("SELECT pg_catalog.to_regclass({})::pg_catalog.oid", text(name));
-    let oid = job.session.value(&sql).await.map_err(at("looking for its table"))?;
-    job.own(scope).await.map_err(at("its settings"))?;
+    let oid = job.session.value(&scope.around(&sql)).await.map_err(|trouble| setting(job, trouble))?;
     Ok(oid.and_then(|oid| oid.parse().ok()))
 }
 
@@ -61,19 +59,44 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Re
         run(job, scope).await?;
         return Err(Again::Prepared(Box::new(Prep { schema: true, ..prep.clone() })));
     };
-    let tables = facts::tables(&job.session, &[oid]).await.map_err(at("reading the catalog"))?;
-    let Some(table) = tables.get(&oid) else { return Err(gone(job)) };
+    let table = match &job.company {
+        Some(company) => company.table(&job.session, oid).await,
+        None => facts::tables(&job.session, &[oid]).await.map(|mut tables| tables.remove(&oid)),
+    };
+    let Some(table) = table.map_err(at("reading the catalog"))? else { return Err(gone(job)) };
     if prep.cover.is_empty()
         && !scope.role
         && let Some(dml) = &dml
-        && let Some((op, image)) = wrapped(dml, table, seq)
+        && let Some((op, image)) = wrapped(dml, &table, seq)
     {
-        return by_itself(job, scope, prep, table, dml, (op, image)).await;
+        if !is_held(job, prep, &table) {
+            let hold = if op == Op::Insert { Hold::Shape } else { Hold::Rows };
+            let held = Some(Lock { hold, table: qualified(&table.schema, &table.name) });
+            return Err(Again::Prepared(Box::new(Prep { held, ..prep.clone() })));
+        }
+        return by_itself(job, scope, prep, &table, dml, (op, image)).await;
     }
     let mut cover = prep.cover.clone();
     cover.insert(oid);
+    if job.company.is_some() {
+        return Err(Again::Prepared(Box::new(Prep { cover, ..prep.clone() })));
+    }
     cover.extend(facts::reach(&job.session, oid).await.map_err(at("reading the catalog"))?);
     covered(job, scope, prep, &cover, seq).await
+}
+
+/// Whether what was read of the table stays true: nobody else has been able to alter it since before the transaction took its view.
+/// What an `INSERT` adds is kept as it came to be, whatever triggers do.
+fn is_held(job: &Job, prep: &Prep, table: &Table) -> bool {
+    let name = qualified(&table.schema, &table.name);
+    match &job.company {
+        Some(company) => company.holds(&name),
+        None => {
+            job.is_scratch
+                || prep.locks.contains(&name)
+                || prep.held.as_ref().is_some_and(|lock| lock.table == name)
+        }
+    }
 }
 
 fn gone(job: &Job) -> Again {
@@ -86,7 +109,7 @@ fn gone(job: &Job) -> Again {
 }
 
 /// Whether the statement itself can say what it changes, and the image that takes it.
-fn wrapped(dml: &Dml, table: &Table, seq: i64) -> Option<(Op, Image)> {
+pub(super) fn wrapped(dml: &Dml, table: &Table, seq: i64) -> Option<(Op, Image)> {
     let plain =
         ["r", "p"].contains(&table.kind.as_str()) && !table.rules && !table.triggers && !table.temporary;
     let simple = plain && (dml.only || !table.heirs) && !dml.with_writes && !dml.multi_table;
@@ -125,15 +148,23 @@ async fn by_itself(
 ) -> Result<Effects, Again> {
     let statement = without_returning(job.statement(), dml);
     let alias = dml.alias.as_deref().unwrap_or_else(|| dml.table.base());
-    let sql = image.wrapped(op, &statement, alias, 0);
+    let few = op == Op::Insert && !prep.wide && few::may(dml, job.statement(), &image);
+    let sql =
+        if few { image.shown(&statement, alias) } else { image.wrapped(op, &statement, alias, 0, None) };
     let shift = sql.find(&statement).map_or(0, |at| sql[..at].chars().count());
-    job.session.act(&image.create()).await.map_err(at("making the before-image"))?;
-    let before = facts::counts(&job.session).await.map_err(at("counting"))?;
+    let before = if few {
+        job.counts_before().await
+    } else {
+        job.session.act(&image.create()).await.map_err(at("making the before-image"))?;
+        job.counts().await
+    };
+    let before = before.map_err(at("counting"))?;
     job.theirs(scope).await.map_err(|trouble| setting(job, trouble))?;
-    job.session.act("SET LOCAL work_mem = '64MB'").await.map_err(at("its settings"))?;
-    let answer = job.session.statement(&sql, 0).await.map_err(|trouble| said(job, trouble, shift))?;
+    job.session.later("SET LOCAL work_mem = '64MB'".to_owned());
+    let answer =
+        job.session.statement(&sql, few::ROWS_MAX).await.map_err(|trouble| said(job, trouble, shift))?;
     job.own(scope).await.map_err(at("its settings"))?;
-    let after = facts::counts(&job.session).await.map_err(at("counting"))?;
+    let after = job.counts().await.map_err(at("counting"))?;
     if !after.catalogs(&before).is_empty() {
         return Err(Again::Prepared(Box::new(Prep { schema: true, ..prep.clone() })));
     }
@@ -158,12 +189,20 @@ async fn by_itself(
     if !right {
         return Err(Again::Prepared(Box::new(Prep { cover: family, ..prep.clone() })));
     }
-    let lines = vec![line(op, answer.count, table)];
-    let way_back = WayBack { images: vec![image], ..WayBack::default() };
-    Ok(Effects { rows: answer.count, lines, way_back, answer: Answer::default() })
+    if few {
+        let wide = || Again::Prepared(Box::new(Prep { wide: true, ..prep.clone() }));
+        return few::effects(table, &image, answer).ok_or_else(wide);
+    }
+    let (rows, lines) = (answer.count, vec![line(op, answer.count, table)]);
+    Ok(Effects {
+        rows,
+        lines,
+        way_back: WayBack { images: vec![image], ..WayBack::default() },
+        ..Effects::default()
+    })
 }
 
-fn line(op: Op, count: u64, table: &Table) -> String {
+pub(super) fn line(op: Op, count: u64, table: &Table) -> String {
     let done = match op {
         Op::Insert => "inserted into",
         Op::Update => "changed in",
@@ -199,7 +238,7 @@ pub(super) async fn covered(
     }
     let (images, lines) = guard.take(job, prep, &before, &after).await?;
     let way_back = WayBack { images, ..WayBack::default() };
-    Ok(Effects { rows: answer.count, lines, way_back, answer })
+    Ok(Effects { rows: answer.count, lines, way_back, answer, ..Effects::default() })
 }
 
 /// Triggers that keep what is done to tables.
@@ -279,6 +318,9 @@ impl Cover {
                 [Op::Insert, Op::Update, Op::Delete].into_iter().zip(sum).filter(|(_, count)| *count > 0)
             {
                 lines.push(line(op, count, &self.tables[&oid]));
+            }
+            if let Some(sql) = image.squash().filter(|_| sum[Op::Update as usize] > 0) {
+                job.session.act(&sql).await.map_err(at("keeping rows"))?;
             }
             kept.insert(oid, sum);
             images.push(image);

@@ -7,10 +7,13 @@ use super::{
     facts::{self, Counts},
     job::{Job, Scope},
     ledger::Entry,
-    proof,
+    proof::{self, BEFOREHAND},
+    race::{Care, Look},
+    retype::{Said, Weighed, rewritten, widens},
     rows::Cover,
     session::Answer,
     snapshot,
+    undo::quiet,
 };
 use crate::{
     disk::{one_line, sha256},
@@ -35,6 +38,8 @@ pub(super) struct Keep {
     pub(super) rows: BTreeSet<u32>,
     /// Columns that go or get a type that holds less: their values are kept, by table.
     pub(super) columns: BTreeMap<u32, Vec<String>>,
+    /// Tables that it writes anew, where only the values tell what it does to them.
+    pub(super) weigh: BTreeSet<u32>,
 }
 
 /// Catalogs that a snapshot covers.
@@ -90,19 +95,28 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Re
     job.session.act("SET LOCAL jit = off").await.map_err(at("its settings"))?;
     let reading = at("reading the catalog");
     let before = snapshot::read(&job.session).await.map_err(&reading)?;
-    let kept = Kept::make(job, prep, &before, seq).await?;
+    let early = Look::early(job, prep.care).await.map_err(at("counting"))?;
+    let mut kept = Kept::make(job, prep, seq).await?;
+    let weighed = Weighed::take(job, &prep.keep.weigh).await?;
+    if job.is_scratch {
+        kept.said.extend(weighed.without_key().map(|table| {
+            format!("{BEFOREHAND}refused if it changes values of {table}, which has no key: write `undoes=ID` or `irreversible`")
+        }));
+    }
     let cover = match prep.cover.is_empty() {
         true => None,
         false => Some(Cover::put(job, prep, &prep.cover, seq).await?),
     };
-    let counts = facts::counts(&job.session).await.map_err(at("counting"))?;
+    let (look, counts) = Look::take(job, prep.care, early).await.map_err(at("counting"))?;
     job.session.act("SAVEPOINT windlass_s").await.map_err(at("beginning"))?;
     let (answer, freed) = tried(job, scope).await?;
     job.own(scope).await.map_err(at("its settings"))?;
     let counted = facts::counts(&job.session).await.map_err(at("counting"))?;
+    look.alone(job, &counted).await?;
     let after = snapshot::read(&job.session).await.map_err(&reading)?;
     known(job, &before, &after, &counted.catalogs(&counts))?;
-    let next = lost(job, prep, &before, &after, (&counts, &counted)).await?;
+    let changed = weighed.changed(job, &before, &after).await?;
+    let next = lost(job, prep, (&before, &after), &changed, (&counts, &counted)).await?;
     if next != *prep {
         return Err(Again::Prepared(Box::new(next)));
     }
@@ -120,7 +134,7 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Re
     proof::prove(job, &before, &after, &mut way_back, &mut lines).await?;
     way_back.images = images;
     way_back.prints = prints(&before, &after);
-    Ok(Effects { rows: answer.count, lines, way_back, answer })
+    Ok(Effects { rows: answer.count, lines, way_back, answer, ..Effects::default() })
 }
 
 /// The statement; if only what was set aside earlier stands in its way, that is put out of the way for the trial.
@@ -189,35 +203,35 @@ pub(super) fn refused(job: &Job, why: &str) -> Again {
     .into()
 }
 
-/// What has to be prepared, by what the trial did.
-async fn lost(
-    job: &Job,
-    prep: &Prep,
-    before: &Catalog,
-    after: &Catalog,
-    (counts, counted): (&Counts, &Counts),
-) -> Result<Prep, Again> {
-    let mut next = prep.clone();
+/// Tables and columns that go, and columns whose values become others. Gives the tables that have other columns then.
+fn shapes(
+    keep: &mut Keep,
+    said: &Said,
+    (before, after): (&Catalog, &Catalog),
+    changed: &BTreeMap<u32, BTreeSet<String>>,
+) -> BTreeSet<u32> {
     let mut changed_shape = BTreeSet::new();
     for (id, object) in &before.objects {
         let now = after.objects.get(id);
         match (id.class, now) {
             (Class::Table, None) => {
-                next.keep.tables.insert(id.oid);
+                keep.tables.insert(id.oid);
             }
             (Class::Column, now)
                 if after.objects.contains_key(&Id { class: Class::Table, oid: id.oid, sub: 0 }) =>
             {
-                let retyped = now.is_some_and(|now| object.get("#type") != now.get("#type"));
+                let other = changed.get(&id.oid).is_some_and(|names| names.contains(&object.name));
+                let computed = now.is_some() && (other || said.computes(before, object));
+                let retyped = computed || now.is_some_and(|now| object.get("#type") != now.get("#type"));
                 if now.is_none() || retyped {
                     changed_shape.insert(id.oid);
                 }
-                let narrow = now.is_some_and(|now| !widens(object.get("type"), now.get("type")));
+                let narrow = computed || now.is_some_and(|now| !widens(object.get("type"), now.get("type")));
                 if (now.is_none() || retyped && narrow)
                     && object.get("generated").is_empty()
-                    && object.get("inherited").is_empty()
+                    && (other || object.get("inherited").is_empty())
                 {
-                    let names = next.keep.columns.entry(id.oid).or_default();
+                    let names = keep.columns.entry(id.oid).or_default();
                     if !names.contains(&object.name) {
                         names.push(object.name.clone());
                     }
@@ -226,6 +240,20 @@ async fn lost(
             _ => {}
         }
     }
+    changed_shape
+}
+
+/// What has to be prepared, by what the trial did.
+async fn lost(
+    job: &Job,
+    prep: &Prep,
+    (before, after): (&Catalog, &Catalog),
+    changed: &BTreeMap<u32, BTreeSet<String>>,
+    (counts, counted): (&Counts, &Counts),
+) -> Result<Prep, Again> {
+    let mut next = prep.clone();
+    let said = Said::of(job);
+    let changed_shape = shapes(&mut next.keep, &said, (before, after), changed);
     for (id, object) in
         before.objects.iter().filter(|(id, object)| id.class == Class::Table && object.get("kind") == "r")
     {
@@ -251,34 +279,18 @@ async fn lost(
             next.cover.insert(oid);
         }
     }
-    for oid in next.keep.tables.iter().chain(&next.keep.rows).chain(next.keep.columns.keys()) {
+    // A scratch database has no rows: there a table that is written anew looks like one that is emptied, unless the text says it.
+    let empties = job.summary().kind == windlass_sql::Kind::Truncate;
+    let emptied = next.keep.rows.iter().filter(|_| empties || !job.is_scratch);
+    let gone: BTreeSet<u32> = emptied.chain(&next.keep.tables).copied().collect();
+    next.keep.weigh.extend(rewritten(job, &said, (before, after), &gone).await?);
+    let keep = &next.keep;
+    for oid in keep.tables.iter().chain(&keep.rows).chain(keep.columns.keys()).chain(&keep.weigh) {
         if let Some(table) = before.objects.get(&Id { class: Class::Table, oid: *oid, sub: 0 }) {
             next.locks.insert(qualified(&table.schema, &table.name));
         }
     }
     Ok(next)
-}
-
-/// Whether each value of one type is the same value of the other, and comes back from it.
-fn widens(from: &str, to: &str) -> bool {
-    let size = |name: &str| ["smallint", "integer", "bigint"].iter().position(|of| *of == name);
-    if let (Some(from), Some(to)) = (size(from), size(to)) {
-        return from <= to;
-    }
-    let length = |name: &str| {
-        name.strip_prefix("character varying(")
-            .and_then(|rest| rest.strip_suffix(')'))
-            .and_then(|n| n.parse::<u32>().ok())
-    };
-    match (length(from), length(to)) {
-        (Some(from), Some(to)) => from <= to,
-        (Some(_), None) => to == "text" || to == "character varying",
-        _ => {
-            (from == "character varying" && to == "text")
-                || (from == "text" && to == "character varying")
-                || (size(from).is_some() && to == "numeric")
-        }
-    }
 }
 
 /// Rows and values that are kept before the statement.
@@ -287,14 +299,16 @@ struct Kept {
     rows: Vec<Image>,
     /// Values of columns, with the number of the table.
     columns: Vec<(u32, Image, Vec<String>)>,
+    /// What is said of others.
+    said: Vec<String>,
 }
 
 impl Kept {
-    async fn make(job: &Job, prep: &Prep, before: &Catalog, seq: i64) -> Result<Self, Again> {
+    async fn make(job: &Job, prep: &Prep, seq: i64) -> Result<Self, Again> {
         let keep = &prep.keep;
         let oids: Vec<u32> = keep.rows.iter().chain(keep.columns.keys()).copied().collect();
         let tables = facts::tables(&job.session, &oids).await.map_err(at("reading the catalog"))?;
-        let mut kept = Self { rows: vec![], columns: vec![] };
+        let mut kept = Self { rows: vec![], columns: vec![], said: vec![] };
         for (number, oid) in keep.rows.iter().enumerate() {
             let Some(table) = tables.get(oid) else { continue };
             let image = table.image(format!("image_{seq}_r{number}"), None);
@@ -303,12 +317,16 @@ impl Kept {
             kept.rows.push(image);
         }
         for (number, (oid, names)) in keep.columns.iter().enumerate() {
-            let Some(table) = tables.get(oid).filter(|table| table.kind == "r") else { continue };
+            let Some(table) = tables.get(oid).filter(|table| ["r", "p"].contains(&table.kind.as_str()))
+            else {
+                continue;
+            };
             let mut image = table.image(format!("image_{seq}_c{number}"), Some(names));
             for column in image.columns.iter_mut().filter(|column| names.contains(&column.name)) {
                 column.builtin = false;
             }
-            if table.key.is_empty() || table.key.iter().any(|name| names.contains(name)) {
+            if table.heirs || table.key.is_empty() || table.key.iter().any(|name| names.contains(name)) {
+                let no_key = if table.heirs { "heirs" } else { "no key that stays" };
                 let test = names
                     .iter()
                     .map(|name| format!("{} IS NOT NULL", ident(name)))
@@ -320,15 +338,20 @@ impl Kept {
                 );
                 if job.session.value(&sql).await.map_err(at("looking for values"))?.as_deref() == Some("t") {
                     let why = format!(
-                        "{} has no key that stays, so the values of {} cannot be kept",
+                        "{} has {no_key}, so the values of {} cannot be kept",
                         table.shown(),
                         names.join(", ")
                     );
                     return Err(refused(job, &why));
                 }
+                if job.is_scratch {
+                    let what = format!("{} of {}", names.join(", "), table.shown());
+                    kept.said.push(format!(
+                        "{BEFOREHAND}refused where there are values in {what}, which has {no_key}: write `undoes=ID` or `irreversible`"
+                    ));
+                }
                 continue;
             }
-            let _ = before;
             let sql = [image.create(), image.keep_columns()].join("; ");
             job.session.act(&sql).await.map_err(at("keeping values"))?;
             kept.columns.push((*oid, image, names.clone()));
@@ -346,6 +369,7 @@ impl Kept {
         way_back: &mut WayBack,
         lines: &mut Vec<String>,
     ) -> Result<(), Again> {
+        lines.extend(self.said);
         for image in self.rows {
             let count = job
                 .session
@@ -407,7 +431,7 @@ impl Kept {
 }
 
 /// What happened, for people.
-fn said(before: &Catalog, after: &Catalog) -> Vec<String> {
+pub(super) fn said(before: &Catalog, after: &Catalog) -> Vec<String> {
     let (old, new) = (before.by_path(), after.by_path());
     let part = |object: &Object, of: &Catalog, other: &BTreeMap<String, &Object>| {
         of.parent(object).is_some_and(|parent| !other.contains_key(&of.path(parent)))
@@ -441,7 +465,7 @@ fn digest(object: &Object) -> String {
     sha256(text.as_bytes())[..16].to_owned()
 }
 
-fn prints(before: &Catalog, after: &Catalog) -> Vec<Print> {
+pub(super) fn prints(before: &Catalog, after: &Catalog) -> Vec<Print> {
     let (old, new) = (before.by_path(), after.by_path());
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let print = |name: &String| {
@@ -485,13 +509,17 @@ async fn steps(job: &Job, entry: &Entry) -> Result<Vec<String>, Again> {
                 }
             }
             Step::Fill { image, columns } => {
-                job.session.act(&image.fill(columns)).await.map_err(at("putting values back"))?;
+                let on = quiet(job, std::slice::from_ref(image)).await?;
+                let sql = format!("{}; {on}", image.fill(columns));
+                job.session.act(&sql).await.map_err(at("putting values back"))?;
             }
             Step::Forget { image, columns } => {
-                job.session
-                    .act(&image.forget_written(columns))
-                    .await
-                    .map_err(at("looking what was written since"))?;
+                let looking = at("looking what was written since");
+                let count = job.session.act(&image.forget_written(columns)).await.map_err(looking)?;
+                if count > 0 {
+                    let table = format!("{}.{}", image.schema, image.table);
+                    lines.push(format!("{count} rows of {table} were written to since: their values stay"));
+                }
             }
         }
     }
@@ -499,7 +527,7 @@ async fn steps(job: &Job, entry: &Entry) -> Result<Vec<String>, Again> {
 }
 
 /// Takes definitions back.
-pub(super) async fn undo(job: &Job, entry: &Entry) -> Result<Vec<String>, Again> {
+pub(super) async fn undo(job: &Job, entry: &Entry, care: Care) -> Result<Vec<String>, Again> {
     let way_back = &entry.way_back;
     if way_back.schema.is_empty() && way_back.prints.is_empty() {
         return Ok(vec![]);
@@ -516,7 +544,10 @@ pub(super) async fn undo(job: &Job, entry: &Entry) -> Result<Vec<String>, Again>
     if !drifted.is_empty() {
         return Err(drift(job, &drifted));
     }
+    let (look, _) = Look::take(job, care, None).await.map_err(at("counting"))?;
     let mut lines = steps(job, entry).await?;
+    let counted = facts::counts(&job.session).await.map_err(at("counting"))?;
+    look.alone(job, &counted).await?;
     let then = snapshot::read(&job.session).await.map_err(at("reading the catalog"))?;
     let wrong: Vec<&str> = way_back
         .prints

@@ -6,11 +6,12 @@ use super::{
     back::Step,
     job::Job,
     ledger, outside,
+    proof::BEFOREHAND,
     session::{Session, Trouble},
     snapshot,
     survey::Shared,
 };
-use crate::disk::one_line;
+use crate::{disk::one_line, scratch::new_name};
 use std::{
     collections::BTreeSet,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -22,10 +23,14 @@ use windlass_sql::{
     postgres::{
         catalog::{self, Catalog, Verdict, compare},
         diff::diff,
-        ident,
+        ident, text,
     },
 };
 
+/// How their names begin.
+const PREFIX: &str = "windlass_scratch_";
+/// What the comment of one says, before the name of the database that it has the definitions of.
+pub(super) const OF: &str = "Windlass: an empty copy that a plan is tried in, of ";
 /// Longest use of a connection that holds a scratch database.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 
@@ -94,10 +99,14 @@ impl Scratch {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         leftovers(job, now).await.map_err(said)?;
-        let name = format!("windlass_scratch_{now}_{}_{}", std::process::id(), job.unit.id.0.len());
+        let name = new_name(PREFIX);
         let make = format!("CREATE DATABASE {} TEMPLATE template0", ident(&name));
         job.session.act(&make).await.map_err(said)?;
         let filled = async {
+            let of = job.session.value("SELECT current_database()").await.map_err(said)?.unwrap_or_default();
+            let whose = text(&format!("{OF}{of}"));
+            let comment = format!("COMMENT ON DATABASE {} IS {whose}", ident(&name));
+            job.session.act(&comment).await.map_err(said)?;
             let hold = Session::open_in(&job.cx, target, "windlass scratch", LIFE, Some(&name)).await;
             let hold = hold.map_err(|failure| failure.message)?;
             job.session.act("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = pg_catalog; SET LOCAL jit = off").await.map_err(said)?;
@@ -146,9 +155,9 @@ impl Scratch {
             return survey;
         }
         let mut unit = unit.clone();
-        if let Action::Sql { rows, .. } = &mut unit.action {
+        if let Action::Sql { rows, batch, .. } = &mut unit.action {
             // There are none here.
-            *rows = None;
+            (*rows, *batch) = (None, None);
         }
         let cx = Context { output: std::sync::Arc::new(|_| ()), timeout_ms: Some(60_000), ..cx.clone() };
         let job = match Job::open_in(&cx, &unit, Some(name)).await {
@@ -170,7 +179,9 @@ impl Scratch {
             Err(failure) => {
                 survey.problems.push(failure.message.replace("; rolled back, nothing was changed", ""))
             }
-            Ok(_) => {
+            Ok(done) => {
+                let said = done.effects.iter().filter_map(|line| line.strip_prefix(BEFOREHAND));
+                survey.effects.extend(said.map(str::to_owned));
                 if let Ok(Some(entry)) = ledger::find(&job.session, &job.cx.run, &job.unit.id.0).await {
                     survey.effects.extend(entry.way_back.schema.iter().filter_map(shown));
                 }
@@ -198,7 +209,7 @@ fn shown(step: &Step) -> Option<String> {
 }
 
 /// Without what belongs to the server.
-fn local(mut catalog: Catalog) -> Catalog {
+pub(crate) fn local(mut catalog: Catalog) -> Catalog {
     catalog.objects.retain(|id, _| !matches!(id.class, catalog::Class::Role | catalog::Class::Database));
     catalog
 }
@@ -217,9 +228,11 @@ fn is_global(summary: &Summary) -> bool {
 
 /// Scratch databases that nobody is connected to any more.
 async fn leftovers(job: &Job, now: u64) -> Result<(), Trouble> {
-    let sql = "SELECT datname FROM pg_catalog.pg_database d WHERE datname ~ '^windlass_scratch_' AND NOT EXISTS (SELECT FROM \
-               pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)";
-    for row in job.session.ask(sql).await? {
+    let sql = format!(
+        "SELECT datname FROM pg_catalog.pg_database d WHERE datname ~ '^{PREFIX}' AND NOT EXISTS (SELECT FROM \
+         pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)"
+    );
+    for row in job.session.ask(&sql).await? {
         let Some(name) = row.into_iter().next().flatten() else { continue };
         let made: u64 = name.split('_').nth(2).and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
         if now.saturating_sub(made) > 60 {
@@ -230,11 +243,12 @@ async fn leftovers(job: &Job, now: u64) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn said(trouble: Trouble) -> String {
+pub(super) fn said(trouble: Trouble) -> String {
     match trouble {
         Trouble::Server(error) => one_line(error.message(), 200),
         Trouble::Lost(why) => one_line(&why, 200),
         Trouble::Stopped => "stopped".to_owned(),
+        Trouble::Raced => "others changed definitions meanwhile".to_owned(),
         Trouble::Late => "no time left".to_owned(),
     }
 }

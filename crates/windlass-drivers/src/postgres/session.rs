@@ -23,6 +23,9 @@ use windlass_plan::UrlKind;
 /// Longest wait for the end of a statement that was cancelled.
 const CANCEL_MAX: Duration = Duration::from_secs(30);
 
+/// A question to prepare: its name, and what makes its text.
+pub(super) type Question = (&'static str, fn() -> String);
+
 /// A row as text.
 pub(super) type Row = Vec<Option<String>>;
 
@@ -37,6 +40,8 @@ pub(super) enum Trouble {
     Stopped,
     /// Its time was up; cancelled, and over.
     Late,
+    /// Others changed definitions since the transaction took its view of the database.
+    Raced,
 }
 
 impl Trouble {
@@ -58,6 +63,10 @@ impl From<Error> for Trouble {
         let ends = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
         if ends.contains(db.code()) || matches!(db.severity(), "FATAL" | "PANIC") {
             return Self::Lost(db.message().to_owned());
+        }
+        // An internal error of the server: somebody replaced or dropped the same function, role, … just now.
+        if db.message().starts_with("tuple concurrently ") {
+            return Self::Raced;
         }
         Self::Server(Box::new(db.clone()))
     }
@@ -82,7 +91,13 @@ pub(super) struct Session {
     connector: MakeRustlsConnect,
     notices: Arc<Notices>,
     stopping: windlass_driver::Stopping,
-    deadline: Instant,
+    deadline: Mutex<Instant>,
+    /// What goes to the server in front of the next question, without an answer of its own.
+    pending: Mutex<Vec<String>>,
+    /// Some of that failed: nothing is known of the transaction but that it must not be committed.
+    void: AtomicBool,
+    /// Names of what is prepared, until the transaction ends: a pooler gives the next one to another connection.
+    prepared: Mutex<Vec<&'static str>>,
     /// `host:port/database`.
     pub(super) shown: String,
 }
@@ -119,6 +134,17 @@ impl Session {
         if let Some(database) = database {
             address.config.dbname(database);
         }
+        Self::connect(target, address, cx.stopping.clone(), limit).await
+    }
+
+    /// Connects to an address.
+    pub(super) async fn connect(
+        target: &str,
+        address: url::Address,
+        stopping: windlass_driver::Stopping,
+        limit: Duration,
+    ) -> Result<Self, Failure> {
+        let wrong = |why: String| Failure::clean(Fault::Document, format!("target `{target}`: {why}"));
         let connector = tls::connector(&address.verify).map_err(wrong)?;
         let connected = address.config.connect(connector.clone()).await;
         let (client, mut connection) = connected.map_err(|error| unreachable(target, &address, &error))?;
@@ -138,13 +164,63 @@ impl Session {
             }
         });
         let cancel = client.cancel_token();
-        let (stopping, shown) = (cx.stopping.clone(), address.shown);
-        Ok(Self { client, cancel, connector, notices, stopping, deadline: Instant::now() + limit, shown })
+        let shown = address.shown;
+        Ok(Self {
+            client,
+            cancel,
+            connector,
+            notices,
+            stopping,
+            deadline: Mutex::new(Instant::now() + limit),
+            pending: Mutex::default(),
+            void: AtomicBool::new(false),
+            prepared: Mutex::default(),
+            shown,
+        })
+    }
+
+    /// From now on, statements have `limit` more.
+    pub(super) fn renew(&self, limit: Duration) {
+        *self.deadline.lock().expect("nothing panics while it is held") = Instant::now() + limit;
+    }
+
+    /// Sends statements of our own together with whatever comes next, which saves waiting for their answer.
+    pub(super) fn later(&self, sql: String) {
+        self.pending().push(sql);
+    }
+
+    fn pending(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.pending.lock().expect("nothing panics while it is held")
+    }
+
+    /// Whether the connection is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Whether something of [`Session::later`] failed.
+    pub(super) fn is_void(&self) -> bool {
+        self.void.load(Ordering::SeqCst)
+    }
+
+    /// Sends what is pending, and `work` right behind it.
+    async fn behind<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let pending = std::mem::take(&mut *self.pending());
+        if pending.is_empty() {
+            return work.await;
+        }
+        let pending = pending.join("; ");
+        let (first, second) = futures_util::future::join(self.client.simple_query(&pending), work).await;
+        if let Err(error) = first {
+            self.void.store(true, Ordering::SeqCst);
+            return Err(error);
+        }
+        second
     }
 
     /// The rows of a question of our own; several statements are separated by `;`.
     pub(super) async fn ask(&self, sql: &str) -> Result<Vec<Row>, Trouble> {
-        let messages = self.guarded(self.client.simple_query(sql), true).await?;
+        let messages = self.guarded(self.behind(self.client.simple_query(sql)), true).await?;
         Ok(messages.iter().filter_map(row).collect())
     }
 
@@ -153,28 +229,74 @@ impl Session {
         Ok(self.ask(sql).await?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
     }
 
+    /// The rows of each of several statements of the document.
+    pub(super) async fn parts(&self, sql: &str) -> Result<Vec<Vec<Row>>, Trouble> {
+        self.notices.listening.store(true, Ordering::SeqCst);
+        let messages = self.guarded(self.behind(self.client.simple_query(sql)), true).await;
+        self.notices.listening.store(false, Ordering::SeqCst);
+        let (mut parts, mut rows) = (vec![], vec![]);
+        for message in messages? {
+            match message {
+                SimpleQueryMessage::CommandComplete(_) => parts.push(std::mem::take(&mut rows)),
+                message => rows.extend(row(&message)),
+            }
+        }
+        Ok(parts)
+    }
+
     /// The rows that statements of our own changed, in all.
     pub(super) async fn act(&self, sql: &str) -> Result<u64, Trouble> {
-        let messages = self.guarded(self.client.simple_query(sql), true).await?;
+        let messages = self.guarded(self.behind(self.client.simple_query(sql)), true).await?;
         Ok(messages.iter().map(changed).sum())
+    }
+
+    /// Prepares questions of our own for the rest of the transaction, where that is not done yet.
+    pub(super) async fn prepare(&self, questions: &[Question]) -> Result<(), Trouble> {
+        let is_done = |name: &str| self.names().contains(&name);
+        if questions.iter().all(|(name, _)| is_done(name)) {
+            return Ok(());
+        }
+        // A connection of a pooler may have them of somebody who was cut off.
+        let there = self.ask("SELECT name FROM pg_catalog.pg_prepared_statements").await?;
+        let mut sql = vec![];
+        for (name, question) in questions {
+            if there.iter().any(|row| row.first() == Some(&Some((*name).to_owned()))) {
+                sql.push(format!("DEALLOCATE {name}"));
+            }
+            sql.push(format!("PREPARE {name} AS {}", question()));
+        }
+        self.act(&sql.join("; ")).await?;
+        self.names().extend(questions.iter().map(|(name, _)| *name));
+        Ok(())
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, Vec<&'static str>> {
+        self.prepared.lock().expect("nothing panics while it is held")
+    }
+
+    /// What takes the prepared questions away again.
+    fn forget(&self) -> String {
+        std::mem::take(&mut *self.names()).into_iter().map(|name| format!("DEALLOCATE {name}; ")).collect()
     }
 
     /// Ends the transaction: no stop cuts it, for then nobody would know its outcome.
     pub(super) async fn commit(&self) -> Result<(), Trouble> {
-        let messages = self.guarded(self.client.simple_query("COMMIT"), false).await?;
-        debug_assert_eq!(messages.len(), 1);
-        Ok(())
+        let sql = self.forget() + "COMMIT";
+        self.guarded(self.behind(self.client.simple_query(&sql)), false).await.map(drop)
     }
 
     /// Ends the transaction without effect; if the connection is gone, so is the transaction.
     pub(super) async fn rollback(&self) {
-        let _ = self.guarded(self.client.simple_query("ROLLBACK"), false).await;
+        self.pending().clear();
+        // A transaction that failed takes nothing but its end.
+        let sql = format!("ROLLBACK; {}", self.forget());
+        let _ = self.guarded(self.client.simple_query(&sql), false).await;
     }
 
     /// A statement of the document; at most `rows_max` rows are kept.
     pub(super) async fn statement(&self, sql: &str, rows_max: usize) -> Result<Answer, Trouble> {
         self.notices.listening.store(true, Ordering::SeqCst);
-        let result = self.guarded(self.stream(sql, rows_max), true).await;
+        let result = self.guarded(self.behind(self.stream(sql, rows_max)), true).await;
         self.notices.listening.store(false, Ordering::SeqCst);
         result
     }
@@ -212,7 +334,7 @@ impl Session {
             sink.finish().await
         };
         self.notices.listening.store(true, Ordering::SeqCst);
-        let result = self.guarded(work, true).await;
+        let result = self.guarded(self.behind(work), true).await;
         self.notices.listening.store(false, Ordering::SeqCst);
         Ok(Answer { count: result?, ..Answer::default() })
     }
@@ -229,6 +351,7 @@ impl Session {
         work: impl Future<Output = Result<T, Error>>,
         may_stop: bool,
     ) -> Result<T, Trouble> {
+        let deadline = *self.deadline.lock().expect("nothing panics while it is held");
         let mut flight = Flight { session: self, over: false };
         let mut work = pin!(work);
         let why = tokio::select! {
@@ -237,7 +360,7 @@ impl Session {
                 return result.map_err(Trouble::from);
             }
             () = self.stopping.stopped(), if may_stop => Trouble::Stopped,
-            () = tokio::time::sleep_until(self.deadline.into()), if may_stop => Trouble::Late,
+            () = tokio::time::sleep_until(deadline.into()), if may_stop => Trouble::Late,
         };
         let _ = tokio::time::timeout(CANCEL_MAX, self.cancel.cancel_query(self.connector.clone())).await;
         let ended = tokio::time::timeout(CANCEL_MAX, work).await;

@@ -1,13 +1,81 @@
 //! The catalog of a database in one question.
 
-use super::session::{Session, Trouble};
+use super::{
+    questions,
+    session::{Question, Row, Session, Trouble},
+};
 use std::collections::BTreeMap;
 use windlass_sql::postgres::catalog::{Catalog, Object};
 
 /// Reads all definitions of users. The search path must be `pg_catalog`, so that all names come in full.
 pub(super) async fn read(session: &Session) -> Result<Catalog, Trouble> {
+    // Most of the time of these questions is that of the planner, and a transaction asks them several times.
+    session
+        .prepare(&[("windlass_objects", questions::objects), ("windlass_edges", questions::edges)])
+        .await?;
+    let objects = session.ask("EXECUTE windlass_objects").await?;
+    let edges = session.ask("EXECUTE windlass_edges").await?;
+    Ok(catalog(objects, edges))
+}
+
+/// Tables that this transaction made.
+pub(super) struct Made {
+    /// Each by its number: it, its columns, indexes, constraints and sequences.
+    pub(super) tables: BTreeMap<u32, Catalog>,
+    /// Relations of which they are made, in all.
+    pub(super) relations: i64,
+}
+
+/// The questions of [`made`].
+pub(super) const MADE: [Question; 3] = [
+    ("windlass_tables", questions::objects_of_tables),
+    ("windlass_tables_edges", questions::edges_of_tables),
+    ("windlass_relations", || questions::RELATIONS.to_owned()),
+];
+
+/// Reads the definitions of tables that plain `CREATE TABLE`s made, whose numbers are in the setting `windlass.made`, each behind a comma. The
+/// search path must be `pg_catalog`.
+pub(super) async fn made(session: &Session) -> Result<Made, Trouble> {
+    session.prepare(&MADE).await?;
+    let numbers = "pg_catalog.string_to_array(pg_catalog.ltrim(pg_catalog.current_setting('windlass.made'), ','), ',')::pg_catalog.oid[]";
+    let ask = MADE.map(|(name, _)| format!("EXECUTE {name} ({numbers})")).join("; ");
+    let (mut objects, mut edges, mut relations) = (vec![], vec![], 0);
+    for row in session.ask(&ask).await? {
+        match row.len() {
+            1 => {
+                relations = row.into_iter().flatten().next().and_then(|n| n.parse().ok()).unwrap_or_default()
+            }
+            6 => edges.push(row),
+            _ => objects.push(row),
+        }
+    }
+    Ok(Made { tables: apart(objects, edges), relations })
+}
+
+/// What belongs to which table: its columns and their defaults have its number, indexes and constraints name it, and sequences depend on it.
+fn apart(objects: Vec<Row>, edges: Vec<Row>) -> BTreeMap<u32, Catalog> {
+    let number = |row: &Row, at: usize| row.get(at)?.as_ref()?.parse::<u32>().ok();
+    let relations = edges.iter().filter(|row| row.first().is_some_and(|kind| kind.as_deref() == Some("c")));
+    let owners: BTreeMap<u32, u32> =
+        relations.filter_map(|row| Some((number(row, 1)?, number(row, 4)?))).collect();
+    let mut parts: BTreeMap<u32, (Vec<Row>, Vec<Row>)> = BTreeMap::new();
+    for row in objects {
+        let table = match row.first().and_then(Option::as_deref) {
+            Some("r" | "a" | "D") => number(&row, 1),
+            Some("S") => number(&row, 1).and_then(|sequence| owners.get(&sequence).copied()),
+            _ => number(&row, 3),
+        };
+        parts.entry(table.unwrap_or_default()).or_default().0.push(row);
+    }
+    for row in edges {
+        parts.entry(number(&row, 4).unwrap_or_default()).or_default().1.push(row);
+    }
+    parts.into_iter().map(|(table, (objects, edges))| (table, catalog(objects, edges))).collect()
+}
+
+fn catalog(rows: Vec<Row>, edge_rows: Vec<Row>) -> Catalog {
     let mut objects = vec![];
-    for row in session.ask(OBJECTS).await? {
+    for row in rows {
         let mut values = row.into_iter().map(Option::unwrap_or_default);
         let mut next = || values.next().unwrap_or_default();
         let (letter, oid, sub, parent, space) = (next(), next(), next(), next(), next());
@@ -19,7 +87,7 @@ pub(super) async fn read(session: &Session) -> Result<Catalog, Trouble> {
         objects.extend(object.map(|object| Object { schema, name, fields, ..object }));
     }
     let mut edges = vec![];
-    for row in session.ask(EDGES).await? {
+    for row in edge_rows {
         let mut values = row.into_iter().map(Option::unwrap_or_default);
         let mut end = || {
             let letter = values.next().unwrap_or_default();
@@ -28,189 +96,5 @@ pub(super) async fn read(session: &Session) -> Result<Catalog, Trouble> {
         };
         edges.push((end(), end()));
     }
-    Ok(Catalog::new(objects, &edges))
+    Catalog::new(objects, &edges)
 }
-
-const OBJECTS: &str = r#"
-WITH ns AS MATERIALIZED (
-  SELECT oid, nspname FROM pg_namespace
-  WHERE nspname !~ '^(pg_|windlass($|_aside))' AND nspname <> 'information_schema'
-), ext AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
-rel AS MATERIALIZED (
-  SELECT c.*, ns.nspname FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
-  WHERE NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_class'::regclass AND ext.objid = c.oid)
-), descr AS MATERIALIZED (SELECT * FROM pg_description WHERE (objoid >= 16384 OR objoid IN (SELECT oid FROM ns)) AND classoid IN ('pg_class'::regclass, 'pg_proc'::regclass,
-  'pg_type'::regclass, 'pg_namespace'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass,
-  'pg_policy'::regclass, 'pg_extension'::regclass, 'pg_statistic_ext'::regclass))
-, acls AS (
-  SELECT 'h' AS k, oid, 0 AS sub, COALESCE(nspacl, acldefault('n', nspowner)) AS acl FROM pg_namespace WHERE oid IN (SELECT oid FROM ns)
-  UNION ALL SELECT 'c', oid, 0, COALESCE(relacl, acldefault(CASE WHEN relkind = 'S' THEN 's'::"char" ELSE 'r'::"char" END, relowner))
-    FROM rel WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-  UNION ALL SELECT 'a', attrelid, attnum, attacl FROM pg_attribute WHERE attacl IS NOT NULL AND attrelid IN (SELECT oid FROM rel)
-  UNION ALL SELECT 'f', oid, 0, COALESCE(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace IN (SELECT oid FROM ns)
-  UNION ALL SELECT 't', oid, 0, COALESCE(typacl, acldefault('T', typowner)) FROM pg_type WHERE typnamespace IN (SELECT oid FROM ns) AND typtype IN ('e', 'd', 'c')
-  UNION ALL SELECT 'D', oid, 0, COALESCE(datacl, acldefault('d', datdba)) FROM pg_database WHERE datname = current_database()
-), acl AS MATERIALIZED (
-  SELECT k, oid, sub, string_agg(g, E'\n' ORDER BY g) AS acl FROM (
-    SELECT k, oid, sub, concat(CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, '=',
-      x.privilege_type, CASE WHEN x.is_grantable THEN '*' END) AS g FROM acls, aclexplode(acls.acl) x) y GROUP BY 1, 2, 3
-)
-SELECT k, oid, sub, parent, nsp, schema, name, jsonb_strip_nulls(f)::text FROM (
-SELECT 'h' AS k, n.oid, 0 AS sub, 0::oid AS parent, n.oid AS nsp, '' AS schema, n.nspname::text AS name, jsonb_build_object(
-  'owner', pg_get_userbyid(n.nspowner), 'acl', (SELECT acl FROM acl WHERE acl.k = 'h' AND acl.oid = n.oid),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = n.oid AND d.classoid = 'pg_namespace'::regclass)) AS f
-FROM pg_namespace n WHERE n.oid IN (SELECT oid FROM ns)
-UNION ALL
-SELECT 'x', e.oid, 0, 0, e.extnamespace, '', e.extname, jsonb_build_object('schema', n.nspname, 'version', e.extversion,
-  'comment', (SELECT description FROM descr d WHERE d.objoid = e.oid AND d.classoid = 'pg_extension'::regclass))
-FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.oid >= 16384
-UNION ALL
-SELECT CASE t.typtype WHEN 'e' THEN 'e' WHEN 'd' THEN 'd' ELSE 'o' END, t.oid, 0, 0, ns.oid, ns.nspname, t.typname, jsonb_build_object(
-  'owner', pg_get_userbyid(t.typowner), 'acl', (SELECT acl FROM acl WHERE acl.k = 't' AND acl.oid = t.oid),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = t.oid AND d.classoid = 'pg_type'::regclass),
-  'labels', (SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
-  '#labels', (SELECT string_agg(oid::text, ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
-  'type', CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
-  'default', CASE WHEN t.typtype = 'd' THEN t.typdefault END,
-  'notnull', CASE WHEN t.typnotnull THEN 'true' END,
-  'collation', (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname) FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace
-    JOIN pg_type b ON b.oid = t.typbasetype WHERE t.typtype = 'd' AND co.oid = t.typcollation AND t.typcollation <> b.typcollation),
-  'attributes', CASE WHEN t.typtype = 'c' THEN (SELECT string_agg(quote_ident(attname) || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
-    FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped) END)
-FROM pg_type t JOIN ns ON ns.oid = t.typnamespace LEFT JOIN pg_class tc ON tc.oid = t.typrelid
-WHERE (t.typtype IN ('e', 'd') OR t.typtype = 'c' AND tc.relkind = 'c')
-  AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_type'::regclass AND ext.objid = t.oid)
-UNION ALL
-SELECT 'S', c.oid, 0, 0, c.relnamespace, c.nspname, c.relname, jsonb_build_object('owner', pg_get_userbyid(c.relowner),
-  'acl', (SELECT acl FROM acl WHERE acl.k = 'c' AND acl.oid = c.oid), 'persistence', c.relpersistence::text,
-  'comment', (SELECT description FROM descr d WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND objsubid = 0),
-  'type', format_type(s.seqtypid, NULL),
-  'options', format('INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s', seqincrement, seqmin, seqmax, seqstart, seqcache, CASE WHEN seqcycle THEN ' CYCLE' ELSE ' NO CYCLE' END),
-  '#last', pg_sequence_last_value(c.oid)::text,
-  'owned', (SELECT quote_ident(o.nspname) || '.' || quote_ident(o.relname) || '.' || quote_ident(a.attname) FROM pg_depend d JOIN rel o ON o.oid = d.refobjid
-    JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum = d.refobjsubid WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'a'))
-FROM rel c JOIN pg_sequence s ON s.seqrelid = c.oid
-WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i')
-UNION ALL
-SELECT CASE c.relkind WHEN 'v' THEN 'v' WHEN 'm' THEN 'm' ELSE 'r' END, c.oid, 0, 0, c.relnamespace, c.nspname, c.relname, jsonb_build_object(
-  'owner', pg_get_userbyid(c.relowner), 'acl', (SELECT acl FROM acl WHERE acl.k = 'c' AND acl.oid = c.oid AND acl.sub = 0),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND objsubid = 0),
-  'persistence', c.relpersistence::text, 'options', array_to_string(c.reloptions, ', '), 'kind', c.relkind::text,
-  'partition by', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
-  'bound', CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END,
-  'parents', (SELECT string_agg(quote_ident(pn.nspname) || '.' || quote_ident(p.relname), ', ' ORDER BY i.inhseqno) FROM pg_inherits i
-    JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid),
-  'rls', CASE WHEN c.relrowsecurity THEN 'true' END, 'force rls', CASE WHEN c.relforcerowsecurity THEN 'true' END,
-  'identity', CASE WHEN c.relreplident <> 'd' AND c.relkind = 'r' THEN c.relreplident::text END,
-  'query', CASE WHEN c.relkind IN ('v', 'm') THEN rtrim(pg_get_viewdef(c.oid), ';') END,
-  'empty', CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN 'true' END,
-  'column comments', CASE WHEN c.relkind IN ('v', 'm') THEN (SELECT jsonb_object_agg(a.attname, d.description)::text FROM descr d JOIN pg_attribute a
-    ON a.attrelid = c.oid AND a.attnum = d.objsubid WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid > 0) END,
-  '#file', pg_relation_filenode(c.oid)::text, '#pages', c.relpages::text)
-FROM rel c WHERE c.relkind IN ('r', 'p', 'v', 'm')
-UNION ALL
-SELECT 'a', c.oid, a.attnum, c.oid, c.relnamespace, c.nspname, a.attname, jsonb_build_object(
-  '#position', (row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum))::text, '#type', a.atttypid || '/' || a.atttypmod, 'type', format_type(a.atttypid, a.atttypmod),
-  'collation', (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname) FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace
-    WHERE co.oid = a.attcollation AND a.attcollation <> ty.typcollation),
-  'notnull', CASE WHEN a.attnotnull THEN 'true' END, 'identity', NULLIF(a.attidentity::text, ''),
-  'identity options', CASE WHEN a.attidentity <> '' THEN (SELECT format('INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s', seqincrement, seqmin, seqmax, seqstart, seqcache, CASE WHEN seqcycle THEN ' CYCLE' ELSE ' NO CYCLE' END)
-    FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum AND d.classid = 'pg_class'::regclass AND d.deptype = 'i') END,
-  '#last', CASE WHEN a.attidentity <> '' THEN (SELECT pg_sequence_last_value(d.objid)::text
-    FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum AND d.classid = 'pg_class'::regclass AND d.deptype = 'i') END,
-  'generated', CASE WHEN a.attgenerated <> '' THEN (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = c.oid AND adnum = a.attnum) END,
-  'generated kind', NULLIF(a.attgenerated::text, ''),
-  'storage', CASE WHEN a.attstorage <> ty.typstorage THEN a.attstorage::text END,
-  'compression', NULLIF(to_jsonb(a)->>'attcompression', ''),
-  'statistics', CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::text END,
-  'acl', (SELECT acl FROM acl WHERE acl.k = 'a' AND acl.oid = c.oid AND acl.sub = a.attnum),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND objsubid = a.attnum),
-  'options', array_to_string(a.attoptions, ', '),
-  'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN 'true' END)
-FROM rel c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_type ty ON ty.oid = a.atttypid WHERE c.relkind IN ('r', 'p')
-UNION ALL
-SELECT 'D', a.adrelid, a.adnum, a.adrelid, c.relnamespace, c.nspname, t.attname, jsonb_build_object('expression', pg_get_expr(a.adbin, a.adrelid))
-FROM pg_attrdef a JOIN rel c ON c.oid = a.adrelid AND c.relkind IN ('r', 'p', 'v') JOIN pg_attribute t ON t.attrelid = c.oid AND t.attnum = a.adnum WHERE t.attgenerated = ''
-UNION ALL
-SELECT 'f', p.oid, 0, 0, p.pronamespace, ns.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', jsonb_build_object(
-  'base', p.proname, 'kind', p.prokind::text, 'arguments', pg_get_function_identity_arguments(p.oid), 'owner', pg_get_userbyid(p.proowner),
-  'acl', (SELECT acl FROM acl WHERE acl.k = 'f' AND acl.oid = p.oid),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = p.oid AND d.classoid = 'pg_proc'::regclass),
-  'returns', pg_get_function_result(p.oid) || ' ' || pg_get_function_arguments(p.oid),
-  'definition', CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE (SELECT format('CREATE AGGREGATE %s.%s(%s) (SFUNC = %s, STYPE = %s%s%s)',
-    quote_ident(ns.nspname), quote_ident(p.proname), pg_get_function_identity_arguments(p.oid), aggtransfn::regproc, format_type(aggtranstype, NULL),
-    CASE WHEN aggfinalfn <> 0 THEN ', FINALFUNC = ' || aggfinalfn::regproc END, CASE WHEN agginitval IS NOT NULL THEN ', INITCOND = ' || quote_literal(agginitval) END)
-    FROM pg_aggregate WHERE aggfnoid = p.oid) END)
-FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace WHERE NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_proc'::regclass AND ext.objid = p.oid)
-UNION ALL
-SELECT 'n', k.oid, 0, k.conrelid, c.relnamespace, c.nspname, k.conname, jsonb_build_object('type', k.contype::text, 'definition', pg_get_constraintdef(k.oid),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = k.oid AND d.classoid = 'pg_constraint'::regclass), '#index', NULLIF(k.conindid, 0)::text)
-FROM pg_constraint k JOIN rel c ON c.oid = k.conrelid WHERE k.conparentid = 0 AND k.contype NOT IN ('n', 't') AND (k.coninhcount = 0 OR k.conislocal)
-UNION ALL
-SELECT 'n', k.oid, 0, k.contypid, t.typnamespace, ns.nspname, k.conname, jsonb_build_object('type', 'd', 'definition', pg_get_constraintdef(k.oid),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = k.oid AND d.classoid = 'pg_constraint'::regclass))
-FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid JOIN ns ON ns.oid = t.typnamespace WHERE k.contype = 'c'
-  AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_type'::regclass AND ext.objid = t.oid)
-UNION ALL
-SELECT 'i', i.indexrelid, 0, i.indrelid, c.relnamespace, c.nspname, c.relname, jsonb_build_object('definition', pg_get_indexdef(i.indexrelid),
-  'invalid', CASE WHEN NOT i.indisvalid THEN 'true' END, 'clustered', CASE WHEN i.indisclustered THEN 'true' END, 'identity', CASE WHEN i.indisreplident THEN 'true' END,
-  'options', array_to_string(c.reloptions, ', '), 'comment', (SELECT description FROM descr d WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass))
-FROM pg_index i JOIN rel c ON c.oid = i.indexrelid WHERE NOT c.relispartition AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
-UNION ALL
-SELECT 's', s.oid, 0, 0, s.stxnamespace, ns.nspname, s.stxname, jsonb_build_object('definition', pg_get_statisticsobjdef(s.oid), 'owner', pg_get_userbyid(s.stxowner),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = s.oid AND d.classoid = 'pg_statistic_ext'::regclass))
-FROM pg_statistic_ext s JOIN ns ON ns.oid = s.stxnamespace
-UNION ALL
-SELECT 'g', t.oid, 0, t.tgrelid, c.relnamespace, c.nspname, t.tgname, jsonb_build_object('definition', pg_get_triggerdef(t.oid), 'enabled', t.tgenabled::text,
-  'comment', (SELECT description FROM descr d WHERE d.objoid = t.oid AND d.classoid = 'pg_trigger'::regclass))
-FROM pg_trigger t JOIN rel c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname !~ '^zzz_windlass_'
-UNION ALL
-SELECT 'w', w.oid, 0, w.ev_class, c.relnamespace, c.nspname, w.rulename, jsonb_build_object('definition', pg_get_ruledef(w.oid), 'enabled', w.ev_enabled::text,
-  'comment', (SELECT description FROM descr d WHERE d.objoid = w.oid AND d.classoid = 'pg_rewrite'::regclass))
-FROM pg_rewrite w JOIN rel c ON c.oid = w.ev_class WHERE w.rulename <> '_RETURN'
-UNION ALL
-SELECT 'y', p.oid, 0, p.polrelid, c.relnamespace, c.nspname, p.polname, jsonb_build_object(
-  'definition', format(' AS %s FOR %s TO %s%s%s', CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-    CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
-    (SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)) END, ', ') FROM unnest(p.polroles) r),
-    ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = p.oid AND d.classoid = 'pg_policy'::regclass))
-FROM pg_policy p JOIN rel c ON c.oid = p.polrelid
-UNION ALL
-SELECT 'R', r.oid, 0, 0, 0, '', r.rolname, jsonb_build_object('attributes', concat_ws(' ', CASE WHEN rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END,
-  CASE WHEN rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END, CASE WHEN rolcreaterole THEN 'CREATEROLE' ELSE 'NOCREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END,
-  CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END, CASE WHEN rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END,
-  'CONNECTION LIMIT ' || rolconnlimit, 'VALID UNTIL ' || quote_literal(COALESCE(rolvaliduntil::text, 'infinity'))),
-  'member of', (SELECT string_agg(quote_ident(g.rolname), ', ' ORDER BY g.rolname) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid))
-FROM pg_roles r WHERE r.oid >= 16384
-UNION ALL
-SELECT 'b', d.oid, 0, 0, 0, '', d.datname, jsonb_build_object('owner', pg_get_userbyid(d.datdba), 'acl', (SELECT acl FROM acl WHERE acl.k = 'D' AND acl.oid = d.oid))
-FROM pg_database d WHERE d.datname = current_database()
-UNION ALL
-SELECT 'p', a.oid, 0, 0, 0, '', concat_ws(' ', quote_ident(pg_get_userbyid(a.defaclrole)), a.defaclobjtype, quote_ident(n.nspname)), jsonb_build_object(
-  '#owner', quote_ident(pg_get_userbyid(a.defaclrole)), 'for', 'FOR ROLE ' || quote_ident(pg_get_userbyid(a.defaclrole)) || CASE WHEN n.nspname IS NOT NULL THEN ' IN SCHEMA ' || quote_ident(n.nspname) ELSE '' END,
-  'on', CASE a.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' ELSE 'SCHEMAS' END,
-  'acl', (SELECT string_agg(concat(CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, '=', x.privilege_type,
-    CASE WHEN x.is_grantable THEN '*' END), E'\n' ORDER BY x.grantee, x.privilege_type) FROM aclexplode(a.defaclacl) x))
-FROM pg_default_acl a LEFT JOIN pg_namespace n ON n.oid = a.defaclnamespace
-) all_objects(k, oid, sub, parent, nsp, schema, name, f)"#;
-
-/// What depends on what: letters as in `OBJECTS`, `c` for any relation.
-const EDGES: &str = r#"
-WITH d AS (
-  SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid FROM pg_depend
-  WHERE deptype IN ('n', 'a') AND objid >= 16384 AND refobjid >= 16384
-), m AS (
-  SELECT CASE classid WHEN 'pg_class'::regclass THEN 'c' WHEN 'pg_proc'::regclass THEN 'f' WHEN 'pg_type'::regclass THEN 't' WHEN 'pg_constraint'::regclass THEN 'n'
-    WHEN 'pg_attrdef'::regclass THEN 'D' WHEN 'pg_rewrite'::regclass THEN 'w' WHEN 'pg_trigger'::regclass THEN 'g' WHEN 'pg_policy'::regclass THEN 'y'
-    WHEN 'pg_statistic_ext'::regclass THEN 's' WHEN 'pg_extension'::regclass THEN 'x' WHEN 'pg_namespace'::regclass THEN 'h' END AS k1, objid, objsubid,
-  CASE refclassid WHEN 'pg_class'::regclass THEN 'c' WHEN 'pg_proc'::regclass THEN 'f' WHEN 'pg_type'::regclass THEN 't' WHEN 'pg_constraint'::regclass THEN 'n'
-    WHEN 'pg_attrdef'::regclass THEN 'D' WHEN 'pg_rewrite'::regclass THEN 'w' WHEN 'pg_trigger'::regclass THEN 'g' WHEN 'pg_policy'::regclass THEN 'y'
-    WHEN 'pg_statistic_ext'::regclass THEN 's' WHEN 'pg_extension'::regclass THEN 'x' WHEN 'pg_namespace'::regclass THEN 'h' END AS k2, refobjid, refobjsubid FROM d
-)
-SELECT CASE WHEN w1.rulename = '_RETURN' THEN 'c' ELSE k1 END, COALESCE(a1.adrelid, CASE WHEN w1.rulename = '_RETURN' THEN w1.ev_class END, objid), COALESCE(a1.adnum, objsubid),
-  CASE WHEN t2.typrelid <> 0 AND c2.relkind <> 'c' THEN 'c' ELSE k2 END,
-  COALESCE(a2.adrelid, CASE WHEN t2.typrelid <> 0 AND c2.relkind <> 'c' THEN t2.typrelid END, NULLIF(t2.typelem, 0), refobjid), COALESCE(a2.adnum, refobjsubid)
-FROM m LEFT JOIN pg_rewrite w1 ON k1 = 'w' AND w1.oid = objid LEFT JOIN pg_attrdef a1 ON k1 = 'D' AND a1.oid = objid
-LEFT JOIN pg_attrdef a2 ON k2 = 'D' AND a2.oid = refobjid LEFT JOIN pg_type t2 ON k2 = 't' AND t2.oid = refobjid LEFT JOIN pg_class c2 ON c2.oid = t2.typrelid
-WHERE k1 IS NOT NULL AND k2 IS NOT NULL"#;

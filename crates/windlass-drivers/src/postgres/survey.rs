@@ -10,8 +10,8 @@ use crate::disk::{human_bytes, one_line};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use windlass_driver::{Failure, Survey};
-use windlass_plan::Class;
-use windlass_sql::{Dialect, postgres::text};
+use windlass_plan::{Class, UndoBy};
+use windlass_sql::{Dialect, DmlKind, postgres::text};
 
 /// The scratch database of the plan that is looked at.
 pub(super) type Shared = Arc<Mutex<Option<Scratch>>>;
@@ -22,7 +22,13 @@ pub(super) async fn survey(job: &Job, shared: &Shared) -> Result<Survey, Failure
     job.begin(Mode::Read, &[]).await.map_err(asking)?;
     let seen = touched(job).await;
     job.session.rollback().await;
-    survey.effects.extend(seen.map_err(asking)?);
+    let (lines, may_not) = seen.map_err(asking)?;
+    survey.effects.extend(lines);
+    survey.problems.extend(may_not);
+    match super::batch::survey(job).await {
+        Ok(lines) => survey.effects.extend(lines),
+        Err(failure) => survey.problems.push(failure.message.replace("; nothing was changed", "")),
+    }
     if job.unit.undo.class != Class::Readonly {
         survey.effects.extend(busy(job).await.map_err(asking)?);
     }
@@ -30,26 +36,63 @@ pub(super) async fn survey(job: &Job, shared: &Shared) -> Result<Survey, Failure
     Ok(survey)
 }
 
-/// The server, and the size of the table.
-async fn touched(job: &Job) -> Result<Vec<String>, Trouble> {
-    let mut lines = vec![];
+/// Sequences that give `table`, as a statement would name it, its numbers: no rollback of PostgreSQL turns them back.
+pub(super) async fn sequences(job: &Job, table: &str) -> Result<Vec<String>, Trouble> {
+    let sql = format!(
+        "SELECT DISTINCT q.oid::pg_catalog.regclass::text FROM (SELECT pg_catalog.to_regclass({})::pg_catalog.oid) c(oid) JOIN \
+         pg_catalog.pg_depend d ON d.refobjid = c.oid AND d.deptype IN ('a', 'i') OR d.objid IN (SELECT a.oid FROM \
+         pg_catalog.pg_attrdef a WHERE a.adrelid = c.oid) JOIN pg_catalog.pg_class q ON q.relkind = 'S' AND q.oid IN (d.objid, d.refobjid)",
+        text(table)
+    );
+    Ok(job.session.ask(&sql).await?.into_iter().filter_map(|mut row| row.pop()?).collect())
+}
+
+/// Which rights on the table let a user lock it as its rows are kept, from PostgreSQL 16 on and before (`LockTableAclCheck` in
+/// lockcmds.c): those on columns do not.
+fn rights(kind: DmlKind) -> (&'static str, &'static str) {
+    match kind {
+        DmlKind::Insert => ("SELECT, INSERT, UPDATE, DELETE, TRUNCATE", "SELECT"),
+        _ => ("INSERT, UPDATE, DELETE, TRUNCATE", "INSERT, UPDATE, DELETE, TRUNCATE"),
+    }
+}
+
+/// The size of the table; and why it may not be locked.
+async fn touched(job: &Job) -> Result<(Vec<String>, Option<String>), Trouble> {
+    let (mut lines, mut may_not) = (vec![], None);
     let summary = job.summary();
-    let Some(name) = summary.table.or(summary.object) else { return Ok(lines) };
+    let dml = windlass_sql::dml(job.statement(), Dialect::Postgresql);
+    let adds = dml.as_ref().is_some_and(|dml| matches!(dml.kind, DmlKind::Insert | DmlKind::Merge));
+    let kept = dml.filter(|_| job.unit.undo.by == UndoBy::Driver);
+    let (now, before) = kept.as_ref().map_or(("SELECT", "SELECT"), |dml| rights(dml.kind));
+    let Some(name) = summary.table.or(summary.object) else { return Ok((lines, None)) };
     let scope = job.scope().await?;
     job.theirs(&scope).await?;
     let sql = format!(
-        "SELECT c.reltuples::bigint, pg_catalog.pg_total_relation_size(c.oid), c.relname FROM pg_catalog.pg_class c WHERE c.oid = \
+        "SELECT c.reltuples::bigint, pg_catalog.pg_total_relation_size(c.oid), c.relname, pg_catalog.has_table_privilege(c.oid, CASE \
+         WHEN pg_catalog.current_setting('server_version_num')::int >= 160000 THEN '{now}' ELSE '{before}' END), current_user FROM pg_catalog.pg_class c WHERE c.oid = \
          pg_catalog.to_regclass({}) AND c.relkind IN ('r', 'p', 'm')",
         text(&name.quoted(Dialect::Postgresql))
     );
     for row in job.session.ask(&sql).await? {
-        let [Some(rows), Some(bytes), Some(name)] = row.as_slice() else { continue };
+        let [Some(rows), Some(bytes), Some(name), Some(may), Some(user)] = row.as_slice() else { continue };
+        if may == "f" && kept.is_some() {
+            let right = if adds { "SELECT" } else { "UPDATE" };
+            may_not = Some(format!(
+                "{user} has no right on the whole of {name}, and so may not lock it while its rows are kept: GRANT {right} ON {name} TO {user}"
+            ));
+        }
         let bytes = human_bytes(bytes.parse().unwrap_or_default());
         let rows =
             if rows.starts_with('-') { "not yet counted".to_owned() } else { format!("about {rows} rows") };
         lines.push(format!("{name}: {rows}, {bytes}"));
     }
-    Ok(lines)
+    if adds {
+        let found = sequences(job, &name.quoted(Dialect::Postgresql)).await?;
+        lines.extend(
+            found.into_iter().map(|name| format!("sequence {name} moves on, and an undo leaves it there")),
+        );
+    }
+    Ok((lines, may_not))
 }
 
 /// Transactions that are open for long, dumps above all: a statement on definitions would wait behind them, and all others

@@ -1,10 +1,16 @@
 //! Statements on real servers: applied, taken back, killed, raced.
 
+mod batches;
+mod live;
 mod measure;
 mod programs;
+mod races;
 mod releases;
 mod rows;
 mod schema;
+mod servers;
+mod stretches;
+mod together;
 
 use super::PostgresDriver;
 use crate::testing::{context, folder, plan, unit};
@@ -15,7 +21,8 @@ use windlass_plan::{Target, Unit, UrlKind, Value, Way};
 
 /// The servers that are there: the newer one is not on every machine.
 fn flavors() -> Vec<Flavor> {
-    let lab = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/lab/postgres/bin/postgres");
+    let lab = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../target/lab/sid/usr/lib/postgresql/18/bin/postgres");
     [Some(Flavor::Postgres15), lab.exists().then_some(Flavor::PostgresNewer)].into_iter().flatten().collect()
 }
 

@@ -193,22 +193,10 @@ fn split_hosts(text: &str) -> Result<Vec<(String, Option<u16>)>, String> {
 }
 
 fn decoded(text: &str, what: &str) -> Result<String, String> {
-    let mut bytes = vec![];
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(
-            byte.ok_or_else(|| format!("`{what}` of its URL has a `%` that is not followed by two digits"))?,
-        );
-        rest = &tail[2..];
-    }
-    String::from_utf8(bytes).map_err(|_| format!("`{what}` of its URL is not UTF-8"))
+    let decoded = windlass_plan::percent_decoded(text);
+    decoded.ok_or_else(|| {
+        format!("`{what}` of its URL has a `%` that is not followed by two digits, or is not UTF-8")
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The proxy in front of a service, as far as this driver needs it.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use std::{path::Path, sync::Arc};
+use windlass_driver::{Failure, Fault};
+use windlass_plan::ProxyFront;
 use windlass_proxy::{
     Client, ControlError,
     control::{Request, Status},
@@ -18,22 +21,84 @@ pub enum FrontError {
     Lost(String),
 }
 
+/// What a person has a front do with requests, until it is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// All are answered 503.
+    Maintenance,
+    /// Those that may write are answered 503.
+    Readonly,
+}
+
+impl Mode {
+    /// As it is typed.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Maintenance => "maintenance",
+            Self::Readonly => "readonly",
+        }
+    }
+}
+
 /// A way to ask the proxy of one service.
 #[async_trait]
 pub trait Front: Send + Sync {
     /// Asks, and waits for the answer within a bound that follows from the request.
     async fn call(&self, request: &Request) -> Result<Status, FrontError>;
+
+    /// Finishes a change in whose middle its command was killed.
+    async fn settle(&self) -> Result<(), FrontError> {
+        Ok(())
+    }
+
+    /// Whether a change could be asked of it; changes nothing.
+    async fn ready(&self) -> Result<(), FrontError> {
+        Ok(())
+    }
+
+    /// Whether it could keep requests away from the service; changes nothing.
+    async fn can_hold(&self) -> Result<(), FrontError> {
+        Ok(())
+    }
+
+    /// Turns a mode on or off. Turned on, connections that were there before get `drain_ms` to end.
+    async fn mode(&self, mode: Mode, _on: bool, _drain_ms: u64) -> Result<Status, FrontError> {
+        Err(FrontError::Refused(format!("the built-in proxy has no mode `{}`", mode.word())))
+    }
+
+    /// All that Windlass may write of it, as it stands now, for the undo; `None`: there is no more than its status.
+    async fn words(&self) -> Result<Option<String>, FrontError> {
+        Ok(None)
+    }
+
+    /// Puts back what [`Front::words`] said; with `same` only where it means what is in force.
+    async fn put_back(&self, _words: &str, _same: bool, _drain_ms: u64) -> Result<(), FrontError> {
+        Ok(())
+    }
+
+    /// The failure when it did not do what it was asked for the service `name`.
+    fn failure(&self, name: &str, error: &FrontError) -> Failure {
+        silent(name, error)
+    }
 }
 
-/// Finds the proxy of a service from the folder of `windlass.toml` and the name of the service.
-pub type Fronts = Arc<dyn Fn(&Path, &str) -> Arc<dyn Front> + Send + Sync>;
+/// Finds the proxy of a service from the folder of `windlass.toml`, the name of the service and its configuration.
+pub type Fronts = Arc<dyn Fn(&Path, &str, &ProxyFront) -> Arc<dyn Front> + Send + Sync>;
 
-/// The proxies whose state folder is `<base>/.windlass/proxy/<service>/`.
+/// The built-in proxies, whose state folder is `<base>/.windlass/proxy/<service>/`, and the servers that are there already.
 #[must_use]
-pub fn socket() -> Fronts {
-    Arc::new(|base, service| {
-        Arc::new(Socket(Client::new(base.join(".windlass").join("proxy").join(service))))
+pub fn fronts() -> Fronts {
+    Arc::new(|base, service, proxy| match &proxy.server {
+        None => socket(base, service),
+        Some(server) => Arc::new(crate::traffic::Marked::new(base, service, server)),
     })
+}
+
+/// The built-in proxy of a service.
+pub(super) fn socket(base: &Path, service: &str) -> Arc<dyn Front> {
+    Arc::new(Socket(Client::new(base.join(".windlass").join("proxy").join(service))))
 }
 
 struct Socket(Client);
@@ -50,5 +115,24 @@ impl Front for Socket {
             // Nothing is certain of these, and of what a later version adds.
             error => FrontError::Lost(format!("gave no clear answer: {error}")),
         })
+    }
+}
+
+/// The failure when the proxy of `name` did not do what it was asked.
+pub(crate) fn silent(name: &str, error: &FrontError) -> Failure {
+    let look = format!("windlass proxy status {name}");
+    match error {
+        FrontError::Down(why) => {
+            Failure::clean(Fault::Target, format!("the proxy of {name} does not run: {why}"))
+                .hint(format!("windlass proxy run {name}"))
+        }
+        FrontError::Refused(why) => {
+            Failure::clean(Fault::Target, format!("the proxy of {name} refused: {why}")).hint(look)
+        }
+        FrontError::Lost(why) => Failure::unknown(
+            Fault::Transport,
+            format!("the proxy of {name} {why}; whether it did what it was asked is not known"),
+        )
+        .hint(look),
     }
 }

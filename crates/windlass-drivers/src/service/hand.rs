@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::Path, sync::Arc};
 use windlass_driver::{Done, Failure, Fault};
 use windlass_plan::{Service, Target, Way};
-use windlass_proxy::control::{Request, Status};
+use windlass_proxy::control::{Request, Status, Upstream};
 
 /// One instance, for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +66,14 @@ impl ServiceStatus {
             let to: Vec<String> = proxy
                 .upstreams
                 .iter()
-                .map(|one| format!("{} ({})", one.upstream.address, one.upstream.version))
+                .map(|one| {
+                    let Upstream { address, version, weight, .. } = &one.upstream;
+                    let share = if *weight == 100 { String::new() } else { format!(", {weight} %") };
+                    format!("{address} ({version}{share})")
+                })
                 .collect();
-            lines.push(format!("proxy {} → {}{held}", proxy.listen, to.join(", ")));
+            let readonly = if proxy.readonly { ", writes are answered 503" } else { "" };
+            lines.push(format!("proxy {} → {}{held}{readonly}", proxy.listen, to.join(", ")));
         }
         lines
     }
@@ -109,7 +114,7 @@ impl InstanceStatus {
 /// # Errors
 /// Its files cannot be read.
 pub async fn service_status(base: &Path, name: &str) -> Result<ServiceStatus, Failure> {
-    let proxy = super::front::socket()(base, name).call(&Request::Status).await.ok();
+    let proxy = super::front::socket(base, name).call(&Request::Status).await.ok();
     status_of(base, name, proxy, None).await
 }
 
@@ -178,7 +183,7 @@ impl Hand {
         target: Option<&Target>,
         supervisor: Vec<OsString>,
     ) -> Result<Self, Failure> {
-        Self::with_fronts(base, name, service, target, supervisor, &super::front::socket())
+        Self::with_fronts(base, name, service, target, supervisor, &super::front::fronts())
     }
 
     pub(super) fn with_fronts(
@@ -198,7 +203,7 @@ impl Hand {
             cwd,
             supervisor,
             limits: Limits::default(),
-            front: service.proxy.as_ref().map(|_| fronts(base, name)),
+            front: service.proxy.as_ref().map(|proxy| fronts(base, name, proxy)),
         };
         Ok(Self { site, say: Arc::new(|_| ()) })
     }
@@ -220,6 +225,7 @@ impl Hand {
             mask: Arc::new(str::to_owned),
             start_within_ms: self.site.service.start_within_ms,
             held_total: 0,
+            stopping: Default::default(),
         }
     }
 
@@ -287,6 +293,7 @@ impl Hand {
     async fn start_or_keep(&self, job: &Job<'_>, version: Option<&str>) -> Result<Done, Failure> {
         let world = job.fronted().await?;
         let Some(live) = world.serving(|instance| !instance.ending()) else {
+            job.takes_changes().await?;
             let live = job.bring_up(&self.program(version)?, &Wanted::Nothing).await?;
             return job.serve(&live, true).await;
         };
@@ -345,6 +352,7 @@ impl Hand {
         let own = Wanted::Made(job.origin.clone());
         let work = async {
             job.fronted().await?;
+            job.takes_changes().await?;
             job.replace(&program, &own, true).await
         };
         self.alone(&job, work).await

@@ -2,15 +2,16 @@
 //! command line for a person.
 
 use super::{
-    front::{Front, FrontError},
+    front::{Front, FrontError, silent},
     health::Unhealthy,
     instance::{Instance, Instances, Life, Ready},
+    port,
     site::Site,
     spec::{Origin, Spec, write_json},
     world::{FrontLook, Goal, Live, Wanted, World},
 };
-use std::{fs, io, net::TcpListener, sync::Arc};
-use windlass_driver::{Done, Effect, Failure, Fault};
+use std::{fs, io, sync::Arc};
+use windlass_driver::{Done, Effect, Failure, Fault, Stopping};
 use windlass_plan::Strategy;
 use windlass_proxy::control::{Request, Status, Upstream};
 
@@ -55,6 +56,8 @@ pub struct Job<'a> {
     pub start_within_ms: u64,
     /// Requests ever held before this service was held for the work.
     pub held_total: u64,
+    /// Turns true when a person asked to stop: heard while a share of the clients is watched.
+    pub stopping: Stopping,
 }
 
 /// What an error of the machine is to the person.
@@ -63,7 +66,7 @@ pub fn broken(what: &str, error: &io::Error) -> Failure {
 }
 
 impl Job<'_> {
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.site.name
     }
 
@@ -71,7 +74,7 @@ impl Job<'_> {
         Instances::of(&self.site.base, self.name())
     }
 
-    fn front(&self) -> Option<&dyn Front> {
+    pub(super) fn front(&self) -> Option<&dyn Front> {
         self.site.front.as_deref()
     }
 
@@ -111,32 +114,22 @@ impl Job<'_> {
             }
             Ok(())
         };
-        calm.await
-            .map_err(|error| broken(&format!("the instances of {} cannot be settled", self.name()), &error))
+        calm.await.map_err(|error| {
+            broken(&format!("the instances of {} cannot be settled", self.name()), &error)
+        })?;
+        match self.front() {
+            None => Ok(()),
+            Some(front) => front.settle().await.map_err(|error| self.silent(&error)),
+        }
     }
 
-    async fn ask(&self, front: &dyn Front, request: &Request) -> Result<Status, Failure> {
+    pub(super) async fn ask(&self, front: &dyn Front, request: &Request) -> Result<Status, Failure> {
         front.call(request).await.map_err(|error| self.silent(&error))
     }
 
     /// The failure when the proxy did not do what it was asked.
     pub fn silent(&self, error: &FrontError) -> Failure {
-        let name = self.name();
-        let look = format!("windlass proxy status {name}");
-        match error {
-            FrontError::Down(why) => {
-                Failure::clean(Fault::Target, format!("the proxy of {name} does not run: {why}"))
-                    .hint(format!("windlass proxy run {name}"))
-            }
-            FrontError::Refused(why) => {
-                Failure::clean(Fault::Target, format!("the proxy of {name} refused: {why}")).hint(look)
-            }
-            FrontError::Lost(why) => Failure::unknown(
-                Fault::Transport,
-                format!("the proxy of {name} {why}; whether it did what it was asked is not known"),
-            )
-            .hint(look),
-        }
+        self.front().map_or_else(|| silent(self.name(), error), |front| front.failure(self.name(), error))
     }
 
     /// Refuses before anything is started that could not get requests.
@@ -148,12 +141,32 @@ impl Job<'_> {
         }
     }
 
+    /// Refuses before anything is started when what stands in front would take no change.
+    pub async fn takes_changes(&self) -> Result<(), Failure> {
+        let Some(front) = self.front() else { return Ok(()) };
+        front.ready().await.map_err(|error| self.silent(&error))
+    }
+
     /// Has the proxy hold requests; what it said.
     pub async fn hold(&self) -> Result<Option<Status>, Failure> {
         let (Some(front), Some(proxy)) = (self.front(), &self.site.service.proxy) else { return Ok(None) };
-        (self.say)(&format!("{}: holding requests (each at most {} ms)\n", self.name(), proxy.hold_ms));
+        (self.say)(&format!("{}: requests {}\n", self.name(), proxy.meanwhile()));
         let request = Request::Hold { hold_ms: proxy.hold_ms, drain_ms: proxy.drain_ms };
         self.ask(front, &request).await.map(Some)
+    }
+
+    /// What a server that is there already says, for the undo.
+    pub async fn words(&self) -> Result<Option<String>, Failure> {
+        let Some(front) = self.front() else { return Ok(None) };
+        front.words().await.map_err(|error| self.silent(&error))
+    }
+
+    /// Puts that back; with `same` only where it means what is in force.
+    pub async fn put_back(&self, words: Option<&str>, same: bool) -> Result<(), Failure> {
+        let (Some(front), Some(words), Some(proxy)) = (self.front(), words, &self.site.service.proxy) else {
+            return Ok(());
+        };
+        front.put_back(words, same, proxy.drain_ms).await.map_err(|error| self.silent(&error))
     }
 
     /// Lets held requests go on.
@@ -210,7 +223,9 @@ impl Job<'_> {
         let mut tries = 1;
         loop {
             match self.start_new(program).await {
-                Err((failure, port)) if tries < PORT_TRIES && self.site.free_port() && taken(port) => {
+                Err((failure, port))
+                    if tries < PORT_TRIES && self.site.free_port() && port::lost(port, &failure.output) =>
+                {
                     tries += 1;
                     (self.say)(&format!(
                         "{}: port {port} was taken meanwhile: {}\n",
@@ -306,13 +321,18 @@ impl Job<'_> {
             .hint(format!("less {}", instance.folder.log().display())))
     }
 
+    /// An instance as the proxy is told of it.
+    pub(super) fn upstream(&self, live: &Live, weight: u8) -> Result<Upstream, Failure> {
+        let spec = &live.instance.spec;
+        let (address, health) = self.site.upstream(spec)?;
+        Ok(Upstream { version: spec.version.clone(), address, weight, health })
+    }
+
     /// Gives the requests to an instance and notes that it has them.
     pub async fn serve(&self, live: &Live, resume: bool) -> Result<Done, Failure> {
-        let spec = &live.instance.spec;
         let mut ready = Ready::default();
         if let (Some(front), Some(proxy)) = (self.front(), &self.site.service.proxy) {
-            let (address, health) = self.site.upstream(spec)?;
-            let upstream = Upstream { version: spec.version.clone(), address, weight: 100, health };
+            let upstream = self.upstream(live, 100)?;
             let before = self.ask(front, &Request::Status).await?;
             (self.say)(&format!("{}: requests go to instance {}\n", self.name(), live.instance.name()));
             let request = Request::Switch { upstreams: vec![upstream], drain_ms: proxy.drain_ms, resume };
@@ -365,6 +385,22 @@ impl Job<'_> {
 
     /// Replaces whatever runs by one instance that is `wanted`, by the strategy of the service.
     pub async fn replace(&self, program: &Program, wanted: &Wanted, resume: bool) -> Result<Done, Failure> {
+        if let Strategy::Canary = self.site.service.strategy {
+            self.site.beside()?;
+            let live = self.bring_up(program, wanted).await?;
+            self.in_steps(&live).await?;
+            return self.take_over(&live, resume).await;
+        }
+        self.replace_at_once(program, wanted, resume).await
+    }
+
+    /// The same without steps: on the way back nobody waits for an answer that was given.
+    pub async fn replace_at_once(
+        &self,
+        program: &Program,
+        wanted: &Wanted,
+        resume: bool,
+    ) -> Result<Done, Failure> {
         match self.site.service.strategy {
             Strategy::Recreate => {
                 self.hold().await?;
@@ -375,16 +411,20 @@ impl Job<'_> {
                 Ok(Done { effects, ..done })
             }
             // With one instance there is nothing to roll over: it is replaced beside the old one.
-            Strategy::Bluegreen | Strategy::Rolling => {
+            Strategy::Bluegreen | Strategy::Rolling | Strategy::Canary => {
                 self.site.beside()?;
                 let live = self.bring_up(program, wanted).await?;
-                let mut done = self.serve(&live, resume).await?;
-                let old = self.stop(|instance| instance.number != live.instance.number).await?;
-                done.effects.extend(old);
-                Ok(done)
+                self.take_over(&live, resume).await
             }
-            Strategy::Canary => Err(canary(self.name())),
         }
+    }
+
+    /// Gives all requests to one that runs beside others, and ends those.
+    pub async fn take_over(&self, live: &Live, resume: bool) -> Result<Done, Failure> {
+        let mut done = self.serve(live, resume).await?;
+        let old = self.stop(|instance| instance.number != live.instance.number).await?;
+        done.effects.extend(old);
+        Ok(done)
     }
 
     /// Says of a failure what the world says: nothing was changed if it is as in `before`; and that requests wait.
@@ -406,23 +446,20 @@ impl Job<'_> {
         let since_ms = world.front.status().and_then(|status| status.holding_ms);
         let (Some(since_ms), Some(proxy)) = (since_ms, &self.site.service.proxy) else { return failure };
         let name = self.name();
-        failure.message = format!(
-            "{}; requests to {name} are held since {since_ms} ms, each waits at most {} ms and then gets 503",
-            failure.message, proxy.hold_ms
-        );
+        failure.message += &match &proxy.server {
+            None => format!(
+                "; requests to {name} are held since {since_ms} ms, each waits at most {} ms and then gets 503",
+                proxy.hold_ms
+            ),
+            Some(_) => format!("; requests to {name} {}", proxy.meanwhile()),
+        };
         let restart = format!("windlass service restart {name}");
         // What runs and is not healthy is not helped by a start.
         let start = (!failure.hints.contains(&restart)).then(|| format!("windlass service start {name}"));
         failure.hints.extend(start);
-        failure.hint(format!("windlass proxy resume {name}"))
+        failure.hint(match &proxy.server {
+            None => format!("windlass proxy resume {name}"),
+            Some(_) => format!("windlass service maintenance {name} off"),
+        })
     }
-}
-
-/// Refusal of a strategy of a later version.
-pub fn canary(name: &str) -> Failure {
-    Failure::clean(Fault::Document, format!("service {name}: strategy \"canary\" comes with the hosts work"))
-}
-
-fn taken(port: u16) -> bool {
-    TcpListener::bind(("0.0.0.0", port)).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }

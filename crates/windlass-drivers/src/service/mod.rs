@@ -6,6 +6,7 @@
 //! | start | new instance on a free port, wait for health, switch and resume | hold, end what it started |
 //! | restart, `recreate` | hold, end, start, wait for health, switch and resume | the same back to what ran before |
 //! | restart, `bluegreen`, `rolling` | start beside, wait for health, switch (the old one drains), end the old | the same back |
+//! | restart, `canary` | start beside, wait for health, a share of the clients after the other while both are compared, end the old | at once, as `bluegreen` |
 //!
 //! # What `inspect` answers
 //! Each unit has a world before and a world after it (`work::goals`); undo exchanges them. "Made" is an instance whose
@@ -35,29 +36,35 @@
 //! that has a specification but no supervisor yet is marked stopped before the answer, so that a supervisor that is
 //! late ends without starting anything.
 //!
-//! A person who asks to stop is not heard in between: every wait here is bounded, and ending in the middle would leave
-//! requests held.
+//! A person who asks to stop is heard while a canary is watched: both versions serve then, and a resume goes on at the same share. Elsewhere
+//! not: every wait is bounded, and ending in the middle would leave requests held.
 //!
 //! A command that the proxy has received but not yet carried out when its sender is killed is not seen; the proxy
 //! carries it out within milliseconds, a new controller starts in more.
 
+mod canary;
 mod front;
 mod hand;
 mod health;
 mod instance;
 mod job;
 mod logs;
+mod port;
 mod site;
 mod spec;
 mod supervise;
+mod verdict;
 mod work;
 mod world;
 
 pub use crate::process::ProcessId;
-pub use front::{Front, FrontError, Fronts};
+pub use front::{Front, FrontError, Fronts, Mode, fronts};
 pub use hand::{Hand, InstanceStatus, ServiceStatus, service_status};
+pub(crate) use health::Probe;
+pub(crate) use site::address;
 pub use spec::{Limits, Origin, Phase, Spec, State};
 pub use supervise::{SuperviseError, supervise};
+pub(crate) use verdict::{Seen, Verdict, judge};
 
 use async_trait::async_trait;
 use job::{Job, Program, broken};
@@ -81,7 +88,7 @@ impl ServiceDriver {
     /// `supervisor` is the command whose process calls [`supervise`]; the path of the specification is added to it.
     #[must_use]
     pub fn new(supervisor: Vec<OsString>) -> Self {
-        Self { supervisor, fronts: front::socket(), limits: Limits::default() }
+        Self { supervisor, fronts: front::fronts(), limits: Limits::default() }
     }
 
     /// Reaches proxies another way.
@@ -106,7 +113,7 @@ impl ServiceDriver {
             ));
         };
         let (service, argv, cwd) = site::find(&cx.plan, &cx.base, name)?;
-        let front = service.proxy.as_ref().map(|_| (self.fronts)(&cx.base, name));
+        let front = service.proxy.as_ref().map(|proxy| (self.fronts)(&cx.base, name, proxy));
         let site = Site {
             base: cx.base.clone(),
             name: name.clone(),
@@ -150,6 +157,7 @@ impl ServiceDriver {
                 mask: std::sync::Arc::new(move |text| secrets.mask(text)),
                 start_within_ms: cx.timeout_ms.map_or(configured, |limit| limit.min(configured)),
                 held_total,
+                stopping: cx.stopping.clone(),
             },
             operation,
             made: origin(Way::Forward),
@@ -165,7 +173,7 @@ impl ServiceDriver {
     /// Runs one way of a unit and lets the world say what a failure has left.
     async fn go(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Result<Done, Failure> {
         let (site, operation) = self.site(cx, unit)?;
-        let work = Self::work(cx, unit, way, (&site, operation), captured(unit, capsule)?);
+        let work = Self::work(cx, unit, way, (&site, operation), capsule.read(unit)?);
         let (before, after) = work.goals();
         let _turn = match work.job.turn().await {
             Err(failure) if cx.attempt == 1 && way == Way::Forward => return Err(failure),
@@ -181,12 +189,6 @@ impl ServiceDriver {
             Err(failure) => Err(work.job.judge(failure, &start, cx.attempt == 1).await),
         }
     }
-}
-
-fn captured(unit: &Unit, capsule: &Capsule) -> Result<Captured, Failure> {
-    serde_json::from_value(capsule.0.clone()).map_err(|error| {
-        Failure::clean(Fault::Windlass, format!("the capsule of {} cannot be read: {error}", unit.id))
-    })
 }
 
 /// Why this service cannot be worked on as it stands, one line each.
@@ -206,11 +208,19 @@ async fn problems(work: &Work<'_>, world: &World, from: Option<&str>) -> Vec<Str
         let name = &job.site.name;
         problems.push(format!("{name} serves version {serving}, but the document says `from: {from}`"));
     }
+    let away = match work.operation {
+        ServiceOperation::Stop => true,
+        ServiceOperation::Restart => service.strategy == Strategy::Recreate,
+        ServiceOperation::Start => false,
+    };
+    if let (FrontLook::Up(_), Some(front)) = (&world.front, job.front()) {
+        let refusals = [front.ready().await.err(), if away { front.can_hold().await.err() } else { None }];
+        problems.extend(refusals.into_iter().flatten().map(|error| job.silent(&error).message));
+    }
     if work.operation == ServiceOperation::Restart {
         let refusal = match service.strategy {
             Strategy::Recreate => None,
-            Strategy::Bluegreen | Strategy::Rolling => job.site.beside().err(),
-            Strategy::Canary => Some(job::canary(&job.site.name)),
+            Strategy::Bluegreen | Strategy::Rolling | Strategy::Canary => job.site.beside().err(),
         };
         problems.extend(refusal.map(|failure| failure.message));
     }
@@ -231,11 +241,17 @@ impl Driver for ServiceDriver {
             ServiceOperation::Restart => "is restarted",
         };
         let mut effects = vec![format!("{} {verb}; now: {}", site.name, status.lines().join("; "))];
-        if let Some(proxy) = &site.service.proxy {
+        let beside = operation == ServiceOperation::Restart && site.service.strategy != Strategy::Recreate;
+        if let Some(proxy) = site.service.proxy.as_ref().filter(|_| !beside) {
             effects.push(format!(
-                "requests to {} are held up to {} ms, those in flight get {} ms to finish",
-                proxy.listen, proxy.hold_ms, proxy.drain_ms
+                "requests to {} {}, those in flight get {} ms to finish",
+                proxy.title(),
+                proxy.meanwhile(),
+                proxy.drain_ms
             ));
+        }
+        if let (ServiceOperation::Restart, Some(canary)) = (operation, &site.service.canary) {
+            effects.push(canary::in_words(canary));
         }
         Ok(Survey { effects, problems: problems(&work, &world, cx.plan.release.from.as_deref()).await })
     }
@@ -247,6 +263,7 @@ impl Driver for ServiceDriver {
         if let FrontLook::Silent(error) = &world.front {
             return Err(Failure { effect: windlass_driver::Effect::None, ..work.job.silent(error) });
         }
+        work.job.takes_changes().await?;
         let path = cx.workspace.join(CAPTURED);
         let noted: Option<Captured> = read_json(&path)
             .map_err(|error| broken("what an earlier try captured cannot be read", &error))?;
@@ -259,14 +276,17 @@ impl Driver for ServiceDriver {
             previous,
             held: noted.as_ref().map_or(world.front.held() == Some(true), |noted| noted.held),
             held_total: noted
+                .as_ref()
                 .map_or(world.front.status().map_or(0, |status| status.held), |noted| noted.held_total),
+            words: match noted {
+                Some(noted) => noted.words,
+                None => work.job.words().await?,
+            },
         };
         fs::create_dir_all(&cx.workspace)
             .and_then(|()| write_json(&path, &captured))
             .map_err(|error| broken(&format!("{} cannot be written", path.display()), &error))?;
-        let value = serde_json::to_value(&captured)
-            .map_err(|error| Failure::clean(Fault::Windlass, format!("capsule of {}: {error}", unit.id)))?;
-        Ok(Capsule(value))
+        Capsule::of(unit, &captured)
     }
 
     async fn apply(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Result<Done, Failure> {
@@ -286,7 +306,7 @@ impl Driver for ServiceDriver {
     async fn inspect(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Found {
         let found = async {
             let (site, operation) = self.site(cx, unit)?;
-            let work = Self::work(cx, unit, way, (&site, operation), captured(unit, capsule)?);
+            let work = Self::work(cx, unit, way, (&site, operation), capsule.read(unit)?);
             work.inspect(way).await
         };
         found.await.unwrap_or_else(|failure| Found::Unknown(failure.message))

@@ -3,11 +3,11 @@
 use super::{
     front::Front,
     health::Probe,
+    port,
     spec::{Limits, Spec},
 };
 use std::{
     ffi::OsString,
-    net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -63,11 +63,11 @@ pub fn program(
         return Err(Failure::clean(Fault::Document, format!("{name:?} cannot be the name of a folder")));
     }
     match target {
-        Some(Target::Hosts { hosts, dir }) if hosts.is_empty() => {
+        Some(Target::Hosts { hosts, dir, .. }) if hosts.is_empty() => {
             Ok((argv, dir.as_ref().map_or_else(|| base.to_owned(), |dir| base.join(dir))))
         }
         Some(Target::Hosts { .. }) => Err(not_yet(name, "services on other hosts")),
-        Some(Target::Url { .. }) => Err(Failure::clean(
+        Some(Target::Url { .. } | Target::Store(_)) => Err(Failure::clean(
             Fault::Document,
             format!("service {name} runs on {}, which is no host", service.on),
         )),
@@ -95,6 +95,14 @@ pub fn find<'a>(
     Ok((service, argv, cwd))
 }
 
+/// Host and path of a health URL.
+pub(crate) fn address(url: &reqwest::Url) -> (String, String) {
+    // One address, not whichever family a resolver puts first.
+    let host = url.host_str().filter(|host| *host != "localhost").unwrap_or("127.0.0.1").to_owned();
+    let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    (host, path)
+}
+
 impl Site {
     /// Whether an instance gets a port of its own choice: not when a fixed one stands in the health URL.
     #[must_use]
@@ -111,14 +119,9 @@ impl Site {
         if !self.free_port() {
             return self.url(0).map(|url| url.and_then(|url| url.port_or_known_default()).unwrap_or(0));
         }
-        // On all addresses, since the service may listen on any. It may be taken again before the service has it;
-        // that is seen and another one is tried.
-        TcpListener::bind(("0.0.0.0", 0))
-            .and_then(|listener| listener.local_addr())
-            .map(|address| address.port())
-            .map_err(|error| {
-                Failure::clean(Fault::Transport, format!("no free port for {}: {error}", self.name))
-            })
+        port::free().map_err(|error| {
+            Failure::clean(Fault::Transport, format!("no free port for {}: {error}", self.name))
+        })
     }
 
     /// Whether two instances can run at the same time.
@@ -153,10 +156,7 @@ impl Site {
     /// The health URL is not one.
     pub fn upstream(&self, spec: &Spec) -> Result<(String, Option<String>), Failure> {
         let Some(url) = self.url(spec.port)? else { return Ok((format!("127.0.0.1:{}", spec.port), None)) };
-        // One address, not whichever family a resolver puts first.
-        let host = url.host_str().filter(|host| *host != "localhost").unwrap_or("127.0.0.1").to_owned();
-        let path =
-            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let (host, path) = address(&url);
         Ok((format!("{host}:{}", spec.port), Some(path)))
     }
 

@@ -170,6 +170,12 @@ impl Folder {
         self.0.join("stop")
     }
 
+    /// `bad`: why it was judged worse than what served before; written before it loses its clients.
+    #[must_use]
+    pub fn bad(&self) -> PathBuf {
+        self.0.join("bad")
+    }
+
     /// `out.log`
     #[must_use]
     pub fn log(&self) -> PathBuf {

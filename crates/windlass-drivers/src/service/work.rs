@@ -126,6 +126,7 @@ impl Work<'_> {
         let world = self.ready().await?;
         let (before, after) = self.goals();
         if world.is_done(&before) {
+            self.job.put_back(self.captured.words.as_deref(), !world.live.is_empty()).await?;
             return Ok(Done::default());
         }
         let Wanted::Previous { previous, .. } = &before.wanted else {
@@ -140,15 +141,18 @@ impl Work<'_> {
         }
         let program = Program::of(&previous.spec);
         let resume = !self.captured.held;
-        if self.operation == ServiceOperation::Restart {
-            return self.job.replace(&program, &before.wanted, resume).await;
-        }
-        self.job.stop(Instance::ending).await?;
-        let live = self.job.bring_up(&program, &before.wanted).await?;
-        let done = self.job.serve(&live, resume).await?;
-        if self.captured.held {
-            self.job.hold().await?;
-        }
+        let done = if self.operation == ServiceOperation::Restart {
+            self.job.replace_at_once(&program, &before.wanted, resume).await?
+        } else {
+            self.job.stop(Instance::ending).await?;
+            let live = self.job.bring_up(&program, &before.wanted).await?;
+            let done = self.job.serve(&live, resume).await?;
+            if self.captured.held {
+                self.job.hold().await?;
+            }
+            done
+        };
+        self.job.put_back(self.captured.words.as_deref(), true).await?;
         Ok(done)
     }
 
@@ -160,6 +164,11 @@ impl Work<'_> {
         if ours.is_empty() && !others.is_empty() {
             // Someone has put another one in its place, who owns it and the hold now.
             return Ok(Done::default());
+        }
+        if self.captured.words.is_some() {
+            self.job.put_back(self.captured.words.as_deref(), false).await?;
+            let effects = self.job.stop(made).await?;
+            return Ok(Done { changed: true, effects, ..Done::default() });
         }
         if !ours.is_empty() || self.captured.held {
             self.job.hold().await?;

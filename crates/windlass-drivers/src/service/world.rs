@@ -69,6 +69,9 @@ pub struct Captured {
     pub held: bool,
     /// Requests that the proxy had ever held.
     pub held_total: u64,
+    /// What stood in the configuration of a server that is there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 /// An instance that served before.

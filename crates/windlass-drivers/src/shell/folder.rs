@@ -7,11 +7,12 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, symlink},
     path::{Path, PathBuf},
 };
+use windlass_document::shell::quote;
 use windlass_driver::{Context, OUTPUT_BYTES_MAX};
 use windlass_plan::Unit;
 
 /// The wrapper; a header with its variables goes before it.
-const WRAPPER: &str = include_str!("wrapper.sh");
+pub(super) const WRAPPER: &str = include_str!("wrapper.sh");
 
 /// A line's output file is cut when it passes this many bytes (looked at once a second), so that a runaway line does
 /// not fill the disk. The last 64 KiB before the cut are kept in `output.cut`.
@@ -101,6 +102,13 @@ impl Folder {
         self.link("status")?.parse().ok()
     }
 
+    /// How long ago it ended, milliseconds, by the clock of the folder's file system; `None`: not, or nobody knows.
+    pub(super) fn ended_ms_ago(&self) -> Option<u64> {
+        let ended = fs::symlink_metadata(self.file("status")).ok()?.modified().ok()?;
+        let ago = std::time::SystemTime::now().duration_since(ended).unwrap_or_default();
+        Some(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// Who has the claim.
     pub(super) fn claim(&self) -> Claim {
         match self.link("claim") {
@@ -182,60 +190,78 @@ fn edges(path: &Path, mask: &dyn Fn(&str) -> String) -> Option<String> {
     Some(format!("{head}\n… {} bytes left out …\n{tail}", length as usize - head.len() - tail.len()))
 }
 
-/// `text` as one word of a POSIX shell.
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// Follows the output while it grows and passes it on by whole lines, masked.
-pub(super) struct Tail {
-    path: PathBuf,
-    offset: u64,
+/// Passes output on by whole lines, masked.
+#[derive(Default)]
+pub(super) struct Lines {
     pending: Vec<u8>,
+    masked: bool,
 }
 
-impl Tail {
+impl Lines {
     /// Longest line held back until it ends, in bytes.
     const PENDING_BYTES_MAX: usize = 64 * 1024;
 
-    /// Follows the output of `folder` from its beginning.
-    pub(super) fn new(folder: &Folder) -> Self {
-        Self { path: folder.file("output"), offset: 0, pending: vec![] }
+    /// What came now.
+    pub(super) fn add(&mut self, cx: &Context, piece: &[u8]) {
+        self.pending.extend_from_slice(piece);
+        self.pass(cx, false);
     }
 
-    /// Passes on what is new. With `all`, an unfinished last line too.
-    pub(super) fn pump(&mut self, cx: &Context, all: bool) {
-        while self.read() {
-            self.pass(cx, false);
-        }
-        if all {
-            self.pass(cx, true);
-        }
-    }
-
-    /// Reads one piece; false at the end of what is there.
-    fn read(&mut self) -> bool {
-        let Ok(mut file) = fs::File::open(&self.path) else { return false };
-        let length = file.metadata().map_or(0, |meta| meta.len());
-        if length < self.offset {
-            // The wrapper cut it.
-            self.offset = 0;
-        }
-        let before = self.pending.len();
-        let read = file
-            .seek(io::SeekFrom::Start(self.offset))
-            .and_then(|_| file.take(EDGE).read_to_end(&mut self.pending));
-        self.offset += (self.pending.len() - before) as u64;
-        matches!(read, Ok(count) if count > 0)
-    }
-
-    fn pass(&mut self, cx: &Context, all: bool) {
+    /// Passes on what is whole. With `all`, an unfinished last line too.
+    pub(super) fn pass(&mut self, cx: &Context, all: bool) {
         let line_end = self.pending.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let all = all || self.pending.len() - line_end > Self::PENDING_BYTES_MAX;
         let end = if all { self.pending.len() } else { line_end };
         if end > 0 {
             let piece: Vec<u8> = self.pending.drain(..end).collect();
-            (cx.output)(&cx.secrets.mask(&String::from_utf8_lossy(&piece)));
+            let text = String::from_utf8_lossy(&piece);
+            let masked = cx.secrets.mask(&text);
+            self.masked |= masked != text;
+            (cx.output)(&masked);
         }
+    }
+
+    /// Whether anything that was passed on had a secret in it.
+    pub(super) fn masked(&self) -> bool {
+        self.masked
+    }
+}
+
+/// Follows the output file while it grows.
+pub(super) struct Tail {
+    path: PathBuf,
+    offset: u64,
+    lines: Lines,
+}
+
+impl Tail {
+    /// Follows the output of `folder` from its beginning.
+    pub(super) fn new(folder: &Folder) -> Self {
+        Self { path: folder.file("output"), offset: 0, lines: Lines::default() }
+    }
+
+    /// Passes on what is new. With `all`, an unfinished last line too.
+    pub(super) fn pump(&mut self, cx: &Context, all: bool) {
+        while let Some(piece) = self.read() {
+            self.lines.add(cx, &piece);
+        }
+        if all {
+            self.lines.pass(cx, true);
+        }
+    }
+
+    /// One more piece, if there is one.
+    fn read(&mut self) -> Option<Vec<u8>> {
+        let mut file = fs::File::open(&self.path).ok()?;
+        let length = file.metadata().map_or(0, |meta| meta.len());
+        if length < self.offset {
+            // The wrapper cut it.
+            self.offset = 0;
+        }
+        let mut piece = vec![];
+        file.seek(io::SeekFrom::Start(self.offset)).ok()?;
+        let read = file.take(EDGE).read_to_end(&mut piece);
+        self.offset += piece.len() as u64;
+        matches!(read, Ok(count) if count > 0).then_some(piece)
     }
 }

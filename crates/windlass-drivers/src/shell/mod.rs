@@ -8,31 +8,47 @@
 //! Whoever creates the link `claim` decides whether the line ever runs: the line itself as its last act before the
 //! script, or `inspect`, after which a late wrapper finds it taken and ends.
 
+mod database;
 mod family;
 mod folder;
+mod remote;
+mod report;
 #[cfg(test)]
 mod tests;
 mod watch;
 
-use crate::disk::{one_line, resolve};
+use crate::{
+    disk::{one_line, resolve},
+    host::{self, Host, Hosts},
+};
 use async_trait::async_trait;
 pub(crate) use family::MARK;
 use folder::Folder;
+use remote::{Outcome, Remote};
+use report::{Trace, report, report_here};
 use std::{path::PathBuf, process::Stdio, time::Duration};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use watch::{Ended, Watch};
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey};
 use windlass_plan::{Action, UndoBy, Unit, Way};
 
-/// Runs shell lines on this machine.
+/// Runs shell lines on this machine, and on other hosts by `ssh`.
 ///
 /// A try without a timeout of its own may take [`ShellDriver::TIMEOUT_MS_DEFAULT`]. After a timeout all processes that
 /// the line has started get SIGTERM, and SIGKILL after [`ShellDriver::GRACE_MS`]; `family` says how they are found and
 /// which are not. Output passes to the watching person as it comes; the output file is cut when it passes 64 MiB.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ShellDriver;
+#[derive(Clone, Debug, Default)]
+pub struct ShellDriver {
+    hosts: Hosts,
+}
 
 impl ShellDriver {
+    /// Over these connections.
+    #[must_use]
+    pub fn new(hosts: Hosts) -> Self {
+        Self { hosts }
+    }
+
     /// Longest time of a try without a timeout of its own, milliseconds: a day.
     pub const TIMEOUT_MS_DEFAULT: u64 = 24 * 60 * 60 * 1000;
     /// Time between SIGTERM and SIGKILL, milliseconds.
@@ -42,27 +58,38 @@ impl ShellDriver {
 /// What a shell unit asks for.
 struct Line<'a> {
     script: &'a str,
+    /// Folder of the target as it is written.
+    dir: Option<&'a str>,
+    /// Absolute; on this machine.
     work: PathBuf,
     readonly: bool,
+    database: Option<&'a str>,
+    /// None: this machine.
+    host: Option<Host>,
 }
 
 impl<'a> Line<'a> {
     fn of(cx: &Context, unit: &'a Unit) -> Result<Self, Failure> {
-        let Action::Shell { script, dir, readonly } = &unit.action else {
+        let Action::Shell { script, dir, readonly, database } = &unit.action else {
             return Err(Failure::clean(
                 Fault::Windlass,
                 format!("unit {} was given to the shell driver, but is no shell line", unit.id),
             ));
         };
-        if unit.host != "local" {
-            return Err(Failure::clean(
-                Fault::Document,
-                format!("unit {}: shell lines run only on this machine, not on `{}`", unit.id, unit.host),
-            ));
-        }
         let work = std::path::absolute(resolve(&cx.base, dir.as_deref(), ""))
             .map_err(|error| Failure::clean(Fault::Transport, format!("no current folder: {error}")))?;
-        Ok(Self { script, work, readonly: *readonly })
+        let (dir, database) = (dir.as_deref(), database.as_deref());
+        Ok(Self { script, dir, work, readonly: *readonly, database, host: Host::of(cx, unit) })
+    }
+
+    /// The database in which what it changes is recorded.
+    fn recorded(&self) -> Option<&'a str> {
+        self.database.filter(|_| !self.readonly)
+    }
+
+    /// The working folder on a host: absolute, or below the home folder there.
+    fn remote_work(&self) -> String {
+        self.dir.unwrap_or(".").to_owned()
     }
 
     /// Why it cannot start.
@@ -85,7 +112,23 @@ impl Driver for ShellDriver {
     async fn survey(&self, cx: &Context, unit: &Unit) -> Result<Survey, Failure> {
         let line = Line::of(cx, unit)?;
         let mut survey = Survey::default();
+        if let Some(host) = &line.host {
+            survey.problems = match self.remote(cx, host, unit, &line, &Capsule::default())?.survey().await {
+                Ok(problems) => problems,
+                // A host that may answer a minute later is no reason not to begin; one that never will is.
+                Err(failure) if failure.retry => return Err(failure),
+                Err(failure) => vec![failure.whole("; ")],
+            };
+            survey.problems.iter_mut().for_each(|problem| *problem = cx.secrets.mask(problem));
+            return Ok(survey);
+        }
         survey.problems.extend(line.obstacle());
+        if let Some(Err(failure)) = line.database.map(|target| database::url(cx, target)) {
+            survey.problems.push(cx.secrets.mask(&failure.message));
+        }
+        for tool in missing_tools(line.script).await {
+            survey.problems.push(format!("it needs {tool}, which is not on this machine"));
+        }
         if let Some(complaint) = syntax_error(line.script).await {
             survey.problems.push(format!("/bin/sh cannot read it: {}", cx.secrets.mask(&complaint)));
         }
@@ -93,23 +136,38 @@ impl Driver for ShellDriver {
     }
 
     async fn capture(&self, cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {
-        Line::of(cx, unit)?;
-        Ok(Capsule::default())
+        let line = Line::of(cx, unit)?;
+        if let Some(host) = line.host.as_ref().filter(|_| !line.readonly) {
+            return self.remote(cx, host, unit, &line, &Capsule::default())?.capture().await;
+        }
+        match line.recorded() {
+            Some(target) => database::before(cx, target).await,
+            None => Ok(Capsule::default()),
+        }
     }
 
-    async fn apply(&self, cx: &Context, unit: &Unit, _capsule: &Capsule) -> Result<Done, Failure> {
+    async fn apply(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Result<Done, Failure> {
         let line = Line::of(cx, unit)?;
+        if let Some(host) = &line.host {
+            let outcome = self.remote(cx, host, unit, &line, capsule)?.start().await?;
+            return report(cx, &Trace::remote(host, &outcome), &line, outcome.ended);
+        }
         if let Some(obstacle) = line.obstacle() {
             return Err(Failure::clean(Fault::Target, format!("{obstacle}; the line was not started")));
         }
+        let handed = line.database.map(|target| database::url(cx, target)).transpose()?;
         let absolute = absolute(cx)?;
         let folder = if line.readonly { Folder::next(&absolute) } else { Folder::of(&absolute) };
         if !prepare(cx, unit, &line, &folder).await? {
             // Asked again for a try that was started: it is never started twice, its result is its result.
             let ended = Watch::new(cx, &folder, &line).follow(None).await;
-            return report(cx, &folder, &line, ended);
+            return with_database(cx, &line, capsule, &folder, report_here(cx, &folder, &line, ended)).await;
         }
-        let child = Command::new("setsid")
+        let mut command = Command::new("setsid");
+        if let Some((url, _)) = handed {
+            command.env(database::VARIABLE, url);
+        }
+        let child = command
             .args(["/bin/sh".as_ref(), folder.file("run").as_os_str(), "wrapper".as_ref()])
             .current_dir("/")
             .stdin(Stdio::null())
@@ -124,7 +182,7 @@ impl Driver for ShellDriver {
                 .hint("setsid is part of util-linux; install it or put it into PATH")
             })?;
         let ended = Watch::new(cx, &folder, &line).follow(Some(child)).await;
-        report(cx, &folder, &line, ended)
+        with_database(cx, &line, capsule, &folder, report_here(cx, &folder, &line, ended)).await
     }
 
     async fn undo(
@@ -146,13 +204,27 @@ impl Driver for ShellDriver {
         }
     }
 
-    async fn inspect(&self, cx: &Context, unit: &Unit, _capsule: &Capsule, way: Way) -> Found {
+    async fn inspect(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Found {
         let line = match Line::of(cx, unit) {
             Ok(line) => line,
             Err(failure) => return Found::Unknown(failure.message),
         };
         if way == Way::Undo && line.readonly {
             return Found::Applied(Done::default());
+        }
+        if let Some(host) = &line.host {
+            let asked = match self.remote(cx, host, unit, &line, capsule) {
+                Ok(remote) => remote.inspect().await,
+                Err(failure) => Err(failure),
+            };
+            return match asked {
+                Ok(Outcome { ended: Ended::NeverRan, .. }) => Found::NotApplied,
+                Ok(outcome) => {
+                    let trace = Trace::remote(host, &outcome);
+                    found(report(cx, &trace, &line, outcome.ended))
+                }
+                Err(failure) => Found::Unknown(failure.whole("\n")),
+            };
         }
         let folder = match absolute(cx) {
             Ok(cx) => Folder::of(&cx),
@@ -169,12 +241,57 @@ impl Driver for ShellDriver {
         if matches!(ended, Ended::NeverRan) {
             return Found::NotApplied;
         }
-        match report(cx, &folder, &line, ended) {
-            Ok(done) => Found::Applied(done),
-            Err(failure) if failure.effect == windlass_driver::Effect::Unknown => {
-                Found::Unknown([vec![failure.message], failure.hints].concat().join("\n"))
-            }
-            Err(failure) => Found::Failed(failure),
+        found(with_database(cx, &line, capsule, &folder, report_here(cx, &folder, &line, ended)).await)
+    }
+}
+
+impl ShellDriver {
+    fn remote<'a>(
+        &'a self,
+        cx: &'a Context,
+        host: &'a Host,
+        unit: &'a Unit,
+        line: &'a Line<'a>,
+        capsule: &Capsule,
+    ) -> Result<Remote<'a>, Failure> {
+        if let Some(file) = host::missing_config(host) {
+            let message = format!("there is no file {}, which `ssh_config` names", file.display());
+            return Err(Failure::clean(Fault::Document, message));
+        }
+        Ok(Remote::new(cx, (&self.hosts, host), unit, line, capsule))
+    }
+}
+
+/// A report as an answer to `inspect`.
+fn found(report: Result<Done, Failure>) -> Found {
+    match report {
+        Ok(done) => Found::Applied(done),
+        Err(failure) if failure.effect == windlass_driver::Effect::Unknown => {
+            Found::Unknown(failure.whole("\n"))
+        }
+        Err(failure) => Found::Failed(failure),
+    }
+}
+
+/// The outcome, with what it changed in its database, whether it succeeded or not.
+async fn with_database(
+    cx: &Context,
+    line: &Line<'_>,
+    capsule: &Capsule,
+    folder: &Folder,
+    outcome: Result<Done, Failure>,
+) -> Result<Done, Failure> {
+    let Some(target) = line.recorded() else { return outcome };
+    let late_ms = folder.ended_ms_ago();
+    match outcome {
+        Ok(done) => {
+            let Done { effects, facts, .. } = database::since(cx, target, capsule, late_ms).await;
+            Ok(Done { effects: [done.effects, effects].concat(), facts, ..done })
+        }
+        Err(failure) if failure.effect == windlass_driver::Effect::None => Err(failure),
+        Err(failure) => {
+            let seen = database::since(cx, target, capsule, late_ms).await.effects;
+            Err(seen.into_iter().fold(failure, Failure::hint))
         }
     }
 }
@@ -203,6 +320,26 @@ async fn prepare(cx: &Context, unit: &Unit, line: &Line<'_>, folder: &Folder) ->
     }
 }
 
+/// Tools that findings hand tables over to. They are started by many a line that nobody wants to see fail in the middle.
+const TOOLS: [&str; 3] = ["pt-online-schema-change", "gh-ost", "pg_repack"];
+
+/// Those that begin a line of the script and are not there. Bounded: a shell that does not answer says nothing.
+async fn missing_tools(script: &str) -> Vec<&'static str> {
+    let begins = |tool: &&str| {
+        script.lines().any(|line| line.split_whitespace().find(|word| *word != "sudo") == Some(*tool))
+    };
+    let mut missing = vec![];
+    for tool in TOOLS.into_iter().filter(begins) {
+        let mut look = Command::new("/bin/sh");
+        look.args(["-c", "command -v \"$0\" >/dev/null", tool]).stdin(Stdio::null()).kill_on_drop(true);
+        let status = tokio::time::timeout(Duration::from_secs(5), look.status()).await;
+        if matches!(status, Ok(Ok(status)) if !status.success()) {
+            missing.push(tool);
+        }
+    }
+    missing
+}
+
 /// What `/bin/sh -n` says against the script, if anything. Bounded: a shell that does not answer is no complaint.
 async fn syntax_error(script: &str) -> Option<String> {
     let mut child = Command::new("/bin/sh")
@@ -221,99 +358,4 @@ async fn syntax_error(script: &str) -> Option<String> {
     };
     let output = tokio::time::timeout(Duration::from_secs(5), check).await.ok()??;
     (!output.status.success()).then(|| one_line(&String::from_utf8_lossy(&output.stderr), 300))
-}
-
-/// The end of a line as an outcome.
-fn report(cx: &Context, folder: &Folder, line: &Line<'_>, ended: Ended) -> Result<Done, Failure> {
-    let mask = |text: &str| cx.secrets.mask(text);
-    if !matches!(ended, Ended::Unreadable(_)) {
-        folder.mask_files(&mask);
-    }
-    let output = folder.excerpt(&mask);
-    let short = cx.secrets.mask(&line.short());
-    let look = format!("its whole output: {}", folder.file("output").display());
-    let changed = |message: String| {
-        let last = output.lines().rfind(|text| !text.trim().is_empty());
-        let last = last.map(|text| format!("; last output: {}", one_line(text, 200))).unwrap_or_default();
-        let failure = if line.readonly {
-            Failure::clean(Fault::Target, message + &last).retryable()
-        } else {
-            Failure::partial(Fault::Target, message + &last)
-        };
-        failure.hint(&look).output(&output)
-    };
-    match ended {
-        Ended::Status(0) => {
-            Ok(Done { changed: !line.readonly, effects: vec![], output, facts: serde_json::Value::Null })
-        }
-        Ended::Status(code) => Err(changed(format!("`{short}` ended with {}", exit_text(code)))),
-        Ended::TimedOut(limit_ms) => Err(changed(format!(
-            "`{short}` did not end within {:.1} s and was stopped with all processes that it had started",
-            limit_ms as f64 / 1000.0
-        ))),
-        Ended::Stopped => Err(changed(format!("`{short}` only reads and was stopped as asked")).hint("run it again")),
-        Ended::Survived(left) => Err(survived(&short, &left).hint(&look).output(&output)),
-        Ended::NeverRan => Err(Failure::clean(
-            Fault::Transport,
-            format!("`{short}` was not started: its wrapper ended or did not begin in time; it cannot start any more"),
-        )
-        .retryable()
-        .hint(format!("see {} and whether the machine is out of processes or disk", folder.path().display()))),
-        Ended::Lost(pid) if line.readonly => {
-            Err(changed(format!("`{short}` (process {pid}) ended without an exit status; it only reads")))
-        }
-        Ended::Lost(pid) => Err(Failure::unknown(
-            Fault::Target,
-            format!(
-                "`{short}` was started as process {pid}, which runs no more, but left no exit status (its wrapper was \
-                 killed, or the machine went down): how far it came is not known"
-            ),
-        )
-        .hint(format!("see what it wrote: cat {}", folder.file("output").display()))
-        .hint(format!("see what it should do: cat {}", folder.file("script").display()))
-        .hint("then say how it went on: retry (it had no effect, or may be repeated), mark done, skip, or unwind")
-        .output(&output)),
-        Ended::Unreadable(why) => Err(Failure::unknown(
-            Fault::Transport,
-            format!("cannot tell whether `{short}` ran: {why}"),
-        )
-        .hint(format!("make {} readable and writable again, then resume", folder.path().display()))),
-    }
-}
-
-/// A line that was to be stopped and of which processes are left.
-fn survived(short: &str, left: &[u32]) -> Failure {
-    let pids: Vec<_> = left.iter().take(20).map(u32::to_string).collect();
-    Failure::unknown(
-        Fault::Target,
-        format!(
-            "`{short}` was to be stopped, but of the processes that it started these still run and may still change \
-             things: {}",
-            pids.join(", ")
-        ),
-    )
-    .hint(format!("see what they do: ps -o pid,stat,user,args -p {}", pids.join(",")))
-    .hint(format!("end them: kill -KILL {} (as root if they are another user's)", pids.join(" ")))
-    .hint("once none is left, say how it went on: retry (it may be repeated), mark done, skip, or unwind")
-}
-
-/// An exit status in words.
-fn exit_text(code: i32) -> String {
-    let signal = match code {
-        126 => return "exit status 126 (found, but cannot be run)".to_owned(),
-        127 => return "exit status 127 (a command was not found)".to_owned(),
-        129 => "SIGHUP",
-        130 => "SIGINT",
-        131 => "SIGQUIT",
-        132 => "SIGILL",
-        134 => "SIGABRT",
-        136 => "SIGFPE",
-        137 => "SIGKILL",
-        139 => "SIGSEGV",
-        141 => "SIGPIPE",
-        143 => "SIGTERM",
-        153 => "SIGXFSZ",
-        _ => return format!("exit status {code}"),
-    };
-    format!("exit status {code} ({signal})")
 }

@@ -41,6 +41,8 @@ pub(super) enum Ended {
     Lost(u32),
     /// The folder cannot be used to find out.
     Unreadable(String),
+    /// It runs or ran on a host that does not answer any more.
+    OutOfReach(String),
 }
 
 /// Waits for one line.

@@ -8,7 +8,7 @@ use std::{fs, io, path::Path};
 pub(super) const SHOWN: usize = 20;
 
 /// One value that is no longer what the release wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Conflict {
     pub(crate) table: String,
     /// `id=7`, or `a=1, b=2`.
@@ -74,6 +74,39 @@ pub(crate) fn write(conflicts: &[Conflict], folder: &Path) -> io::Result<std::pa
     write_durable(&path, text.as_bytes())?;
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(path)
+}
+
+/// Reads what [`write`] wrote.
+pub(crate) fn read(text: &str) -> Vec<Conflict> {
+    let (mut rows, mut row, mut field) = (vec![], vec![], None::<String>);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => {
+                let value = field.get_or_insert_default();
+                while let Some(c) = chars.next() {
+                    match (c, chars.peek()) {
+                        ('"', Some('"')) => value.extend(chars.next()),
+                        ('"', _) => break,
+                        _ => value.push(c),
+                    }
+                }
+            }
+            ',' => row.push(field.take()),
+            '\r' => {}
+            '\n' => {
+                row.push(field.take());
+                rows.push(std::mem::take(&mut row));
+            }
+            c => field.get_or_insert_default().push(c),
+        }
+    }
+    let conflict = |row: Vec<Option<String>>| {
+        let [table, key, column, before, wrote, now] = <[_; 6]>::try_from(row).ok()?;
+        let text = Option::unwrap_or_default;
+        Some(Conflict { table: text(table), key: text(key), column: text(column), before, wrote, now })
+    };
+    rows.into_iter().skip(1).filter_map(conflict).collect()
 }
 
 fn quoted(value: &str) -> String {

@@ -1,11 +1,14 @@
 //! What the drivers of PostgreSQL, MySQL and SQLite share: where a statement stands, what of the session it needs, how
 //! rows and conflicts are shown.
 
+pub(crate) mod batch;
 pub(crate) mod conflicts;
 pub(crate) mod listing;
 mod rows;
+mod wanted;
 
 pub(crate) use rows::{ROWS_SHOWN, VALUE_MAX, aligned};
+pub(crate) use wanted::Wanted;
 
 use crate::disk::one_line;
 use windlass_driver::{Context, Failure, Fault};
@@ -14,30 +17,49 @@ use windlass_plan::{Action, Target, Unit, UrlKind, Value};
 /// The URL of a target, resolved. It may hold a password: it goes into no message.
 pub(crate) fn url(cx: &Context, target: &str, kind: UrlKind) -> Result<String, Failure> {
     let wrong = |text: String| Failure::clean(Fault::Document, format!("target `{target}`: {text}"));
-    match cx.plan.targets.get(target) {
+    let secret = match cx.plan.targets.get(target) {
         Some(Target::Url { url, kind: of }) if *of == kind => match url {
-            Value::Plain(url) => Ok(url.clone()),
-            Value::Secret(secret) => cx
-                .secrets
-                .resolve(secret)
-                .map_err(|why| wrong(why).hint("set the secret that windlass.toml refers to")),
+            Value::Plain(url) => return Ok(url.clone()),
+            Value::Secret(secret) => secret,
         },
-        Some(_) => Err(wrong("is a database of another kind".to_owned())),
-        None => Err(wrong("is not in the plan".to_owned())),
+        Some(_) => return Err(wrong("is a database of another kind".to_owned())),
+        None => return Err(wrong("is not in the plan".to_owned())),
+    };
+    let url = cx.secrets.resolve(secret);
+    let url = url.map_err(|why| wrong(why).hint("set the secret that windlass.toml refers to"))?;
+    // What a line says of where it goes has to be so; only now it can be compared.
+    let endpoint = windlass_plan::endpoint(&url);
+    for claim in cx.plan.claims.get(target).into_iter().flatten() {
+        let other = match &endpoint {
+            Some(endpoint) => claim.contradicts(endpoint, kind),
+            None => Some("one server".to_owned()),
+        };
+        if let Some(other) = other {
+            let text = format!(
+                "a line of the document goes to {other}, where its URL does not lead; nothing was done"
+            );
+            return Err(wrong(text).hint("correct the line, or name another target with `on=`"));
+        }
     }
+    Ok(url)
 }
 
 /// The statements of the unit's step that stand before it and set something of the session, in order. Each unit has a
-/// connection of its own, so they are repeated on it, and end with it.
+/// connection of its own, so they are repeated on it, and end with it. What one lifted line sets is not so for another.
 pub(crate) fn session_before<'a>(cx: &'a Context, unit: &Unit) -> Vec<&'a str> {
     let Some((step, _)) = cx.plan.unit(&unit.id) else { return vec![] };
-    let units = step.units.iter().chain(step.undo.iter().flat_map(|undo| &undo.units));
+    let Action::Sql { client: own, .. } = &unit.action else { return vec![] };
+    let undo: &[Unit] = step.undo.as_ref().map_or(&[], |undo| &undo.units);
+    let in_undo = undo.iter().any(|other| other.id == unit.id);
+    let forward = step.units.iter().filter(|_| own.is_none() || !in_undo);
     let mut found = vec![];
-    for other in units {
+    for other in forward.chain(undo) {
         if other.id == unit.id {
             return found;
         }
-        if let Action::Sql { statement, session: true, .. } = &other.action {
+        if let Action::Sql { statement, session: true, client, .. } = &other.action
+            && client == own
+        {
             found.push(statement.as_str());
         }
     }

@@ -6,7 +6,7 @@ use super::{
     fingerprint::quote,
     image::{Key, Shape, shape_of},
 };
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS windlass_aside (
@@ -48,17 +48,7 @@ fn note(
     name: &str,
     parts: &str,
 ) -> rusqlite::Result<String> {
-    connection.execute_batch(CREATE)?;
-    let free = |number: i64| {
-        let sql = "SELECT 1 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE";
-        let name = format!("windlass_aside_{number}");
-        connection.query_row(sql, [name], |_| Ok(())).optional().map(|found| found.is_none())
-    };
-    let mut number: i64 =
-        connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM windlass_aside", [], |row| row.get(0))?;
-    while !free(number)? {
-        number += 1;
-    }
+    let number = free_number(connection, None)?;
     let stored = format!("windlass_aside_{number}");
     connection.execute(
         "INSERT INTO windlass_aside (id, run, unit, at, kind, name, stored, why, parts)
@@ -66,6 +56,19 @@ fn note(
         params![number, owner.run, owner.unit, kind, name, stored, owner.why, parts],
     )?;
     Ok(stored)
+}
+
+/// Makes the list if there is none; the first number from `wanted` on, or else behind all others, that nothing has.
+pub(super) fn free_number(connection: &Connection, wanted: Option<i64>) -> rusqlite::Result<i64> {
+    connection.execute_batch(CREATE)?;
+    let last = "SELECT coalesce(max(id), 0) + 1 FROM windlass_aside";
+    let mut number = wanted.map_or_else(|| connection.query_row(last, [], |row| row.get(0)), Ok)?;
+    let taken = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'windlass_aside_' || ?1 COLLATE NOCASE) \
+                 OR EXISTS (SELECT 1 FROM windlass_aside WHERE id = ?1)";
+    while connection.query_row(taken, [number], |row| row.get(0))? {
+        number += 1;
+    }
+    Ok(number)
 }
 
 /// Takes a line off the list.

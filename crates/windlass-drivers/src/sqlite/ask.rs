@@ -14,7 +14,8 @@ pub(super) fn query(job: &Job) -> Result<Rows, Failure> {
     rows(&connection, statement).map_err(|error| job.failure(&error, "asking it"))
 }
 
-fn rows(connection: &Connection, statement: &str) -> rusqlite::Result<Rows> {
+/// All rows of a question.
+pub(super) fn rows(connection: &Connection, statement: &str) -> rusqlite::Result<Rows> {
     let mut prepared = connection.prepare(statement)?;
     let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let count = columns.len();

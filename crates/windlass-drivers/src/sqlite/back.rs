@@ -267,8 +267,9 @@ impl Way<'_> {
         }
         let sql = "SELECT seq FROM sqlite_sequence WHERE name = ?1";
         let seq: Option<i64> = self.connection.query_row(sql, [away], |row| row.get(0)).optional()?;
-        let Some(seq) = seq else { return Ok(()) };
+        // Filling the table has made a line, even without rows.
         self.connection.execute("DELETE FROM sqlite_sequence WHERE name = ?1", [table])?;
+        let Some(seq) = seq else { return Ok(()) };
         let sql = "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)";
         self.connection.execute(sql, params![table, seq]).map(|_| ())
     }

@@ -6,25 +6,38 @@ use windlass_sql::sqlite::{Catalog, Object, ObjectKind};
 
 /// All definitions, and the columns of tables if they are asked for.
 pub(super) fn read(connection: &Connection, with_columns: bool) -> rusqlite::Result<Catalog> {
-    let modules = modules(connection)?;
     let sql = "SELECT type, name, tbl_name, sql, coalesce(rootpage, 0) FROM sqlite_schema \
                WHERE tbl_name NOT LIKE 'windlass\\_%' ESCAPE '\\' AND tbl_name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let mut objects = vec![];
     while let Some(row) = rows.next()? {
-        let name: String = row.get(1)?;
-        let kind = match row.get::<_, String>(0)?.as_str() {
+        let kind = match row.get_ref(0)?.as_str()? {
             "index" => ObjectKind::Index,
             "view" => ObjectKind::View,
             "trigger" => ObjectKind::Trigger,
-            _ => modules.get(&name).copied().unwrap_or(ObjectKind::Table),
+            _ => ObjectKind::Table,
         };
-        let columns =
-            if kind == ObjectKind::Table && with_columns { columns(connection, &name)? } else { vec![] };
-        objects.push(Object { kind, table: row.get(2)?, sql: row.get(3)?, root: row.get(4)?, columns, name });
+        let (name, table, sql, root) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+        objects.push(Object { kind, name, table, sql, root, columns: vec![] });
+    }
+    if objects.iter().any(|object: &Object| object.sql.as_deref().is_some_and(is_virtual)) {
+        let modules = modules(connection)?;
+        for object in objects.iter_mut().filter(|object| object.kind == ObjectKind::Table) {
+            object.kind = modules.get(&object.name).copied().unwrap_or(ObjectKind::Table);
+        }
+    }
+    if with_columns {
+        for object in objects.iter_mut().filter(|object| object.kind == ObjectKind::Table) {
+            object.columns = columns(connection, &object.name)?;
+        }
     }
     Ok(Catalog { objects })
+}
+
+/// Whether the text is that of a table of a module; SQLite itself writes its beginning.
+pub(super) fn is_virtual(sql: &str) -> bool {
+    sql.starts_with("CREATE VIRTUAL TABLE")
 }
 
 /// As [`read`], with the columns of all tables that are not as in `before`.

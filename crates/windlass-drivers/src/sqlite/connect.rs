@@ -1,5 +1,6 @@
 //! Connections, their bounds, and what their errors mean.
 
+use super::keep::Keeper;
 use crate::disk::{human_bytes, one_line};
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 use std::{
@@ -22,18 +23,31 @@ pub(super) struct Job {
     pub(super) unit: Unit,
     pub(super) database: PathBuf,
     deadline: Instant,
+    keeper: Keeper,
 }
 
 impl Job {
     /// The job of `unit` on `target`, whose URL is resolved here.
-    pub(super) fn new(cx: &Context, unit: &Unit, target: &str) -> Result<Self, Failure> {
+    pub(super) fn new(cx: &Context, unit: &Unit, target: &str, keeper: &Keeper) -> Result<Self, Failure> {
         let limit = cx.timeout_ms.map_or(STATEMENT_MAX, Duration::from_millis);
         Ok(Self {
             cx: cx.clone(),
             unit: unit.clone(),
             database: database(cx, target)?,
             deadline: Instant::now() + limit,
+            keeper: keeper.clone(),
         })
+    }
+
+    /// The same for a part of the unit, with a name and a folder of its own.
+    pub(super) fn part(&self, unit: Unit, workspace: PathBuf) -> Self {
+        Self {
+            cx: Context { workspace, ..self.cx.clone() },
+            unit,
+            database: self.database.clone(),
+            deadline: self.deadline,
+            keeper: self.keeper.clone(),
+        }
     }
 
     /// Whether the time of this try is over.
@@ -49,6 +63,11 @@ impl Job {
     /// Opens the database to write; it must exist. Foreign keys are not enforced, as in SQLite itself.
     pub(super) fn write(&self) -> Result<Connection, Failure> {
         self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
+    /// Gives back what [`Job::write`] gave, in the state that it was in.
+    pub(super) fn done_with(&self, connection: Connection) {
+        self.keeper.keep(connection, &self.database, &self.cx.plan, &self.unit);
     }
 
     /// Opens the database to read.
@@ -67,13 +86,30 @@ impl Job {
     }
 
     fn connect(&self, mode: OpenFlags) -> rusqlite::Result<Connection> {
-        let mut connection =
-            Connection::open_with_flags(&self.database, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(self.patience())?;
-        connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL")?;
-        let deadline = self.deadline;
-        connection.progress_handler(1000, Some(move || Instant::now() > deadline))?;
+        let kept =
+            if mode == OpenFlags::SQLITE_OPEN_READ_WRITE { self.keeper.take(&self.database) } else { None };
+        let mut connection = match kept {
+            Some(kept) => {
+                // Others may have changed definitions, which not every statement notices that is prepared.
+                kept.query_row("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)", [], |_| Ok(()))?;
+                kept
+            }
+            None => {
+                let new =
+                    Connection::open_with_flags(&self.database, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+                new.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL")?;
+                new
+            }
+        };
+        self.bound(&mut connection)?;
         Ok(connection)
+    }
+
+    /// Gives the connection the bounds of this job.
+    pub(super) fn bound(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        connection.busy_timeout(self.patience())?;
+        let deadline = self.deadline;
+        connection.progress_handler(1000, Some(move || Instant::now() > deadline))
     }
 
     /// A clean failure for an error after which the transaction was rolled back.

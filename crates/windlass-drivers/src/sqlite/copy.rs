@@ -190,17 +190,6 @@ pub(super) fn immutable_url(file: &Path) -> String {
     url + "?immutable=1"
 }
 
-/// Why a finished copy cannot be trusted any more, if it cannot.
-pub(super) fn complaint(file: &Path, sha256: &str) -> Option<String> {
-    match disk::sha256_file(file) {
-        Ok((found, _)) if found == sha256 => None,
-        Ok((found, _)) => {
-            Some(format!("{} was changed: SHA-256 {found} instead of {sha256}", file.display()))
-        }
-        Err(error) => Some(format!("{}: {error}", file.display())),
-    }
-}
-
 fn remove_if_there(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -260,7 +249,7 @@ impl StepCopy {
             fs::read_to_string(&self.meta).map_err(|error| format!("{}: {error}", self.meta.display()))?;
         let copy: Copy =
             serde_json::from_str(&text).map_err(|error| format!("{}: {error}", self.meta.display()))?;
-        complaint(&self.file, &copy.sha256).map_or(Ok(copy), Err)
+        disk::complaint(&self.file, &copy.sha256).map_or(Ok(copy), Err)
     }
 }
 

@@ -250,21 +250,38 @@ pub(super) fn undo(job: &Job, live: &mut Connection, entry: &Entry, saved: &Save
     })
 }
 
+/// Values that others have written since, in the open transaction, which the caller rolls back: how many, and the first.
+pub(super) fn conflicts(
+    job: &Job,
+    live: &Connection,
+    entry: &Entry,
+    saved: &Saved,
+) -> Result<(u64, String), Failure> {
+    let sqlite = |error: rusqlite::Error| changed(job, &error);
+    let inline = ledger::images(live, entry).map_err(sqlite)?;
+    live.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).map_err(sqlite)?;
+    let mut put = image::replay(live, &saved.images, inline, &job.cx.workspace, false)
+        .map_err(|stuck| stuck_failure(job, stuck))?;
+    put.listing.finish().map_err(|error| stuck_failure(job, Stuck::File(error)))?;
+    let count = put.listing.count();
+    Ok((count, if count > 0 { job.cx.secrets.mask(&put.listing.table()) } else { String::new() }))
+}
+
 /// Puts sequences and numbers back that nobody has moved on since.
 fn small(live: &Connection, saved: &Saved, now: &Small) -> rusqlite::Result<Vec<String>> {
     let mut effects = vec![];
-    for (name, before, after) in &saved.sequences {
-        if now.sequences.get(name) != after.as_ref() {
-            continue;
-        }
-        match before {
-            None => live.execute("DELETE FROM sqlite_sequence WHERE name = ?1", [name])?,
-            Some(before) if after.is_some() => {
-                live.execute("UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1", params![name, before])?
+    // Rows that are made again move counters on, also those that the statement did not change. The counters of a statement
+    // on definitions move with their tables.
+    if saved.schema.is_none() && sequences_exist(live)? {
+        let mut wanted = now.sequences.clone();
+        for (name, before, after) in &saved.sequences {
+            match before {
+                _ if now.sequences.get(name) != after.as_ref() => {}
+                None => drop(wanted.remove(name)),
+                Some(before) => drop(wanted.insert(name.clone(), *before)),
             }
-            Some(before) => live
-                .execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)", params![name, before])?,
-        };
+        }
+        set_sequences(live, &wanted)?;
     }
     for (name, before, after) in &saved.numbers {
         let current = now.numbers.iter().find(|(other, _)| other == name).map(|(_, number)| number);
@@ -276,6 +293,20 @@ fn small(live: &Connection, saved: &Saved, now: &Small) -> rusqlite::Result<Vec<
         }
     }
     Ok(effects)
+}
+
+fn set_sequences(live: &Connection, wanted: &BTreeMap<String, i64>) -> rusqlite::Result<()> {
+    let found = Small::of(live)?.sequences;
+    for name in found.keys().filter(|name| !wanted.contains_key(*name)) {
+        live.execute("DELETE FROM sqlite_sequence WHERE name = ?1", [name])?;
+    }
+    for (name, seq) in wanted.iter().filter(|(name, seq)| found.get(*name) != Some(seq)) {
+        let set = "UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1";
+        if live.execute(set, params![name, seq])? == 0 {
+            live.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)", params![name, seq])?;
+        }
+    }
+    Ok(())
 }
 
 fn statement_of(job: &Job) -> &str {

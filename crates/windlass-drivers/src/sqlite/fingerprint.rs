@@ -110,11 +110,13 @@ fn schema(connection: &Connection) -> rusqlite::Result<String> {
     Ok(hex(&hasher.finalize()))
 }
 
+/// Names of the tables of users, and whether each is without row ids.
+pub(super) const TABLES: &str = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') \
+     AND name NOT IN ('sqlite_schema', 'sqlite_master') AND name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' \
+     AND name NOT LIKE 'windlass\\_%' ESCAPE '\\'";
+
 fn tables(connection: &Connection) -> rusqlite::Result<BTreeMap<String, TablePrint>> {
-    let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') \
-               AND name NOT IN ('sqlite_schema', 'sqlite_master') AND name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' \
-               AND name NOT LIKE 'windlass\\_%' ESCAPE '\\'";
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare(TABLES)?;
     let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let names: Vec<(String, bool)> = names.collect::<Result<_, _>>()?;
     let tables = names.into_iter().map(|(name, keyed)| Ok((name.clone(), table(connection, &name, keyed)?)));

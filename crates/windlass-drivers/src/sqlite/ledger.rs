@@ -77,6 +77,21 @@ fn has_undo(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// All rows in order; none if there is no ledger.
 pub(super) fn entries(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
+    select(connection, "true ORDER BY seq", [])
+}
+
+/// The row of a unit of a run.
+pub(super) fn find(connection: &Connection, run: &str, unit: &str) -> rusqlite::Result<Option<Entry>> {
+    // By the index of the table's UNIQUE.
+    let condition = "run = ?1 AND unit = ?2 AND way = 'forward'";
+    Ok(select(connection, condition, [run, unit])?.pop())
+}
+
+fn select(
+    connection: &Connection,
+    condition: &str,
+    values: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<Entry>> {
     let exists = connection
         .query_row("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1", [TABLE], |_| Ok(()))
         .optional()?;
@@ -85,15 +100,10 @@ pub(super) fn entries(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
     }
     let undo = if has_undo(connection)? { "undo" } else { "NULL" };
     let sql = format!(
-        "SELECT seq, run, unit, attempt, digest, rows, \"before\", \"after\", {undo} FROM windlass_ledger ORDER BY seq"
+        "SELECT seq, run, unit, attempt, digest, rows, \"before\", \"after\", {undo} FROM windlass_ledger WHERE {condition}"
     );
     let mut statement = connection.prepare(&sql)?;
-    statement.query_map([], Entry::read)?.collect()
-}
-
-/// The row of a unit of a run.
-pub(super) fn find(connection: &Connection, run: &str, unit: &str) -> rusqlite::Result<Option<Entry>> {
-    Ok(entries(connection)?.into_iter().find(|entry| entry.run == run && entry.unit == unit))
+    statement.query_map(values, Entry::read)?.collect()
 }
 
 /// The rows that are kept in the ledger for the undo of an entry.

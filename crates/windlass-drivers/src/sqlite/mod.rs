@@ -12,13 +12,19 @@ mod aside;
 mod ask;
 mod back;
 mod backup;
+mod batch;
+mod batch_look;
+mod carry;
 mod catalog;
 mod connect;
 mod copy;
 mod fine;
 mod fingerprint;
 mod image;
+mod keep;
 mod ledger;
+mod live;
+mod picture;
 mod prune;
 mod restore;
 mod schema;
@@ -26,18 +32,21 @@ mod statement;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod together;
 mod watch;
 
 use crate::serial::Serial;
+pub(crate) use picture::take as picture;
 pub(crate) use prune::asides;
 
 use async_trait::async_trait;
 use connect::{BUSY_MAX, Job};
 use copy::StepCopy;
 pub use fingerprint::{Fingerprint, FingerprintError, TablePrint, fingerprint};
+use keep::Keeper;
 use serde_json::json;
-use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Rows, Survey};
-use windlass_plan::{Action, Class, UndoBy, Unit, Way};
+use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Rows, Survey, Work};
+use windlass_plan::{Action, Class, Live, UndoBy, Unit, Way};
 
 /// Runs statements and backups on SQLite databases, one at a time.
 ///
@@ -45,6 +54,7 @@ use windlass_plan::{Action, Class, UndoBy, Unit, Way};
 #[derive(Clone, Debug, Default)]
 pub struct SqliteDriver {
     serial: Serial,
+    keeper: Keeper,
 }
 
 impl SqliteDriver {
@@ -60,15 +70,15 @@ impl SqliteDriver {
         unit: &Unit,
         work: impl FnOnce(&Job) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (cx, unit) = (cx.clone(), unit.clone());
+        let (cx, unit, keeper) = (cx.clone(), unit.clone(), self.keeper.clone());
         // The job begins with the work, so that waiting for earlier work does not use up its time.
-        self.serial.run(move || job(&cx, &unit).and_then(|job| work(&job))).await
+        self.serial.run(move || job(&cx, &unit, &keeper).and_then(|job| work(&job))).await
     }
 }
 
-fn job(cx: &Context, unit: &Unit) -> Result<Job, Failure> {
+fn job(cx: &Context, unit: &Unit, keeper: &Keeper) -> Result<Job, Failure> {
     match &unit.action {
-        Action::Sql { target, .. } | Action::Backup { target, .. } => Job::new(cx, unit, target),
+        Action::Sql { target, .. } | Action::Backup { target, .. } => Job::new(cx, unit, target, keeper),
         _ => Err(Failure::clean(
             Fault::Windlass,
             format!(
@@ -89,6 +99,12 @@ impl Driver for SqliteDriver {
         .await
     }
 
+    async fn catalog(&self, cx: &Context, units: &[&Unit]) -> Result<Option<Live>, Failure> {
+        let Some(first) = units.first() else { return Ok(None) };
+        let units: Vec<Unit> = units.iter().map(|unit| (*unit).clone()).collect();
+        self.run(cx, first, move |job| live::live(job, &units).map(Some)).await
+    }
+
     async fn capture(&self, cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {
         self.run(cx, unit, |job| match &job.unit.action {
             Action::Sql { target, .. } => capture(job, target),
@@ -98,11 +114,25 @@ impl Driver for SqliteDriver {
     }
 
     async fn apply(&self, cx: &Context, unit: &Unit, _capsule: &Capsule) -> Result<Done, Failure> {
+        if batch::is(unit) {
+            return batch::apply(self, cx, unit).await;
+        }
         self.run(cx, unit, |job| match &job.unit.action {
             Action::Backup { .. } => backup::apply(job),
             _ => statement::apply(job),
         })
         .await
+    }
+
+    fn goes_with(&self, unit: &Unit, next: &Unit) -> bool {
+        // Batches have transactions of their own.
+        let one = |unit: &Unit| statement::is_fine(unit) && !batch::is(unit);
+        keep::same_target(unit, next) && one(unit) && one(next)
+    }
+
+    async fn apply_together(&self, works: &[Work]) -> Vec<Option<Result<Done, Failure>>> {
+        let (works, keeper) = (works.to_vec(), self.keeper.clone());
+        self.serial.run(move || together::apply(&works, &keeper)).await
     }
 
     async fn undo(
@@ -112,6 +142,9 @@ impl Driver for SqliteDriver {
         _capsule: &Capsule,
         _done: Option<&Done>,
     ) -> Result<Done, Failure> {
+        if batch::is(unit) {
+            return batch::undo(self, cx, unit).await;
+        }
         self.run(cx, unit, |job| match &job.unit.action {
             // Nothing to take back: the file stays.
             Action::Backup { .. } => Ok(Done::default()),
@@ -128,11 +161,10 @@ impl Driver for SqliteDriver {
         let found = self.run(cx, unit, move |job| match &job.unit.action {
             Action::Backup { .. } if way == Way::Undo => Ok(Found::Applied(Done::default())),
             Action::Backup { .. } => Ok(backup::inspect(job)),
+            _ if batch::is(&job.unit) => batch::inspect(job, way),
             _ => inspect(job, way),
         });
-        found.await.unwrap_or_else(|failure| {
-            Found::Unknown([vec![failure.message], failure.hints].concat().join("\n"))
-        })
+        found.await.unwrap_or_else(|failure| Found::Unknown(failure.whole("\n")))
     }
 }
 
@@ -141,6 +173,11 @@ fn capture(job: &Job, target: &str) -> Result<Capsule, Failure> {
     let sqlite = |error: rusqlite::Error| job.failure(&error, "reading the ledger");
     match &job.unit.undo.by {
         _ if job.unit.undo.class == Class::Readonly => Ok(Capsule::default()),
+        // Each batch saves what it changes; that it can is said before the first.
+        _ if batch::is(&job.unit) => {
+            batch_look::shape(job, &job.read()?)?;
+            Ok(Capsule::default())
+        }
         // What it changes is saved in its own transaction.
         UndoBy::Driver if statement::is_fine(&job.unit) => Ok(Capsule::default()),
         UndoBy::Driver => {

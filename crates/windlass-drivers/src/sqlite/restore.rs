@@ -1,12 +1,14 @@
 //! Undo: by what the ledger says, or by restore, and that only while nobody but this run has written.
 
 use super::{
+    carry::Source,
     connect::{Job, text},
     copy::{self, StepCopy},
     fine::{self, WayBack},
     fingerprint::Fingerprint,
     ledger,
 };
+use crate::disk;
 use rusqlite::{Connection, OpenFlags, backup::Backup};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -29,7 +31,9 @@ pub(super) fn undo(job: &Job) -> Result<Done, Failure> {
     };
     let way_back = entry.undo.as_deref().map(serde_json::from_str::<WayBack>);
     let copy = match way_back {
-        Some(Ok(WayBack::Fine(saved))) => return fine::undo(job, &mut live, &entry, &saved),
+        Some(Ok(WayBack::Fine(saved))) => {
+            return fine::undo(job, &mut live, &entry, &saved);
+        }
         Some(Err(error)) => {
             let text = format!(
                 "{}: the ledger's row of {} cannot be read ({error}): it is from another version of Windlass",
@@ -74,38 +78,47 @@ pub(super) fn backup_of(job: &Job, unit: &UnitId) -> Result<PathBuf, String> {
             .ok_or_else(|| format!("unit {unit} reported no `{name}`"))
     };
     let file = job.cx.base.join(fact("file")?);
-    copy::complaint(&file, fact("sha256")?).map_or(Ok(file), Err)
+    disk::complaint(&file, fact("sha256")?).map_or(Ok(file), Err)
 }
 
 fn restore(job: &Job, live: &mut Connection, file: &Path) -> Result<Done, Failure> {
     let sqlite = |error: rusqlite::Error| job.failure(&error, "restoring it");
-    let from = copy::open(file).map_err(sqlite)?;
-    let wanted = Fingerprint::of(&from).map_err(sqlite)?;
-    let bytes = copy::size(&from).map_err(sqlite)?;
+    let source = Source::open(job, file, live).map_err(|error| error.failure(job, &job.cx.workspace))?;
+    let from = &source.connection;
+    let wanted = Fingerprint::of(from).map_err(sqlite)?;
+    let bytes = copy::size(from).map_err(sqlite)?;
     let mode: String = live.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(sqlite)?;
-    {
-        let backup = Backup::new(&from, live).map_err(sqlite)?;
+    let carried = {
+        let backup = Backup::new(from, live).map_err(sqlite)?;
         // Copies nothing yet, but locks out all other writers until the backup ends: what is checked now stays true.
         copy::patiently(job, &backup, 0).map_err(sqlite)?;
         let look = beside(job, &mode).map_err(sqlite)?;
-        if let Some(conflicts) = conflicts(job, &from, &wanted, &look).map_err(sqlite)? {
+        if let Some(conflicts) = conflicts(job, from, &wanted, &look).map_err(sqlite)? {
             return Err(conflict_failure(job, file, conflicts));
         }
+        let carried = source.carry(&look).map_err(sqlite)?;
+        let carried = carried.map_err(|conflict| conflict_failure(job, file, vec![conflict]))?;
         // One transaction: a crash anywhere in it leaves the database as it was.
         copy::finish(job, &backup, "restoring the database", bytes).map_err(sqlite)?;
-    }
+        carried
+    };
     let restored = Fingerprint::of(live);
     match restored {
         Ok(found) if found == wanted => Ok(Done {
             changed: true,
-            effects: vec![format!("restored: {} tables, {} rows", wanted.tables.len(), wanted.rows())],
+            effects: [
+                vec![format!("restored: {} tables, {} rows", wanted.tables.len(), wanted.rows())],
+                carried,
+            ]
+            .concat(),
             output: String::new(),
             facts: json!({ "fingerprint": wanted.sha256() }),
         }),
         // Writers may go on as soon as the restore is committed.
         Ok(found) => Ok(Done {
             changed: true,
-            effects: [vec!["restored, and written to since".to_owned()], wanted.differences(&found)].concat(),
+            effects: [vec!["restored, and written to since".to_owned()], wanted.differences(&found), carried]
+                .concat(),
             output: String::new(),
             facts: json!({ "fingerprint": wanted.sha256() }),
         }),

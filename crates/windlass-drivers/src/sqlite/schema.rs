@@ -55,6 +55,7 @@ pub(super) fn run(
     let copy = if heavy { Some(super::survey::shadow(connection)?) } else { None };
     let (rows, defined) = forward(connection, owner, statement, touches, &before)?;
     match copy {
+        _ if rows == 0 && only_made(&defined) => {}
         None => prove(connection, owner, &defined, &before)?,
         Some(copy) => {
             copy.execute_batch("BEGIN")?;
@@ -119,6 +120,18 @@ fn dropped_column<'t>(statement: &str, touches: &'t Touches) -> Option<(&'t str,
         _ => None,
     })?;
     Some((touches.schema().next()?, column))
+}
+
+/// What was made, and holds nothing, is dropped again. That takes nothing out of the catalog but its own lines, so there is
+/// nothing to prove; and a proof makes SQLite read all definitions again.
+fn only_made(defined: &Defined) -> bool {
+    let own = |step: &Back| match step {
+        Back::Drop { .. } => true,
+        // A module may do anything.
+        Back::DropTable { sql, .. } => !catalog::is_virtual(sql),
+        _ => false,
+    };
+    defined.aside.is_empty() && defined.steps.iter().all(own)
 }
 
 fn is_heavy(connection: &Connection, touches: &Touches) -> rusqlite::Result<bool> {

@@ -2,7 +2,7 @@
 
 use super::{
     connect::{Job, busy, text},
-    copy::StepCopy,
+    copy::{StepCopy, open},
     fine::{self, Not, WayBack},
     fingerprint::Fingerprint,
     ledger::{self, Entry},
@@ -14,6 +14,7 @@ use crate::{
 };
 use rusqlite::{Connection, Error, ErrorCode, Statement};
 use serde_json::json;
+use std::path::Path;
 use windlass_driver::{Done, Failure, Fault};
 use windlass_plan::{Action, Class, UndoBy, Unit};
 
@@ -34,7 +35,9 @@ pub(super) fn apply(job: &Job) -> Result<Done, Failure> {
     } else {
         change(job, &mut connection, &Change { target, statement, rows: *rows })
     };
-    if act.is_err() && !connection.is_autocommit() {
+    if act.is_ok() && Watch::end(&mut connection).is_ok() {
+        job.done_with(connection);
+    } else if !connection.is_autocommit() {
         // Closing the connection would roll back too; this is only sooner.
         let _ = connection.execute_batch("ROLLBACK");
     }
@@ -109,6 +112,13 @@ struct Act {
 }
 
 fn commit(job: &Job, connection: &Connection, change: &Change<'_>, act: Act) -> Result<Done, Failure> {
+    let rows = note(job, connection, change, act)?;
+    connection.execute_batch("COMMIT").map_err(|error| commit_failure(job, connection, &error))?;
+    Ok(done(rows))
+}
+
+/// Writes the ledger's row of a statement that ran in the open transaction; rows changed.
+fn note(job: &Job, connection: &Connection, change: &Change<'_>, act: Act) -> Result<u64, Failure> {
     let sqlite = |doing: &'static str| move |error: Error| job.failure(&error, doing);
     let rows = act.rows;
     if let Some(expected) = change.rows.filter(|expected| *expected != rows) {
@@ -132,8 +142,15 @@ fn commit(job: &Job, connection: &Connection, change: &Change<'_>, act: Act) -> 
         undo: act.way_back.map(|way| serde_json::to_string(&way).expect("names and numbers only")),
     };
     ledger::insert(connection, &entry, &act.inline).map_err(sqlite("writing the ledger"))?;
-    connection.execute_batch("COMMIT").map_err(|error| commit_failure(job, connection, &error))?;
-    Ok(done(rows))
+    Ok(rows)
+}
+
+/// Runs the statement in the open transaction, saves what it changes piece by piece, and writes its ledger row.
+pub(super) fn fine(job: &Job, connection: &mut Connection, change: &Change<'_>) -> Result<Done, Not> {
+    let ran = fine::run(job, connection, change)?;
+    let way_back = Some(WayBack::Fine(ran.saved));
+    let act = Act { rows: ran.rows, way_back, inline: ran.inline, before: None };
+    Ok(done(note(job, connection, change, act)?))
 }
 
 /// The report of a statement that took effect.
@@ -183,7 +200,10 @@ fn exact_before(job: &Job, connection: &Connection, target: &str) -> Result<Opti
 fn copied_before(job: &Job, connection: &Connection, copy: &StepCopy) -> Result<Fingerprint, Failure> {
     let before =
         Fingerprint::of(connection).map_err(|error| job.failure(&error, "taking the fingerprint"))?;
-    if !copy.made().is_ok_and(|copy| copy.fingerprint == before) {
+    // One from an earlier try is as good, if it has the same ledger too: by that a restore knows what was done since.
+    let same = |file: &Path| Ok::<_, Error>(ledger::entries(&open(file)?)? == ledger::entries(connection)?);
+    let made = copy.made().is_ok_and(|made| made.fingerprint == before);
+    if !made || !same(&copy.file).map_err(|error| job.failure(&error, "reading the ledger of a copy"))? {
         let source = job.read()?;
         let made = copy.make(job, &source).map_err(|error| error.failure(job, &copy.file))?;
         if made.fingerprint != before {
@@ -197,7 +217,7 @@ fn copied_before(job: &Job, connection: &Connection, copy: &StepCopy) -> Result<
 }
 
 /// Whether some undo restores this database, so that writes of others must be told apart.
-fn fingerprints_needed(job: &Job, target: &str) -> bool {
+pub(super) fn fingerprints_needed(job: &Job, target: &str) -> bool {
     job.cx.plan.units().any(|(_, unit)| {
         let restored = match unit.undo.by {
             UndoBy::Driver => !is_fine(unit),

@@ -29,6 +29,10 @@ pub(super) fn survey(job: &Job) -> Result<Survey, Failure> {
             return Ok(survey);
         }
     };
+    match super::batch_look::survey(job, &live) {
+        Ok(lines) => survey.effects.extend(lines),
+        Err(failure) => survey.problems.push(failure.message.replace("; nothing was changed", "")),
+    }
     let mut look = || {
         survey.effects.push(describe(job, &live)?);
         check(job, &live, &mut survey)
@@ -65,7 +69,7 @@ fn check(job: &Job, live: &Connection, survey: &mut Survey) -> rusqlite::Result<
         unreachable!("the driver chose by the action")
     };
     let mut shadow = shadow(live)?;
-    for (_, unit) in job.cx.plan.units().take_while(|(_, unit)| unit.id != job.unit.id) {
+    for (_, unit) in job.cx.plan.before(&job.unit.id) {
         let Action::Sql { target: of, statement, .. } = &unit.action else { continue };
         if of == target && applied(job, live, &unit.id.0)?.is_none() && run(&shadow, statement).is_err() {
             survey

@@ -1,7 +1,10 @@
+mod batches;
 mod fine;
+mod live;
 mod processes;
 mod programs;
 mod schema;
+mod together;
 
 use super::*;
 use crate::testing::{context, controller, plan, unit, wait_until};
@@ -41,7 +44,7 @@ fn undone_by(unit: Unit, by: UndoBy) -> Unit {
 }
 
 fn backup(id: &str, file: &str) -> Unit {
-    unit(id, Action::Backup { target: "db".into(), file: file.into(), dir: Some("out".into()) })
+    unit(id, Action::Backup { target: "db".into(), file: file.into(), dir: Some("out".into()), dump: None })
 }
 
 impl World {
@@ -330,7 +333,7 @@ async fn writes_of_others_are_never_lost() {
                 let before = world.print();
                 let failure = world.undo("one/2").await.unwrap_err();
                 assert_eq!((failure.effect, failure.retry), (Effect::None, false));
-                let all = [vec![failure.message], failure.hints].concat().join("\n");
+                let all = failure.whole("\n");
                 assert!(all.contains(words), "{mode} {write}: {all}");
                 assert_eq!(world.print(), before, "{mode} {write}");
                 assert_eq!(world.inspect("one/2", Way::Undo).await, Found::NotApplied);
@@ -546,7 +549,7 @@ fn urls() {
     let path = |value: Value| {
         let mut cx = context(Path::new("/base"), &unit).0;
         cx.plan = Arc::new(plan(&[], &[("db", Target::Url { url: value, kind: UrlKind::Sqlite })]));
-        Job::new(&cx, &unit, "db")
+        Job::new(&cx, &unit, "db", &Keeper::default())
             .map(|job| job.database.display().to_string())
             .map_err(|failure| failure.message)
     };

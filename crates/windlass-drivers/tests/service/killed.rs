@@ -11,6 +11,9 @@ const MOMENTS_MAX: u32 = 60;
 async fn ready(operation: ServiceOperation, strategy: Strategy) -> (Stage, Act, Capsule) {
     let mut stage = Stage::serving().await;
     stage.scene.strategy = strategy;
+    // One look at one share.
+    let canary = Canary { steps: vec![50], watch_ms: 0, requests: 0, ..Canary::default() };
+    stage.scene.canary = Some(canary).filter(|_| strategy == Strategy::Canary);
     if operation == Start {
         stage.act("stop/1", Stop).applied().await;
     }
@@ -102,6 +105,11 @@ async fn a_recreate_killed_at_every_moment() {
 #[tokio::test]
 async fn a_bluegreen_killed_at_every_moment() {
     there_and_back(Restart, Strategy::Bluegreen).await;
+}
+
+#[tokio::test]
+async fn a_canary_killed_at_every_moment() {
+    there_and_back(Restart, Strategy::Canary).await;
 }
 
 /// Dropped, not killed: at an await point, after a number of polls given by a seed.

@@ -1,7 +1,11 @@
 //! Services on real processes.
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop the test")]
 
+mod canary;
+mod fronted;
+mod haproxy;
 mod killed;
+mod nginx;
 mod proxied;
 mod strategies;
 mod supervisor;
@@ -23,7 +27,7 @@ use std::{
 };
 use windlass_driver::{Capsule, Context, Done, Driver as _, Failure, Found};
 use windlass_drivers::service::{Limits, ServiceDriver, ServiceStatus, State, service_status};
-use windlass_plan::{ServiceOperation, Strategy, Unit, Way};
+use windlass_plan::{Canary, ServiceOperation, Strategy, Unit, Way};
 use windlass_proxy::control::{Status, Upstream};
 
 impl Scene {
@@ -32,6 +36,7 @@ impl Scene {
             base: base.to_owned(),
             lab: lab.to_owned(),
             strategy: Strategy::Recreate,
+            canary: None,
             fronting: Fronting::File,
             version: String::new(),
             argv: vec![],

@@ -15,10 +15,10 @@ use tokio::{
 };
 use windlass_proxy::Client;
 
-struct Proxy {
+pub struct Proxy {
     process: Child,
-    client: Client,
-    url: String,
+    pub client: Client,
+    pub url: String,
 }
 
 async fn proxy(stage: &Stage) -> Proxy {
@@ -32,7 +32,7 @@ async fn proxy(stage: &Stage) -> Proxy {
 }
 
 /// Keep-alive clients that never pause.
-struct Load {
+pub struct Load {
     over: Arc<AtomicBool>,
     good: Arc<AtomicU64>,
     bad: Arc<Mutex<Vec<String>>>,
@@ -41,7 +41,17 @@ struct Load {
 }
 
 impl Load {
-    fn on(url: &str) -> Self {
+    pub fn on(url: &str) -> Self {
+        Self::clients(url, false)
+    }
+
+    /// Clients that send a request once more on a new connection when a kept one closes without a byte of an answer, as browsers
+    /// and curl do: nginx closes kept connections at each reload.
+    pub fn again_on(url: &str) -> Self {
+        Self::clients(url, true)
+    }
+
+    fn clients(url: &str, again: bool) -> Self {
         let mut load = Self {
             over: Arc::default(),
             good: Arc::default(),
@@ -57,8 +67,17 @@ impl Load {
                 while !over.load(SeqCst) {
                     let request =
                         if number % 2 == 0 { client.get(&url) } else { client.post(&url).body("write") };
-                    let answer = async { request.send().await?.error_for_status()?.text().await };
-                    match answer.await {
+                    let more = request.try_clone().filter(|_| again);
+                    let answer = async |request: reqwest::RequestBuilder| {
+                        request.send().await?.error_for_status()?.text().await
+                    };
+                    let mut result = answer(request).await;
+                    if let (Err(error), Some(more)) = (&result, more)
+                        && unanswered(error)
+                    {
+                        result = answer(more).await;
+                    }
+                    match result {
                         Ok(version) => {
                             good.fetch_add(1, SeqCst);
                             versions.lock().unwrap().insert(version);
@@ -72,21 +91,48 @@ impl Load {
     }
 
     /// Waits until some more requests were answered.
-    async fn more(&self) {
+    pub async fn more(&self) {
         let target = self.good.load(SeqCst) + 50;
         eventually("more requests are answered", || async { self.good.load(SeqCst) >= target }).await;
     }
 
-    async fn end(mut self) -> Vec<String> {
+    /// Ends; how many answers were good, and how many were not.
+    pub async fn count(mut self) -> (u64, u64) {
+        self.over().await;
+        (self.good.load(SeqCst), self.bad.lock().unwrap().len() as u64)
+    }
+
+    async fn over(&mut self) {
         self.over.store(true, SeqCst);
         while self.clients.join_next().await.is_some() {}
+    }
+
+    pub async fn end(mut self) -> Vec<String> {
+        self.over().await;
         let bad = self.bad.lock().unwrap();
         assert!(bad.is_empty(), "{} of {} failed: {:?}", bad.len(), self.good.load(SeqCst), &bad[..1]);
         self.versions.lock().unwrap().iter().cloned().collect()
     }
 }
 
-async fn real() -> (Stage, Proxy) {
+/// Whether the connection closed before anything of the answer came.
+fn unanswered(error: &reqwest::Error) -> bool {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe)
+        {
+            return true;
+        }
+        if error.to_string().contains("before message completed") {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+pub async fn real() -> (Stage, Proxy) {
     let mut stage = Stage::new();
     stage.scene.fronting = Fronting::Real;
     let proxy = proxy(&stage).await;

@@ -171,7 +171,7 @@ async fn a_port_that_is_taken_between_choice_and_start_is_replaced_by_another() 
     fs::remove_file(squatter.with_extension("lives")).unwrap();
 }
 
-fn hand(stage: &Stage) -> Hand {
+pub fn hand(stage: &Stage) -> Hand {
     let scene = &stage.scene;
     Hand::new(&scene.base, NAME, &scene.service(), Some(&Scene::target()), scene.supervisor()).unwrap()
 }

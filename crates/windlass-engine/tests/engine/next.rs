@@ -1,10 +1,10 @@
 //! `next` on the way forward.
 
 use crate::{
-    story::{BEGAN_MS, LIMITS, Story, fails, forward, needs_person, passing, trouble},
+    story::{BEGAN_MS, LIMITS, Story, fails, forward, needs_person, passing, trouble, undo},
     support::{by_hand, gate, id, plain, plan, readonly, spread, step, unit},
 };
-use windlass_document::Serial;
+use windlass_document::{Serial, Share};
 use windlass_engine::{Limits, Next};
 use windlass_journal::{Direction, Ending, Event, Outcome, Verb};
 use windlass_plan::{Action, Plan, Step, Unit, Way};
@@ -110,7 +110,7 @@ fn serial_says_how_many_hosts_at_a_time() {
     ];
     for (hosts, says, hosts_max, at_a_time) in table {
         let limits = Limits { hosts_max, ..LIMITS };
-        let Next::Begin(list) = Story::of(serial(hosts, says)).at(&[], limits, BEGAN_MS) else {
+        let Next::Begin(list) = Story::of(serial(hosts, says.clone())).at(&[], limits, BEGAN_MS) else {
             panic!("{says:?} of {hosts} begins nothing");
         };
         assert_eq!(list.len(), at_a_time, "{says:?} of {hosts} hosts, {hosts_max} at most");
@@ -118,13 +118,72 @@ fn serial_says_how_many_hosts_at_a_time() {
 }
 
 #[test]
-fn a_host_that_has_begun_goes_on_before_a_new_one_begins() {
+fn what_only_prepares_is_done_on_all_hosts_before_any_of_them_goes_on() {
+    let lines = |host: &str| {
+        let [look, change, check] = [1, 2, 3].map(|n| format!("a/{n}@{host}"));
+        [readonly(&look), unit(&change), readonly(&check)]
+    };
+    let story = Story::of(plan(vec![step("a", [lines("x"), lines("y")].concat())]));
+    assert_eq!(story.next(), forward(&["a/1@x", "a/1@y"]));
+    let story = story.applied(&["a/1@x"]).running("a/1@y");
+    assert_eq!(story.beside(&["a/1@y"]), Next::Wait, "y may fail yet, so nothing changes on x");
+    let ready =
+        || Story::of(plan(vec![step("a", [lines("x"), lines("y")].concat())])).applied(&["a/1@x", "a/1@y"]);
+    assert_eq!(ready().next(), forward(&["a/2@x", "a/2@y"]));
+    let story = ready().applied(&["a/2@x"]).running("a/2@y");
+    assert_eq!(story.beside(&["a/2@y"]), forward(&["a/3@x"]), "each host is checked when it is through");
+    let story = ready().applied(&["a/2@x"]).failed("a/2@y", trouble("no")).back();
+    assert_eq!(story.next(), undo(&["a/2@x"]));
+}
+
+#[test]
+fn a_batch_begins_when_the_one_before_is_done() {
     let story = Story::of(serial(3, Some(Serial::Hosts(2))));
     assert_eq!(story.next(), forward(&["a/1@h1", "a/1@h2"]));
     let story = story.applied(&["a/1@h1"]).running("a/1@h2");
     assert_eq!(story.beside(&["a/1@h2"]), forward(&["a/2@h1"]));
     let story = story.applied(&["a/2@h1"]);
-    assert_eq!(story.beside(&["a/1@h2"]), forward(&["a/1@h3"]));
+    assert_eq!(story.beside(&["a/1@h2"]), Next::Wait, "h3 is of the next batch");
+    let first = ["a/1@h1", "a/2@h1", "a/1@h2", "a/2@h2"];
+    let story = Story::of(serial(3, Some(Serial::Hosts(2)))).applied(&first);
+    assert_eq!(story.next(), forward(&["a/1@h3"]));
+}
+
+#[test]
+fn batches_may_grow() {
+    let growing = Serial::Growing(vec![Share::Hosts(1), Share::Percent(50)]);
+    let mut story = Story::of(serial(5, Some(growing)));
+    for batch in [&["h1"][..], &["h2", "h3", "h4"], &["h5"]] {
+        let units = |n: usize| batch.iter().map(|host| format!("a/{n}@{host}")).collect::<Vec<_>>();
+        for n in [1, 2] {
+            let units = units(n);
+            let units: Vec<&str> = units.iter().map(String::as_str).collect();
+            assert_eq!(story.next(), forward(&units));
+            story = story.applied(&units);
+        }
+    }
+    assert_eq!(story.next(), Next::End(Ending::Done));
+}
+
+#[test]
+fn a_check_of_the_same_batches_is_asked_behind_each() {
+    let serial = |step: Step| Step { serial: Some(Serial::Hosts(1)), ..step };
+    let check = |hosts: &[&str]| {
+        serial(step("b", hosts.iter().map(|host| readonly(&format!("b/1@{host}"))).collect()))
+    };
+    let of = |check: Step| Story::of(plan(vec![serial(step("a", spread("a", &["x", "y"], 1))), check]));
+    let story = of(check(&["x", "y"])).applied(&["a/1@x"]);
+    assert_eq!(story.next(), forward(&["b/1@x"]));
+    let story = story.failed("b/1@x", trouble("not well"));
+    assert!(matches!(story.next(), Next::Failed(unit, _) if unit == id("b/1@x")), "y has not begun");
+    let story = of(check(&["x", "y"])).applied(&["a/1@x", "b/1@x"]);
+    assert_eq!(story.next(), forward(&["a/1@y"]));
+    let story = story.applied(&["a/1@y", "b/1@y"]).back();
+    assert_eq!(story.next(), undo(&["a/1@y"]));
+    // On other hosts, or without saying so, it stands where it stands.
+    for other in [check(&["x"]), Step { serial: None, ..check(&["x", "y"]) }] {
+        assert_eq!(of(other).applied(&["a/1@x"]).next(), forward(&["a/1@y"]));
+    }
 }
 
 #[test]
@@ -177,7 +236,7 @@ fn other_failures_and_those_of_checks_are_not_repeated() {
 /// It has nothing to take back, but has had no `within=`.
 #[test]
 fn a_backup_that_found_the_database_locked_is_tried_again() {
-    let action = Action::Backup { target: "db".into(), file: "b".into(), dir: None };
+    let action = Action::Backup { target: "db".into(), file: "b".into(), dir: None, dump: None };
     let backup = Unit { action, ..readonly("a/1") };
     let story = Story::of(plan(vec![step("a", vec![backup])])).failed("a/1", passing("locked"));
     assert_eq!(story.next(), forward(&["a/1"]));

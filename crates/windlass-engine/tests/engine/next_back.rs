@@ -165,6 +165,35 @@ fn a_hand_written_undo_that_has_begun_goes_on() {
 }
 
 #[test]
+fn a_hand_written_undo_runs_on_the_hosts_on_which_its_step_changed_something() {
+    let units = || spread("b", &["x", "y", "z"], 2);
+    let scripted = |undo: &[&str]| {
+        let step = by_hand("b", units(), undo, true);
+        Story::of(plan(vec![Step { serial: Some(Serial::Hosts(1)), ..step }]))
+    };
+    let everywhere = ["u/1@x", "u/1@y", "u/1@z"];
+    let in_part = |story: Story| story.partly("b/1@x", trouble("exit 1")).back();
+    let story = in_part(scripted(&everywhere));
+    assert_eq!(story.next(), forward(&["u/1@x"]));
+    let story = story.applied(&["u/1@x"]);
+    assert_eq!(story.next(), Next::End(Ending::Undone), "on y and z it never began");
+    // It began on y, and changed nothing there.
+    for (nothing, expected) in [(true, Next::End(Ending::Undone)), (false, forward(&["u/1@y"]))] {
+        let story = scripted(&everywhere).applied(&["b/1@x", "b/2@x"]);
+        let story = match nothing {
+            true => story.failed("b/1@y", trouble("no")),
+            false => story.partly("b/1@y", trouble("exit 1")),
+        };
+        assert_eq!(story.back().applied(&["u/1@x"]).next(), expected, "{nothing}");
+    }
+    let story = scripted(&everywhere).unchanged("b/1@x").unchanged("b/2@x").applied(&["b/1@y"]);
+    assert_eq!(story.back().next(), forward(&["u/1@y"]), "what had nothing to do has nothing to take back");
+    // Another target than that of the step: which of its hosts stands for which, nobody knows.
+    assert_eq!(in_part(scripted(&["u/1@p", "u/1@q"])).next(), forward(&["u/1@p"]));
+    assert_eq!(in_part(scripted(&["u/1@p", "u/1@q"])).applied(&["u/1@p"]).next(), forward(&["u/1@q"]));
+}
+
+#[test]
 fn hosts_of_a_hand_written_undo_keep_to_serial_and_wait_for_each_other_when_one_fails() {
     let undo = ["u/1@x", "u/2@x", "u/1@y"];
     let scripted = by_hand("b", spread("b", &["x", "y"], 1), &undo, false);

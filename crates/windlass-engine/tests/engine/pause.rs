@@ -94,3 +94,38 @@ fn at_every_moment_of_a_run_with_pauses_ctrl_c_leaves_what_resume_finishes() {
         assert_eq!([applied("a/1"), applied("b/1"), applied("c/1")], [3, 1, 1], "{at_ms}");
     }
 }
+
+/// More pauses than a unit has tries.
+#[test]
+fn what_goes_on_where_it_stopped_is_paused_and_loses_no_try() {
+    let rig = Rig::new();
+    let pause = || rig.world.on("a/1", Op::Apply, fail(partial("paused").retryable()).after(100));
+    pause();
+    assert_eq!(interrupted_at(&rig, plain(&["a"]), 50).0, Ok(Stop::Interrupted));
+    for _ in 0..4 {
+        pause();
+        let engine = rig.engine("ann@one", &[]);
+        let ctrl_c = async {
+            rig.time.wait(50).await;
+            rig.world.stop();
+        };
+        let run = run();
+        let stop = rig.time.run(join(engine.resume(&run), ctrl_c)).expect("no crash was asked for").0;
+        assert_eq!(stop, Ok(Stop::Interrupted));
+        assert!(matches!(rig.forward("a/1"), Forward::FailedPartly(trouble) if trouble.interrupted));
+        assert_eq!(rig.unit("a/1").tries, 0);
+    }
+    assert_eq!(rig.resume(), DONE);
+    rig.rollback(&run()).unwrap();
+    assert_eq!(rig.undo("a/1"), UndoPhase::Undone);
+}
+
+#[test]
+fn a_failure_for_a_person_turns_nothing_back_by_itself() {
+    let rig = Rig::new();
+    rig.world.on("a/1", Op::Apply, fail(partial("waited long enough").for_a_person()));
+    let stop = rig.start_on(plain(&["a"]), windlass_journal::OnFailure::Unwind);
+    assert!(person(stop, "a/1").contains("waited long enough"));
+    assert!(rig.world.calls(Op::Undo).is_empty());
+    assert_eq!(rig.decide(windlass_journal::Verb::Retry, Some("a/1")), DONE);
+}

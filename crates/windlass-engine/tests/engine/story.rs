@@ -22,7 +22,7 @@ pub fn passing(message: &str) -> Trouble {
     Trouble { retry: true, ..trouble(message) }
 }
 
-fn entry(seq: u64, event: Event) -> Entry {
+pub fn entry(seq: u64, event: Event) -> Entry {
     let (previous, hash) = (String::new(), String::new());
     let (run, actor) = (RunId("run".into()), "ann@one".to_owned());
     Entry { seq, time_ms: BEGAN_MS, run, actor, token: 1, event, previous, hash }
@@ -30,8 +30,7 @@ fn entry(seq: u64, event: Event) -> Entry {
 
 impl Story {
     pub fn of(plan: Plan) -> Self {
-        let digest = plan.digest();
-        let event = Event::Started { digest, plan: Box::new(plan), on_failure: OnFailure::Unwind };
+        let event = Event::started(plan, OnFailure::Unwind);
         Self(RunState::begin(&entry(1, event)).expect("a run starts"))
     }
 

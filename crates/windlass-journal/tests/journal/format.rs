@@ -1,32 +1,78 @@
-//! The format: a journal with every kind of event, checked in as it was written by format 1, is read for ever; a newer
+//! The format: journals with every kind of event, checked in as they were written by each format, are read for ever; a newer
 //! one is refused and left alone.
 
-use crate::{golden::entries, support::*};
+use crate::{
+    golden::{entries, entries_2},
+    support::*,
+};
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 use windlass_journal::{
     Ending, Entry, Event, JOURNAL_FORMAT, RunState, SqliteStore, Store, StoreError, fold, verify,
 };
 
-/// Written by `cargo run -p windlass-journal --example golden > FILE`; only for a new format, beside the old one.
+/// Written by `cargo run -p windlass-journal --example golden N > FILE`; only for a new format, beside the old ones.
 fn golden() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/journal/golden/format-1.jsonl")
+    golden_of(1)
+}
+
+fn golden_of(format: u32) -> PathBuf {
+    let name = format!("tests/journal/golden/format-{format}.jsonl");
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
 #[test]
-fn a_journal_of_format_1_is_read_and_would_be_written_the_same() {
+fn journals_of_each_format_are_read_and_would_be_written_the_same() {
     assert_eq!(
-        JOURNAL_FORMAT, 1,
-        "a new format needs a golden file of its own; this one stays and is still read"
+        JOURNAL_FORMAT, 2,
+        "a new format needs a golden file of its own; the others stay and are still read"
     );
-    let text = std::fs::read_to_string(golden()).unwrap();
-    let read: Vec<Entry> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    verify(0, String::new(), &read).unwrap();
-    for (line, (read, ours)) in text.lines().zip(read.iter().zip(entries())) {
-        assert_eq!(*read, ours);
-        assert_eq!(line, serde_json::to_string(&ours).unwrap(), "a change of shape is a change of format");
+    for (format, entries) in [(1, entries()), (2, entries_2())] {
+        let text = std::fs::read_to_string(golden_of(format)).unwrap();
+        let read: Vec<Entry> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        verify(0, String::new(), &read).unwrap();
+        for (line, (read, ours)) in text.lines().zip(read.iter().zip(&entries)) {
+            assert_eq!(read, ours);
+            assert_eq!(line, serde_json::to_string(ours).unwrap(), "a change of shape is a change of format");
+        }
+        assert_eq!(read.len(), entries.len());
+        let newest = entries.iter().map(|entry| entry.event.format()).max();
+        assert_eq!(newest, Some(format), "the file shows what came with its format");
     }
-    assert_eq!(read.len(), entries().len());
+}
+
+/// A version that cannot read an edited plan says "newer", not "damaged"; one that has none stays readable for it.
+#[test]
+fn a_file_has_the_oldest_format_that_has_its_entries() {
+    let folder = folder();
+    let file = folder.path().join("journal.db");
+    let format = || -> u32 {
+        let hand = Connection::open(&file).unwrap();
+        hand.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    let (store, token) = journal(&file, vec![started()]);
+    assert_eq!(format(), 1);
+    let refused = now(store.append(0, token, vec![unlinked("r", replanned(true))]));
+    assert!(refused.is_err() && format() == 1, "what is not written needs no newer format");
+    now(store.append(1, token, vec![unlinked("r", replanned(true))])).unwrap();
+    assert_eq!(format(), 2);
+    now(store.append(2, token, vec![unlinked("r", intended("a/1", windlass_plan::Way::Forward, 1))]))
+        .unwrap();
+    drop(store);
+    assert_eq!(all(&SqliteStore::open(&file).unwrap()).len(), 3);
+    assert_eq!(format(), 2);
+}
+
+#[test]
+fn an_edited_run_folds_to_the_plan_that_counts() {
+    let state: RunState = fold(&entries_2()).unwrap().unwrap();
+    assert_eq!(state.plan.steps[1].units[0].timeout_ms, Some(7));
+    assert_eq!((&state.digest, &state.replans[0].to), (&state.plan.digest(), &state.plan.digest()));
+    assert_eq!(state.replans[0].from, plan().digest());
+    assert_eq!((state.person.as_ref(), state.unit(&id("b/1")).attempt), (None, 2));
+    assert_eq!(state.applied, [id("a/1"), id("b/1")]);
+    assert_eq!(state.approvals[0].by, "alice@example.org");
+    assert_eq!(state.break_glass.unwrap().reason, "the shop is down");
 }
 
 #[test]
@@ -38,6 +84,17 @@ fn the_golden_run_folds_to_the_state_that_it_tells() {
     assert_eq!(state.facts()[&id("a/1")]["rows"], 3);
     assert_eq!(state.owners.len(), 2);
     assert_eq!(state.turns.len(), 5);
+}
+
+/// It came to format 2 when the golden run of that had been written, before the first release.
+#[test]
+fn the_shape_of_what_was_seen_from_outside() {
+    let text = r#"{"event":"probed","seen":{"web":{"down_ms":120,"longest_ms":100,"now_ms":20,"since_ms":7,"before":true,"why":"refused"}},"unit":"a/1"}"#;
+    let event: Event = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_string(&event).unwrap(), text, "a change of shape is a change of format");
+    let short = r#"{"event":"probed","seen":{"web":{"down_ms":0,"longest_ms":0}},"unit":"a/1"}"#;
+    let event: Event = serde_json::from_str(short).unwrap();
+    assert_eq!(serde_json::to_string(&event).unwrap(), short);
 }
 
 #[test]

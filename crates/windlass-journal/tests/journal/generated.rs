@@ -90,7 +90,7 @@ fn what_was_folded_before_it_was_written_is_what_is_folded_after_it_was_read() {
         let folder = folder();
         let store = SqliteStore::open(&folder.path().join("journal.db")).unwrap();
         let token = take(&store);
-        let mut live: std::collections::BTreeMap<RunId, RunState> = Default::default();
+        let mut live: std::collections::HashMap<RunId, RunState> = Default::default();
         for batch in batches(seed) {
             let head = now(store.head()).unwrap().seq;
             for entry in now(store.append(head, token, batch)).unwrap() {

@@ -11,6 +11,7 @@ mod scene;
 mod chain;
 mod crash;
 mod disk;
+mod edit;
 mod format;
 mod generated;
 mod model;

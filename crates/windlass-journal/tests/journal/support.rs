@@ -1,8 +1,9 @@
 //! What all tests use: outcomes, numbers by seed, a journal on disk.
 
 pub use crate::scene::*;
-use std::path::Path;
+use std::{path::Path, sync::LazyLock};
 use windlass_journal::{Entry, Event, Outcome, Report, RunState, SqliteStore, Store, Trouble, fold};
+use windlass_plan::{Action, Plan};
 
 pub fn applied() -> Outcome {
     Outcome::Applied(Report::default())
@@ -10,6 +11,24 @@ pub fn applied() -> Outcome {
 
 pub fn trouble(message: &str) -> Trouble {
     Trouble { message: message.into(), ..Trouble::default() }
+}
+
+/// The plan with another text of `b/1`, or without; and the event by which it takes the place of the other.
+pub fn replanned(edited: bool) -> Event {
+    static EVENTS: LazyLock<[Event; 2]> = LazyLock::new(|| {
+        let mut edited = plan();
+        edited.steps[1].units[0].action =
+            Action::Shell { script: "echo edited".into(), dir: None, readonly: false, database: None };
+        let event = |from: Plan, plan: Plan| Event::Replanned {
+            from: from.digest(),
+            digest: plan.digest(),
+            plan: Box::new(plan),
+            break_glass: None,
+            approvals: Vec::new(),
+        };
+        [event(edited.clone(), plan()), event(plan(), edited)]
+    });
+    EVENTS[usize::from(edited)].clone()
 }
 
 /// A journal on disk with these events of the run `r`, and the token it was written under.

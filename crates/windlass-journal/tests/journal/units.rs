@@ -70,8 +70,6 @@ fn on_the_way_forward_each_word_about_each_phase() {
     let table = [
         ("waiting", ["waiting".to_owned(), "skipped".into(), format!("applied, {there}")]),
         ("running", ["waiting".into(), "skipped".into(), format!("applied, {there}")]),
-        ("applied", ["waiting".into(), "skipped".into(), format!("applied, {there}")]),
-        ("unchanged", ["waiting".into(), "skipped".into(), format!("applied, {there}")]),
         ("failed", ["waiting".into(), "skipped".into(), format!("applied, {there}")]),
         ("partly", [format!("waiting, {there}"), format!("skipped, {there}"), format!("applied, {there}")]),
         ("unknown", [format!("waiting, {there}"), format!("skipped, {there}"), format!("applied, {there}")]),
@@ -85,6 +83,18 @@ fn on_the_way_forward_each_word_about_each_phase() {
             assert_eq!(state.unit(&id("a/1")).tries, 0);
             let placed = state.applied.contains(&id("a/1"));
             assert!(!state.unit(&id("a/1")).has_effect() || placed, "{verb:?}, {phase}: an unwind finds it");
+        }
+    }
+}
+
+/// A person is asked about a unit that is over when a budget is exceeded: they say whether the run goes on.
+#[test]
+fn a_word_about_a_unit_that_is_over_leaves_it_as_it_is() {
+    for (phase, after) in [("applied", "applied, something is there"), ("unchanged", "unchanged")] {
+        for verb in [Verb::Retry, Verb::Skip, Verb::MarkDone] {
+            let state = run([forward(phase), vec![turned(Direction::Person), decided(verb)]].concat());
+            assert_eq!(words(&state), after, "{verb:?} about a unit that is {phase}");
+            assert!(state.person.is_none() && !state.unit(&id("a/1")).by_hand);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Compiler, DocumentMeta, FileSource};
 use crate::{
     Config,
-    lint::{Facts, lint},
+    lint::{Catalogs, Facts, lint},
 };
 use windlass_document::{Document, FINDINGS_MAX, Finding, Severity, Span, Step};
 
@@ -51,7 +51,14 @@ pub fn compile_broken(
     let mut compiler = Compiler::new(document, meta, config, files);
     let compiled = compiler.steps();
     let mut findings = std::mem::take(&mut compiler.findings);
-    findings.extend(lint(&Facts { document, config, steps: &compiled, complete: false }));
+    let catalogs = Catalogs::new();
+    findings.extend(lint(&Facts {
+        document,
+        config,
+        catalogs: &catalogs,
+        steps: &compiled,
+        complete: false,
+    }));
     let broken = Broken::new(&compiler, document, read);
     findings.retain(|finding| !broken.explains(finding));
     findings.sort_by_key(|finding| (finding.span, finding.rule.clone()));

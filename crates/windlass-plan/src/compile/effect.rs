@@ -1,15 +1,27 @@
 //! What a unit will change, in words, from its text alone.
 
-use crate::{Action, Config, LineEdit, ServiceOperation};
+use crate::{
+    Action, ComposeLine, ComposeOperation, Config, GitLine, GitVerb, LineEdit, ServiceOperation, Strategy,
+    SystemdVerb, Watching,
+};
 
 /// Longest piece of the document that is repeated in an effect, in characters.
 const QUOTE_CHARS_MAX: usize = 100;
 
 pub(super) fn words(action: &Action, config: &Config) -> String {
     match action {
-        Action::Shell { script, readonly, .. } => {
+        Action::Shell { script, readonly, database, .. } => {
             let verb = if *readonly { "run, changes nothing" } else { "run" };
-            format!("{verb}: {}", one_line(script))
+            let recorded = match database {
+                Some(database) if !readonly => {
+                    format!(
+                        " (with DATABASE_URL of {database}; what it changes of the definitions is recorded)"
+                    )
+                }
+                Some(database) => format!(" (with DATABASE_URL of {database})"),
+                None => String::new(),
+            };
+            format!("{verb}: {}{recorded}", one_line(script))
         }
         Action::Patch { file, edits, .. } => patch(file, edits),
         Action::Copy { from, to, recursive, .. } => {
@@ -26,9 +38,67 @@ pub(super) fn words(action: &Action, config: &Config) -> String {
         }
         Action::Backup { target, file, .. } => format!("back {target} up to {file}"),
         Action::Service { service, operation } => operate(service, *operation, config),
+        Action::Systemd { verb, name, user, .. } => systemd(*verb, name, *user),
+        Action::Compose(line) => compose(line),
+        Action::Objects { line, .. } => one_line(&line.effect()),
+        Action::Git(line) => git(line),
+        Action::Install(line) => {
+            let (tool, into) = (line.tool.word(), &line.into);
+            format!("{tool} {} into a copy of {into}, which takes its place", one_line(&line.words.join(" ")))
+        }
         Action::Http { check } => format!("check {} {}", check.method, check.url),
+        Action::Watch(what) => watch(what),
         Action::Gate { text } => format!("a person confirms: {}", one_line(text)),
     }
+}
+
+fn watch(what: &Watching) -> String {
+    let percent = |name: &str, limit: Option<u64>| {
+        limit.map(|limit| format!("{name} below {} %", limit as f64 / 1000.0))
+    };
+    let limits = &what.limits;
+    let list: Vec<String> = [
+        percent("processors", limits.cpu),
+        percent("memory", limits.memory),
+        percent("disks", limits.disk),
+        percent("errors", limits.errors),
+        limits.p95_ms.map(|limit| format!("95 % of the answers below {limit} ms")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    match what.for_ms {
+        None => "measure what is watched afterwards, to compare with".to_owned(),
+        Some(ms) => format!("watch for {} s: {}", ms.div_ceil(1000), list.join(", ")),
+    }
+}
+
+fn git(line: &GitLine) -> String {
+    let rev = line.rev.as_ref().map(crate::GitRev::words).unwrap_or_default();
+    match line.verb {
+        GitVerb::Pin => format!("find out which commit all hosts get: {rev}"),
+        GitVerb::Fetch => "git: get commits and tags; no file changes".to_owned(),
+        GitVerb::Pull => format!("git: get {rev} and go forward to it"),
+        GitVerb::Checkout => format!("git: go to {rev}"),
+        GitVerb::Reset => format!("git: set the branch and all files to {rev}"),
+        GitVerb::Submodules => "git: bring submodules to the commits that are written down".to_owned(),
+    }
+}
+
+fn compose(line: &ComposeLine) -> String {
+    let what = if line.services.is_empty() { "all services".to_owned() } else { line.services.join(", ") };
+    let (verb, more) = match line.operation {
+        ComposeOperation::Pull => ("pull the images of", ""),
+        ComposeOperation::Up if line.has(&["--force-recreate"]) => ("create anew and start", ""),
+        ComposeOperation::Up => ("create and start", ", anew where image or configuration differ"),
+        ComposeOperation::Down if line.deletes_volumes() => ("stop and remove", ", with their volumes"),
+        ComposeOperation::Down => ("stop and remove", "; volumes stay"),
+        ComposeOperation::Stop => ("stop", ""),
+        ComposeOperation::Start => ("start", ""),
+        ComposeOperation::Restart => ("stop and start again", ""),
+    };
+    let line = line.words().join(" ");
+    one_line(&format!("{verb} {what}{more}: {line}"))
 }
 
 fn patch(file: &str, edits: &[LineEdit]) -> String {
@@ -47,12 +117,44 @@ fn lines(count: usize) -> String {
 }
 
 fn operate(service: &str, operation: ServiceOperation, config: &Config) -> String {
-    let held = config.services.get(service).is_some_and(|service| service.proxy.is_some());
-    let meanwhile = if held { "requests are held" } else { "requests fail: no proxy holds them" };
+    let configured = config.services.get(service);
+    let front = configured.and_then(|service| service.proxy.as_ref());
+    let meanwhile = match front.map(|front| &front.server) {
+        None => "requests fail: no proxy holds them",
+        Some(None) => "requests are held",
+        Some(Some(_)) => "requests are answered 503",
+    };
+    let held = front.is_some();
+    // What runs beside the old one first.
+    let beside = match configured.map(|service| service.strategy) {
+        Some(Strategy::Bluegreen) if held => Some("the new one beside the old; requests are switched"),
+        Some(Strategy::Canary) if held => Some("the new one beside the old; a part of the clients first"),
+        _ => None,
+    };
     match operation {
         ServiceOperation::Stop => format!("stop service {service} ({meanwhile})"),
         ServiceOperation::Start => format!("start service {service} and wait until it is healthy"),
-        ServiceOperation::Restart => format!("restart service {service} ({meanwhile} meanwhile)"),
+        ServiceOperation::Restart => match beside {
+            Some(beside) => format!("restart service {service} ({beside})"),
+            None => format!("restart service {service} ({meanwhile} meanwhile)"),
+        },
+    }
+}
+
+fn systemd(verb: SystemdVerb, name: &str, user: bool) -> String {
+    let whose = if user { " of the user" } else { "" };
+    match verb {
+        SystemdVerb::DaemonReload => format!("systemd{whose} reads the files of all units again"),
+        SystemdVerb::Enable => format!("start {name}{whose} with the machine from now on"),
+        SystemdVerb::Disable => format!("do not start {name}{whose} with the machine any more"),
+        SystemdVerb::Start => format!("start {name}{whose} and see that it stays"),
+        SystemdVerb::Restart => format!("restart {name}{whose} and see that it stays"),
+        SystemdVerb::Reload => format!("{name}{whose} reads its configuration again"),
+        SystemdVerb::Stop => format!("stop {name}{whose}"),
+        SystemdVerb::Keep if name.is_empty() => {
+            format!("note for the way back that systemd{whose} reads units again")
+        }
+        SystemdVerb::Keep => format!("note for the way back how {name}{whose} runs"),
     }
 }
 

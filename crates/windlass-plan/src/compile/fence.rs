@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{Action, LineEdit, Step, StepId, UndoScript, Unit, UnitId};
 use windlass_document::{self as doc, Finding, Language, Script};
+use windlass_objects::Verb;
 
 impl Compiler<'_> {
     /// The step at `index` of the document, or `None` after an error.
@@ -15,7 +16,6 @@ impl Compiler<'_> {
         let document = self.document;
         let step = &document.steps[index];
         let errors_before = self.findings.len();
-        self.refuse_batch(step);
         let mut way_back = self.way_back(index);
         let (place, drafts) = match &step.attributes.again {
             Some(again) => self.again(step, again)?,
@@ -51,7 +51,7 @@ impl Compiler<'_> {
             class,
             units,
             undo,
-            serial: step.attributes.serial.as_ref().map(|serial| serial.value),
+            serial: step.attributes.serial.as_ref().map(|serial| serial.value.clone()),
             after_ms: step.attributes.after.as_ref().map(|after| ms(after.value)),
             online: step.attributes.online.is_some(),
             again: step.attributes.again.as_ref().map(|again| StepId(again.value.clone())),
@@ -91,7 +91,6 @@ impl Compiler<'_> {
     fn undo_script(&mut self, index: usize, undone: &Place) -> Option<UndoScript> {
         let document = self.document;
         let step = &document.steps[index];
-        self.refuse_batch(step);
         if step.language == Language::Http {
             let span = step.attributes.undoes.as_ref().map_or(step.id.span, |undoes| undoes.span);
             self.findings.push(
@@ -109,7 +108,9 @@ impl Compiler<'_> {
         let id = StepId(step.id.value.clone());
         let units = self.units(&id, &place.hosts, &drafts, Some(&step.attributes), way_back::of_undo);
         // Shell lines are written to be repeatable; statements are written for the whole step.
-        Some(UndoScript { id, units, partial: step.language == Language::Shell })
+        let statements = drafts.iter().any(|draft| matches!(draft.action, Action::Sql { .. }));
+        let partial = step.language == Language::Shell && !statements;
+        Some(UndoScript { id, on: place.on, units, partial })
     }
 
     /// What `again=` repeats, and where; nothing if that step has errors of its own.
@@ -143,7 +144,7 @@ impl Compiler<'_> {
             self.findings.push(
                 Finding::error("again-not-idempotent", again.span, "this step cannot be repeated")
                     .also(once.span, "done twice, this is something else than done once")
-                    .help("only checks, copies, `mkdir -p`, `rm -f`, read-only lines and services can be repeated"),
+                    .help("only checks, copies, `aws s3 sync` and `cp`, `mkdir -p`, `rm -f`, read-only lines and services can be repeated"),
             );
             return None;
         }
@@ -155,7 +156,9 @@ impl Compiler<'_> {
     /// `readonly` on what changes something is no promise that could be kept.
     fn contradictions(&mut self, step: &doc::Step, drafts: &[Draft], way_back: &WayBack) {
         let (WayBack::Readonly, Some(readonly)) = (way_back, step.attributes.readonly) else { return };
-        let Some(changing) = drafts.iter().find(|draft| !draft.readonly) else { return };
+        // A backup changes nothing but its own file, which is no reason to say otherwise.
+        let changes = |draft: &&Draft| !draft.readonly && !matches!(draft.action, Action::Backup { .. });
+        let Some(changing) = drafts.iter().find(changes) else { return };
         self.findings.push(
             Finding::error(
                 "readonly-but-changes",
@@ -185,14 +188,6 @@ impl Compiler<'_> {
             );
         }
     }
-
-    fn refuse_batch(&mut self, step: &doc::Step) {
-        let Some(batch) = &step.attributes.batch else { return };
-        self.findings.push(
-            Finding::error("driver-missing", batch.span, "`batch=` cannot be done by this version")
-                .help("take it out, or write the batches as statements of their own"),
-        );
-    }
 }
 
 /// The target and the unit of a backup.
@@ -215,12 +210,21 @@ fn line_edit(edit: &doc::diff::Edit) -> LineEdit {
 /// Whether doing it twice is the same as doing it once.
 fn is_idempotent(draft: &Draft) -> bool {
     match &draft.action {
-        Action::Copy { .. } | Action::Service { .. } => true,
+        Action::Copy { .. }
+        | Action::Service { .. }
+        | Action::Compose(_)
+        | Action::Systemd { .. }
+        | Action::Git(_)
+        | Action::Install(_) => true,
+        // What came since is copied too; moved or deleted it would be something else that goes.
+        Action::Objects { line, .. } => matches!(line.verb, Verb::Sync | Verb::Copy),
         Action::MakeDir { parents, .. } => *parents,
         Action::Remove { force, .. } => *force,
         Action::Patch { .. } | Action::Move { .. } | Action::Backup { .. } => false,
-        Action::Shell { .. } | Action::Sql { .. } | Action::Http { .. } | Action::Gate { .. } => {
-            draft.readonly
-        }
+        Action::Shell { .. }
+        | Action::Sql { .. }
+        | Action::Http { .. }
+        | Action::Watch(_)
+        | Action::Gate { .. } => draft.readonly,
     }
 }

@@ -1,12 +1,17 @@
 //! Document and configuration to a plan.
 
+mod batch;
 mod broken;
 mod effect;
 mod fence;
+mod keep;
+mod lifted;
+mod pin;
 mod place;
 mod shell;
 mod sql;
 mod sql_undo;
+mod watch;
 mod way_back;
 
 #[cfg(test)]
@@ -15,9 +20,9 @@ mod tests;
 pub use broken::compile_broken;
 
 use crate::{
-    Action, Class, Config, Digest, DocumentRef, DriverKind, PLAN_FORMAT, Plan, Release, Service, Step,
-    StepId, Target, Undo, UndoBy, Unit, UnitId,
-    lint::{Facts, lint},
+    Action, Class, Config, Digest, DocumentRef, DriverKind, Endpoint, GitVerb, PLAN_FORMAT, Plan, Release,
+    Service, Step, StepId, Target, Undo, UndoBy, Unit, UnitId,
+    lint::{Catalogs, Facts, lint},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use windlass_document::{self as doc, Document, Finding, GateState, LineIndex, Severity, Span};
@@ -51,6 +56,23 @@ pub trait FileSource {
     /// # Errors
     /// Why they cannot be read, in words for a person.
     fn files(&self, pattern: &str) -> Result<Vec<SourceFile>, String>;
+
+    /// The file that a line of shell names: absolute, or from the folder of `windlass.toml`; it may stand outside of it.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn file(&self, path: &str) -> Result<SourceFile, Unreadable> {
+        Err(Unreadable::Other(format!("no files were given for `{path}`")))
+    }
+}
+
+/// Why a file cannot be read, in words for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is too long to be read statement by statement.
+    TooLong(String),
+    /// It is missing, or no text in UTF-8, or may not be read.
+    Other(String),
 }
 
 /// For documents that take nothing from files.
@@ -75,11 +97,28 @@ pub fn compile(
     files: &dyn FileSource,
     tool: &str,
 ) -> (Option<Plan>, Vec<Finding>) {
+    compile_live(document, meta, config, files, tool, &Catalogs::new())
+}
+
+/// The same, judged with the catalogs of the databases that a survey has read. The plan does not depend on them; whether
+/// there is one does, where a catalog shows an error that the text alone does not.
+#[must_use]
+pub fn compile_live(
+    document: &Document,
+    meta: DocumentMeta<'_>,
+    config: &Config,
+    files: &dyn FileSource,
+    tool: &str,
+    catalogs: &Catalogs,
+) -> (Option<Plan>, Vec<Finding>) {
     let mut compiler = Compiler::new(document, meta, config, files);
     let compiled = compiler.steps();
+    let compiled = compiler.keep(compiled);
+    let compiled = compiler.watch(compiled);
+    let compiled = compiler.pin(compiled);
     let mut findings = std::mem::take(&mut compiler.findings);
     let complete = !findings.iter().any(|finding| finding.severity == Severity::Error);
-    findings.extend(lint(&Facts { document, config, steps: &compiled, complete }));
+    findings.extend(lint(&Facts { document, config, catalogs, steps: &compiled, complete }));
     let plan = compiler.plan(compiled.into_iter().map(|compiled| compiled.step).collect(), tool);
     findings.sort_by_key(|finding| (finding.span, finding.rule.clone()));
     let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -121,7 +160,9 @@ impl Draft {
     fn new(action: Action, span: Span) -> Self {
         let readonly = match &action {
             Action::Shell { readonly, .. } => *readonly,
-            Action::Http { .. } | Action::Gate { .. } => true,
+            Action::Objects { line, .. } => line.options.dryrun,
+            Action::Git(line) => matches!(line.verb, GitVerb::Pin | GitVerb::Fetch),
+            Action::Http { .. } | Action::Gate { .. } | Action::Watch(_) => true,
             _ => false,
         };
         Self { action, span, readonly, sql: None, dialect: None }
@@ -142,6 +183,7 @@ struct Compiler<'a> {
     /// What a compiled step consists of, and its index in the document, for `again=`.
     drafts: HashMap<&'a str, (usize, Vec<Draft>)>,
     used_targets: BTreeSet<String>,
+    claims: BTreeMap<String, BTreeSet<Endpoint>>,
     used_services: BTreeSet<String>,
 }
 
@@ -171,6 +213,7 @@ impl<'a> Compiler<'a> {
             backups: HashMap::new(),
             drafts: HashMap::new(),
             used_targets: BTreeSet::new(),
+            claims: BTreeMap::new(),
             used_services: BTreeSet::new(),
         }
     }
@@ -200,20 +243,8 @@ impl<'a> Compiler<'a> {
         let draft = Draft::new(Action::Gate { text: gate.text.clone() }, gate.span);
         let undo = Undo { class: Class::Readonly, how: way_back::NOTHING.to_owned(), by: UndoBy::Nothing };
         let units = self.units(&id, &["local".to_owned()], &[draft], None, |_| undo.clone());
-        let step = Step {
-            id,
-            stage: self.stage(gate.stage),
-            gate: None,
-            line: self.lines.line(gate.span.start),
-            on: String::new(),
-            class: Class::Readonly,
-            units,
-            undo: None,
-            serial: None,
-            after_ms: None,
-            online: false,
-            again: None,
-        };
+        let place = (self.stage(gate.stage), self.lines.line(gate.span.start));
+        let step = bare(id, place, "", Class::Readonly, units);
         Compiled { step, source: None, marks: vec![Mark { span: gate.span, sql: None }] }
     }
 
@@ -277,7 +308,9 @@ impl<'a> Compiler<'a> {
                 sha256: Digest::of(self.meta.text.as_bytes()).to_string(),
             },
             targets,
+            claims: std::mem::take(&mut self.claims),
             services,
+            budget: self.config.policy.budget,
             class: steps.iter().map(|step| step.class).max().unwrap_or_default(),
             steps,
         }
@@ -308,6 +341,38 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// A step of which nothing is said but its units; `stage` and `line`: where it stands, or what it stands beside.
+fn bare(
+    id: StepId,
+    (stage, line): (Option<String>, usize),
+    on: &str,
+    class: Class,
+    units: Vec<Unit>,
+) -> Step {
+    Step {
+        id,
+        stage,
+        gate: None,
+        line,
+        on: on.to_owned(),
+        class,
+        units,
+        undo: None,
+        serial: None,
+        after_ms: None,
+        online: false,
+        again: None,
+    }
+}
+
+/// The id of a step of our own: `name`, with dashes behind it where the document has steps of that id.
+fn unused(mut name: String, steps: &[Compiled]) -> StepId {
+    while steps.iter().any(|compiled| compiled.step.id.0 == name) {
+        name.push('-');
+    }
+    StepId(name)
+}
+
 /// The driver that an action belongs to.
 fn driver_of(draft: &Draft) -> DriverKind {
     match &draft.action {
@@ -323,7 +388,13 @@ fn driver_of(draft: &Draft) -> DriverKind {
             Some(Dialect::Sqlite) | None => DriverKind::Sqlite,
         },
         Action::Service { .. } => DriverKind::Service,
+        Action::Systemd { .. } => DriverKind::Systemd,
+        Action::Compose(_) => DriverKind::Compose,
+        Action::Objects { .. } => DriverKind::S3,
+        Action::Git(_) => DriverKind::Git,
+        Action::Install(_) => DriverKind::Install,
         Action::Http { .. } => DriverKind::Http,
         Action::Gate { .. } => DriverKind::Gate,
+        Action::Watch(_) => DriverKind::Watch,
     }
 }

@@ -1,7 +1,7 @@
 //! Where a step runs: its target, the hosts and the folder.
 
 use super::Compiler;
-use crate::{Target, UrlKind, suggest};
+use crate::{Target, UrlKind, config::is_here, suggest};
 use windlass_document::{self as doc, Finding, Language};
 use windlass_sql::Dialect;
 
@@ -13,6 +13,8 @@ pub(super) struct Place {
     pub(super) hosts: Vec<String>,
     /// Working folder of the target.
     pub(super) dir: Option<String>,
+    /// The hosts are other machines.
+    pub(super) remote: bool,
     /// Whose SQL it is, when the target is a database.
     pub(super) dialect: Option<Dialect>,
     /// False where it is only assumed, because the target has errors or is not there: then the rest of the step is
@@ -22,7 +24,7 @@ pub(super) struct Place {
 
 impl Place {
     fn local(on: String, dir: Option<String>) -> Self {
-        Self { on, hosts: vec!["local".to_owned()], dir, dialect: None, known: true }
+        Self { on, hosts: vec!["local".to_owned()], dir, remote: false, dialect: None, known: true }
     }
 
     pub(super) fn assumed(on: String) -> Self {
@@ -55,20 +57,18 @@ impl Compiler<'_> {
             return Some(Place::assumed(on));
         };
         let place = match target {
-            Target::Hosts { hosts, dir } if language != Language::Sql => {
-                self.hosts(step, &on, hosts)?;
-                Place::local(on.clone(), dir.clone())
+            Target::Hosts { hosts, dir, .. } if language != Language::Sql => {
+                let place = Place::local(on.clone(), dir.clone());
+                if hosts.iter().all(|host| is_here(host)) {
+                    place
+                } else {
+                    Place { hosts: hosts.clone(), remote: true, ..place }
+                }
             }
-            Target::Url { kind, .. }
-                if *kind != UrlKind::S3 && matches!(language, Language::Sql | Language::Shell) =>
-            {
-                Place { dialect: dialect_of(*kind), ..Place::local(on.clone(), None) }
+            Target::Url { kind, .. } if matches!(language, Language::Sql | Language::Shell) => {
+                Place { dialect: Some(dialect_of(*kind)), ..Place::local(on.clone(), None) }
             }
-            Target::Url { kind: UrlKind::S3, .. } if language == Language::Shell => {
-                let message = format!("the object store `{on}` cannot be driven by this version");
-                self.at_target(step, "driver-missing", message, DRIVEN);
-                return None;
-            }
+            Target::Store(_) if language == Language::Shell => Place::local(on.clone(), None),
             target => {
                 let message =
                     format!("{} cannot run on `{on}`, {}", fence_words(language), target_words(target));
@@ -85,7 +85,10 @@ impl Compiler<'_> {
     fn only_target(&mut self, step: &doc::Step) -> Option<String> {
         let language = step.language;
         let fitting: Vec<_> = self.fitting(language).collect();
-        if let [only] = fitting[..] {
+        if let [only] = fitting[..]
+            // A check that names no target runs from this machine.
+            && (language != Language::Http || !self.is_elsewhere(only))
+        {
             return Some(only.to_owned());
         }
         if language == Language::Http || self.config.unread.any_target() {
@@ -110,23 +113,16 @@ impl Compiler<'_> {
     /// Targets that a fence without `on=` could mean.
     fn fitting(&self, language: Language) -> impl Iterator<Item = &str> {
         let fits = move |target: &Target| match (language, target) {
-            (Language::Sql, Target::Url { kind, .. }) => *kind != UrlKind::S3,
-            (Language::Sql, Target::Hosts { .. }) => false,
-            (_, Target::Hosts { .. }) => true,
-            (_, Target::Url { .. }) => false,
+            (Language::Sql, target) => matches!(target, Target::Url { .. }),
+            (_, target) => matches!(target, Target::Hosts { .. }),
         };
         self.config.targets.iter().filter(move |(_, target)| fits(target)).map(|(name, _)| name.as_str())
     }
 
-    fn hosts(&mut self, step: &doc::Step, on: &str, hosts: &[String]) -> Option<()> {
-        let remote: Vec<_> = hosts.iter().filter(|host| *host != "localhost").map(String::as_str).collect();
-        if remote.is_empty() {
-            return Some(());
-        }
-        let message =
-            format!("target `{on}` is on other hosts ({}), which needs ssh", suggest::listed(remote));
-        self.at_target(step, "driver-missing", message, DRIVEN);
-        None
+    /// Whether a target is on other hosts.
+    fn is_elsewhere(&self, on: &str) -> bool {
+        let target = self.config.targets.get(on);
+        matches!(target, Some(Target::Hosts { hosts, .. }) if !hosts.iter().all(|host| is_here(host)))
     }
 
     /// An error at `on=`, or at the fence's first line when it has none.
@@ -143,17 +139,16 @@ impl Compiler<'_> {
 }
 
 /// What this version can do, for whom it cannot help.
-pub(super) const DRIVEN: &str = "this version drives this machine, databases (PostgreSQL, MySQL, MariaDB, SQLite) and services that it \
-                                 runs itself (`run = [...]`, strategies recreate and bluegreen); the document can be \
+pub(super) const DRIVEN: &str = "this version drives this machine, shell lines, files, checks, units of systemd, git, pip and npm, and lines of docker compose on other hosts, databases (PostgreSQL, MySQL, MariaDB, SQLite) and services that it \
+                                 runs itself (`run = [...]`, strategies recreate, bluegreen and canary) or by docker compose (recreate); the document can be \
                                  checked, but not planned or applied yet";
 
 /// Whose SQL the databases of a kind speak.
-fn dialect_of(kind: UrlKind) -> Option<Dialect> {
+fn dialect_of(kind: UrlKind) -> Dialect {
     match kind {
-        UrlKind::Sqlite => Some(Dialect::Sqlite),
-        UrlKind::Postgresql => Some(Dialect::Postgresql),
-        UrlKind::Mysql => Some(Dialect::Mysql),
-        UrlKind::S3 => None,
+        UrlKind::Sqlite => Dialect::Sqlite,
+        UrlKind::Postgresql => Dialect::Postgresql,
+        UrlKind::Mysql => Dialect::Mysql,
     }
 }
 
@@ -169,7 +164,7 @@ fn fence_words(language: Language) -> &'static str {
 fn target_words(target: &Target) -> &'static str {
     match target {
         Target::Hosts { .. } => "which is a host",
-        Target::Url { kind: UrlKind::S3, .. } => "which is an object store",
+        Target::Store(_) => "which is an object store",
         Target::Url { .. } => "which is a database",
     }
 }

@@ -3,38 +3,54 @@
 use super::{Compiler, Draft, place::Place};
 use crate::{Action, FilePlace, suggest};
 use windlass_document::{self as doc, Finding, LineIndex, Span};
-use windlass_sql::{Dialect, Kind, Problem, Statement, Summary};
+use windlass_sql::{Carried, Dialect, Kind, Problem, Statement, Summary};
 
 /// A text with statements, and how its places are shown.
-struct Source<'s> {
-    text: &'s str,
-    /// For statements of a file: its name, the line that the text begins at, and its lines. Findings stand at `files=` then and name the place in words.
-    file: Option<(&'s str, usize, LineIndex)>,
-    step: &'s doc::Step,
+#[derive(Clone)]
+pub(super) struct Source<'s> {
+    pub(super) text: &'s str,
+    pub(super) origin: Origin<'s>,
     /// The target.
-    on: &'s str,
-    dialect: Dialect,
+    pub(super) on: &'s str,
+    pub(super) dialect: Dialect,
+    /// Which client of its step would have sent it, from 1, if a line was lifted.
+    pub(super) client: Option<usize>,
+}
+
+/// Where a text with statements stands.
+#[derive(Clone)]
+pub(super) enum Origin<'s> {
+    /// In the body of a fence, from this offset.
+    Body(&'s doc::Step, usize),
+    /// Somewhere in this part of the document.
+    Within(Span),
+    /// In a file: its name, the line that the text begins at, and its lines. Findings stand at the place of the document
+    /// that names it, and name that of the file in words.
+    File { name: &'s str, line: usize, lines: LineIndex, at: Span },
 }
 
 impl Source<'_> {
-    fn span(&self, span: windlass_sql::Span) -> Span {
-        match (&self.file, &self.step.attributes.files) {
-            (Some(_), Some(files)) => files.span,
-            _ => self.step.body.span_to_source(Span::new(span.start, span.end)),
+    pub(super) fn span(&self, span: windlass_sql::Span) -> Span {
+        match &self.origin {
+            Origin::Body(step, start) => {
+                step.body.span_to_source(Span::new(start + span.start, start + span.end))
+            }
+            Origin::Within(at) | Origin::File { at, .. } => *at,
         }
     }
 
     /// Where it stands in its file.
     fn place(&self, span: windlass_sql::Span) -> Option<FilePlace> {
-        let (file, first, lines) = self.file.as_ref()?;
+        let Origin::File { name, line, lines, .. } = &self.origin else { return None };
         let position = lines.position(self.text, span.start);
-        let line = position.line + first.saturating_sub(1);
-        Some(FilePlace { file: (*file).to_owned(), line, column: position.column })
+        let line = position.line + line.saturating_sub(1);
+        Some(FilePlace { file: (*name).to_owned(), line, column: position.column })
     }
 
-    /// `file:line: ` before a message about a file.
-    fn before(&self, span: windlass_sql::Span) -> String {
-        self.place(span).map_or_else(String::new, |place| format!("{}:{}: ", place.file, place.line))
+    /// `file:line:column: ` before a message about a file.
+    pub(super) fn before(&self, span: windlass_sql::Span) -> String {
+        self.place(span)
+            .map_or_else(String::new, |place| format!("{}:{}:{}: ", place.file, place.line, place.column))
     }
 }
 
@@ -49,12 +65,14 @@ impl Compiler<'_> {
             self.same_dialect(step, dialect, &place.on)?;
         }
         let mut drafts = Vec::new();
-        let body = Source { text: &step.body.text, file: None, step, on: &place.on, dialect };
+        let origin = Origin::Body(step, 0);
+        let body = Source { text: &step.body.text, origin, on: &place.on, dialect, client: None };
         self.statements(&body, &mut drafts);
         if let Some(pattern) = &step.attributes.files {
             self.statements_of_files(pattern, &body, &mut drafts)?;
         }
         self.expect_rows(step, &mut drafts);
+        self.expect_batches(step, &place.on, &mut drafts);
         Some(drafts)
     }
 
@@ -100,20 +118,36 @@ impl Compiler<'_> {
         }
         for file in &files {
             let lines = LineIndex::new(&file.text);
-            let source = Source { text: &file.text, file: Some((&file.name, file.line, lines)), ..*body };
-            self.statements(&source, drafts);
+            let origin = Origin::File { name: &file.name, line: file.line, lines, at: pattern.span };
+            self.statements(&Source { text: &file.text, origin, ..body.clone() }, drafts);
         }
         Some(())
     }
 
     fn statements(&mut self, source: &Source<'_>, drafts: &mut Vec<Draft>) {
         let (statements, problems) = windlass_sql::split(source.text, source.dialect);
+        let carried = carried(&statements, source);
+        self.drafts_of(source, (statements, problems), carried.as_ref(), drafts);
+    }
+
+    /// The units of a text that was split; of what is `carried`, the one that needs it is refused.
+    pub(super) fn drafts_of(
+        &mut self,
+        source: &Source<'_>,
+        (statements, problems): (Vec<Statement>, Vec<Problem>),
+        carried: Option<&Carried>,
+        drafts: &mut Vec<Draft>,
+    ) {
         for problem in problems {
             self.findings.push(finding(source, &problem));
         }
-        for statement in statements {
+        for (index, statement) in statements.into_iter().enumerate() {
             let at = source.span(statement.span);
-            match fit(&statement, source) {
+            let fit = match carried.filter(|carried| carried.statement == index) {
+                Some(carried) => Fit::Refused(carried.why.clone(), CARRIED_HELP.to_owned()),
+                None => fit(&statement, source),
+            };
+            match fit {
                 Fit::Unit => drafts.push(draft(statement, source)),
                 Fit::Needless => self.findings.push(
                     Finding::note(
@@ -154,8 +188,16 @@ impl Compiler<'_> {
     }
 }
 
-const TRANSACTION_WHY: &str = "each statement runs in a transaction of its own, together with the note that it has run: so \
+pub(super) const TRANSACTION_WHY: &str = "each statement runs in a transaction of its own, together with the note that it has run: so \
                                a crash never leaves it half done or done twice";
+
+const CARRIED_HELP: &str = "write it as one statement (a subquery, a CTE, a block), or keep it in an ordinary table that a later \
+                            statement drops";
+
+fn carried(statements: &[Statement], source: &Source<'_>) -> Option<Carried> {
+    let texts: Vec<_> = statements.iter().map(|statement| statement.span.of(source.text)).collect();
+    windlass_sql::carried(&texts, source.dialect)
+}
 
 fn draft(statement: Statement, source: &Source<'_>) -> Draft {
     let session = statement.summary.kind == Kind::Session;
@@ -167,6 +209,7 @@ fn draft(statement: Statement, source: &Source<'_>) -> Draft {
         data: statement.data.map(|data| data.of(source.text).to_owned()),
         batch: None,
         from: source.place(statement.span),
+        client: source.client,
     };
     let mut draft = Draft::new(action, source.span(statement.span));
     draft.readonly = session || reads_only(&statement, source.text);
@@ -249,8 +292,9 @@ fn fit(statement: &Statement, source: &Source<'_>) -> Fit {
     let refused = |message: &str, help: &str| Fit::Refused(message.to_owned(), help.to_owned());
     let kind = &statement.summary.kind;
     match (kind, source.dialect) {
-        // Scripts for these servers begin and end with them by habit.
+        // Scripts for these servers begin and end with them by habit, as those for a client do.
         (Kind::Begin | Kind::Commit, Dialect::Postgresql | Dialect::Mysql) => Fit::Needless,
+        (Kind::Begin | Kind::Commit, Dialect::Sqlite) if source.client.is_some() => Fit::Needless,
         (kind, _) if kind.controls_transaction() => refused(
             "transactions are opened and closed by windlass",
             "take it out: each statement is a transaction, and a failed step is taken back as a whole",
@@ -278,6 +322,54 @@ fn fit(statement: &Statement, source: &Source<'_>) -> Fit {
             Fit::Refused(message, help)
         }
         _ => Fit::Unit,
+    }
+}
+
+/// Why the texts of a lifted line, which go over one connection, have to be left to its client: which text, and the first thing
+/// in it that no driver does.
+pub(super) fn only_for_the_client(
+    sources: &[Source<'_>],
+    split: &[(Vec<Statement>, Vec<Problem>)],
+) -> Option<(usize, String)> {
+    let mut found = Vec::new();
+    let mut all = Vec::new();
+    for (at, (source, (statements, problems))) in sources.iter().zip(split).enumerate() {
+        let command = problems.iter().find(|problem| problem.rule == "sql-client-command");
+        found.extend(command.map(|problem| (at, problem.span, problem.message.clone())));
+        found.extend(statements.iter().find_map(|statement| match fit(statement, source) {
+            Fit::Refused(message, _) => Some((at, statement.span, message)),
+            Fit::Unit | Fit::Needless => client_alone(statement, source).map(|why| (at, statement.span, why)),
+        }));
+        all.extend(statements.iter().map(|statement| (at, statement.span, statement.span.of(source.text))));
+    }
+    let texts: Vec<_> = all.iter().map(|(_, _, text)| *text).collect();
+    let carried = sources.first().and_then(|source| windlass_sql::carried(&texts, source.dialect));
+    found.extend(carried.map(|carried| {
+        let (at, span, _) = all[carried.statement];
+        (at, span, carried.why)
+    }));
+    let (at, span, why) = found.into_iter().min_by_key(|(at, span, _)| (*at, span.start))?;
+    Some((at, format!("{}{why}", sources[at].before(span))))
+}
+
+/// What a statement of a lifted line does that a unit of its own would not: settings that end with the client's transaction or
+/// reach beyond its session, and queries that may write, for queries run where nothing can be written.
+fn client_alone(statement: &Statement, source: &Source<'_>) -> Option<String> {
+    let (text, dialect) = (statement.span.of(source.text), source.dialect);
+    let head = windlass_sql::keywords(text, dialect, 2);
+    let head: Vec<_> = head.iter().map(String::as_str).collect();
+    match (head.as_slice(), dialect) {
+        (["SET", "LOCAL" | "TRANSACTION" | "CONSTRAINTS"], _) => {
+            Some("this setting ends with a transaction that is left out here".to_owned())
+        }
+        (["SET" | "RESET", ..], Dialect::Mysql) if statement.summary.kind != Kind::Session => {
+            Some("this changes the server, not only its session".to_owned())
+        }
+        (["SELECT" | "WITH" | "VALUES" | "TABLE", ..], Dialect::Postgresql | Dialect::Mysql) => {
+            let name = windlass_sql::unknown_call(text, dialect)?;
+            Some(format!("whether `{name}()` only reads is not known here"))
+        }
+        _ => None,
     }
 }
 

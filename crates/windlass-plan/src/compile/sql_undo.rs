@@ -15,6 +15,7 @@ const CREATED: &str = "dropped again; set aside instead if there are rows in it 
 const COLUMN: &str =
     "back to the definition in the catalog; what was written to the new column since is lost";
 const CATALOG: &str = "back to the definition in the catalog as it is before";
+const STANDS: &str = "back to the definition in the catalog; where the sequence stands is not set back";
 const FOUND: &str = "back to the catalog as it is before; refused if it changes rows that are not covered";
 
 /// What `draft`, a statement, says of its way back; `None`: nobody knows one.
@@ -22,8 +23,8 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
     let sql = draft.sql.as_ref()?;
     let (class, how) = match draft.dialect? {
         Dialect::Sqlite => sqlite(sql),
-        Dialect::Postgresql => server(sql).or_else(|| found(sql))?,
-        Dialect::Mysql => server(sql)?,
+        Dialect::Postgresql => server(sql).or_else(|| postgresql(sql))?,
+        Dialect::Mysql => mysql(sql).or_else(|| server(sql))?,
     };
     Some(undo(class, how, UndoBy::Driver))
 }
@@ -57,8 +58,18 @@ fn sqlite(sql: &Summary) -> (Class, &'static str) {
 }
 
 /// PostgreSQL changes definitions in a transaction: what a block or call did to them is seen before it is committed.
-fn found(sql: &Summary) -> Option<(Class, &'static str)> {
-    matches!(sql.kind, Kind::Call | Kind::Other).then_some((Class::Lossy, FOUND))
+fn postgresql(sql: &Summary) -> Option<(Class, &'static str)> {
+    match sql.kind {
+        Kind::Call | Kind::Other => Some((Class::Lossy, FOUND)),
+        Kind::Analyze | Kind::Vacuum | Kind::Reindex => Some((Class::Exact, NO_ROW)),
+        _ => None,
+    }
+}
+
+/// A sequence of MariaDB goes on counting outside of transactions, and its definition does not say where it stands.
+fn mysql(sql: &Summary) -> Option<(Class, &'static str)> {
+    let sequence = matches!(&sql.kind, Kind::AlterOther(what) if what == "SEQUENCE");
+    sequence.then_some((Class::Lossy, STANDS))
 }
 
 fn server(sql: &Summary) -> Option<(Class, &'static str)> {
@@ -150,6 +161,10 @@ mod tests {
             ("CREATE INDEX i ON t (a)", Some(Class::Exact), Some(Class::Exact)),
             ("DROP DATABASE d", None, None),
             ("CALL p()", Some(Class::Lossy), None),
+            ("ALTER SEQUENCE s RESTART 50", Some(Class::Exact), Some(Class::Lossy)),
+            ("VACUUM ANALYZE t", Some(Class::Exact), None),
+            ("ANALYZE", Some(Class::Exact), None),
+            ("REINDEX TABLE t", Some(Class::Exact), None),
         ] {
             assert_eq!(class(statement, Dialect::Postgresql), postgres, "{statement}");
             assert_eq!(class(statement, Dialect::Mysql), mysql, "{statement}");

@@ -1,7 +1,11 @@
 mod broken;
+mod keep;
+mod objects;
+mod pin;
 mod place;
 mod shell;
 mod sql;
+mod watch;
 
 use super::{way_back::WayBack, *};
 use crate::{ConfigSource, EXAMPLE_CONFIG, ServiceOperation, parse_config};

@@ -1,8 +1,12 @@
 //! How units are undone.
 
 use super::{Compiler, Draft, sql_undo};
-use crate::{Action, Class, ServiceOperation, Undo, UndoBy, UnitId};
+use crate::{
+    Action, Class, ComposeLine, ComposeOperation, GitVerb, ServiceOperation, SystemdVerb, Target, Undo,
+    UndoBy, UnitId, UrlKind,
+};
 use windlass_document::{self as doc, Finding};
+use windlass_objects::{ObjectLine, Place, Verb};
 
 pub(super) const NOTHING: &str = "nothing to undo: it changes nothing";
 const BACKUP_STAYS: &str = "nothing to take back: the backup file stays";
@@ -47,14 +51,29 @@ impl Compiler<'_> {
         drafts: &[Draft],
     ) -> Option<WayBack> {
         let id = undo.value.as_str();
+        let changed = drafts.iter().find_map(|draft| match &draft.action {
+            Action::Sql { target, .. } if !draft.readonly => Some(target.as_str()),
+            _ => None,
+        });
         let statements = drafts.iter().any(|draft| matches!(draft.action, Action::Sql { .. }));
+        // The lines of a shell fence name their databases themselves.
+        let on = changed.unwrap_or(on);
         // A step that could not be compiled may well make a backup: it has errors of its own.
         let backups = self.backups.get(id)?;
         if backups.iter().any(|(target, _)| target.is_empty()) {
             return None;
         }
         let unit = backups.iter().find(|(target, _)| target == on).map(|(_, unit)| unit.clone());
+        let server = matches!(
+            self.config.targets.get(on),
+            Some(Target::Url { kind: UrlKind::Postgresql | UrlKind::Mysql, .. })
+        );
         let (message, help) = match (statements, backups.first(), unit) {
+            (true, _, Some(_)) if server => (
+                format!("`{on}` is on a server, where no dump is put back over a database that is in use"),
+                "take `undo=` out: what the step changes is put back piece by piece, and what others wrote stays; the dump \
+                 is what is left when that is not enough",
+            ),
             (true, _, Some(unit)) => return Some(WayBack::Backup(id.to_owned(), Some(unit))),
             (false, ..) => (
                 "`undo=` puts a database back, and only the statements of an SQL step can be undone so"
@@ -120,10 +139,16 @@ pub(super) fn of_undo(draft: &Draft) -> Undo {
     undo(Class::None, "it is itself an undo", UndoBy::Nobody)
 }
 
-fn own(draft: &Draft) -> Undo {
+pub(super) fn own(draft: &Draft) -> Undo {
     let how = match &draft.action {
+        Action::Git(line) => return git(line.verb),
+        Action::Install(_) => {
+            "the environment from before is put back; refused if the new one was changed since"
+        }
         Action::Shell { .. } => return undo(Class::None, "no way back is known", UndoBy::Nobody),
-        Action::Http { .. } | Action::Gate { .. } => return undo(Class::Readonly, NOTHING, UndoBy::Nothing),
+        Action::Http { .. } | Action::Gate { .. } | Action::Watch(_) => {
+            return undo(Class::Readonly, NOTHING, UndoBy::Nothing);
+        }
         // It may be the only copy of what an undo that was refused or skipped left behind.
         Action::Backup { .. } => return undo(Class::Readonly, BACKUP_STAYS, UndoBy::Nothing),
         Action::Sql { .. } => {
@@ -135,11 +160,73 @@ fn own(draft: &Draft) -> Undo {
         Action::Move { .. } => "moved back; refused if it was changed since",
         Action::Remove { .. } => "put back from where it was set aside",
         Action::MakeDir { .. } => "removed again if it is still empty",
+        Action::Compose(line) => return compose(line),
+        Action::Objects { line, .. } => objects(line),
         Action::Service { operation: ServiceOperation::Stop, .. } => "started again as it was",
         Action::Service { operation: ServiceOperation::Start, .. } => "stopped again",
         Action::Service { operation: ServiceOperation::Restart, .. } => {
             "restarted once the steps before it are undone, as it was before"
         }
+        Action::Systemd { verb, .. } => systemd(*verb),
+    };
+    undo(Class::Exact, how, UndoBy::Driver)
+}
+
+fn systemd(verb: SystemdVerb) -> &'static str {
+    match verb {
+        SystemdVerb::Start => "stopped again if it did not run",
+        SystemdVerb::Stop => "started again if it ran",
+        SystemdVerb::Restart => {
+            "started again from what is there last of all; stopped until then if a database goes back"
+        }
+        SystemdVerb::Enable | SystemdVerb::Disable => "as it was",
+        SystemdVerb::Reload | SystemdVerb::DaemonReload => "read again last of all",
+        SystemdVerb::Keep => "last of all: restarted from what is there then, if it was since",
+    }
+}
+
+/// The driver refuses a step that would overwrite or delete what nothing keeps, so this holds for every step that ran.
+fn objects(line: &ObjectLine) -> &'static str {
+    match (line.verb, &line.to) {
+        (Verb::Remove, _) => "put back from `hold` or their versions; refused if neither keeps them",
+        (Verb::Move, _) => "moved back by their list; what was written since stays and is listed",
+        (_, Some(Place::Local { .. })) => {
+            "its files go, those from before are put back; refused if changed since"
+        }
+        _ => {
+            "what it wrote goes, what stood there is put back from `hold` or versions; what was written since stays"
+        }
+    }
+}
+
+fn git(verb: GitVerb) -> Undo {
+    let how = match verb {
+        GitVerb::Pin => return undo(Class::Readonly, NOTHING, UndoBy::Nothing),
+        GitVerb::Fetch => {
+            let how = "nothing to take back: what was got stays, and no file is of it";
+            return undo(Class::Readonly, how, UndoBy::Nothing);
+        }
+        GitVerb::Pull | GitVerb::Checkout | GitVerb::Reset => {
+            "branch and commit as they were; refused if files or commits were changed since"
+        }
+        GitVerb::Submodules => "the commits from before; refused where files were changed since",
+    };
+    undo(Class::Exact, how, UndoBy::Driver)
+}
+
+fn compose(line: &ComposeLine) -> Undo {
+    let how = match line.operation {
+        ComposeOperation::Pull => "the tags name the images again that they named before",
+        _ if line.deletes_volumes() => {
+            return undo(Class::None, "volumes are deleted for good", UndoBy::Nobody);
+        }
+        ComposeOperation::Up => {
+            "its containers are removed, those from before are put back with the same images"
+        }
+        ComposeOperation::Down => "the containers and networks from before are put back with the same images",
+        ComposeOperation::Stop => "what ran is started again",
+        ComposeOperation::Start => "what did not run is stopped again",
+        ComposeOperation::Restart => "nothing to take back: the same containers run",
     };
     undo(Class::Exact, how, UndoBy::Driver)
 }

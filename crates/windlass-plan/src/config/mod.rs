@@ -1,10 +1,14 @@
 //! `windlass.toml`: the team's inventory and policy, with one file per environment laid over it (DESIGN section 4).
 
+mod backup;
+mod batch;
+mod canary;
 mod policy;
 mod read;
 #[expect(dead_code, reason = "types that only the schema generator reads")]
 mod schema;
 mod service;
+mod store;
 mod target;
 mod time;
 mod tree;
@@ -12,11 +16,13 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use policy::{Approval, Budget, Freeze, Guard, Keep, Limit, Policy, Watch, Weekday, Window};
+pub use backup::{BackupPolicy, rate_bytes};
+pub use policy::{Approval, Freeze, Guard, Keep, Limit, Policy, Watch, Weekday, Window};
 pub use schema::config_schema;
+pub(crate) use target::is_here;
 pub use target::{sqlite_path, url_kind};
 
-use crate::{Service, Target};
+use crate::{Service, Target, Throttle};
 use read::{Reader, Section};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
@@ -48,6 +54,10 @@ pub struct ConfigFinding {
 pub struct Config {
     /// What steps run on, by name.
     pub targets: BTreeMap<String, Target>,
+    /// How gently batches run on targets that say so, by name; on others as [`Policy::batch`] says.
+    pub batches: BTreeMap<String, Throttle>,
+    /// How backups are made of the databases that say so, by name.
+    pub backups: BTreeMap<String, BackupPolicy>,
     /// Services, by name.
     pub services: BTreeMap<String, Service>,
     /// When and by whom a release may run.
@@ -116,15 +126,30 @@ fn read(reader: &Reader<'_>, root: Table) -> Config {
         return Config { unread: Unread { anything: true, ..Unread::default() }, ..Config::default() };
     };
     let mut unread = Unread { anything: reader.noted() > 0, ..Unread::default() };
-    let targets = named(&root, "target", &mut unread.targets, target::read);
-    let services =
-        named(&root, "service", &mut unread.services, |section, name| service::read(section, name, &targets));
+    let policy = policy::read(&root);
+    let read_target = |item: &Item, here: &NamedIn<'_, '_>| {
+        target::read(item, here, policy.batch.clone().unwrap_or_default())
+    };
+    let targets = named(&root, "target", &mut unread.targets, read_target);
+    let (mut batches, mut backups) = (BTreeMap::new(), BTreeMap::new());
+    let apart = |(name, read): (String, Option<target::Read>)| {
+        let target = read.map(|read| {
+            batches.extend(read.throttle.map(|throttle| (name.clone(), throttle)));
+            backups.extend(read.backup.map(|backup| (name.clone(), backup)));
+            read.target
+        });
+        (name, target)
+    };
+    let targets: BTreeMap<_, _> = targets.into_iter().map(apart).collect();
+    let services = named(&root, "service", &mut unread.services, |section, name| {
+        service::read(section, name, &targets, &policy)
+    });
     // A `target` that is no table at all has no names.
     let is_table = |kind: &str| root.item(kind).is_none_or(|item| matches!(item.value, Value::Table(_)));
     unread.anything |= !is_table("target") || !is_table("service");
     let targets = targets.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
     let services = services.into_iter().filter_map(|(name, service)| Some((name, service?))).collect();
-    Config { targets, services, policy: policy::read(&root), unread }
+    Config { targets, batches, backups, services, policy, unread }
 }
 
 /// Reads each `[kind.NAME]`; the names of those with errors go to `unread`. A name that was written with errors is kept as `None`, so that a reference to it is not

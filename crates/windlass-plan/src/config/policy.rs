@@ -1,16 +1,18 @@
-//! `[policy]`: when a release may run, who agrees, how much it may cost, what is watched. Read and checked now.
+//! `[policy]`: when a release may run, who agrees, how much it may cost, what is watched.
 
 use super::{
     read::Section,
     time::{duration_ms, weekday, window},
 };
-use crate::suggest;
+use crate::{Budget, suggest};
+use jiff::civil::Date;
 
-pub(super) const KEYS: &[&str] = &["timezone", "window", "freeze", "approve", "budget", "keep", "watch"];
-pub(super) const APPROVE_KEYS: &[&str] = &["count", "not"];
+pub(super) const KEYS: &[&str] =
+    &["timezone", "window", "freeze", "holidays", "approve", "budget", "keep", "watch", "batch"];
+pub(super) const APPROVE_KEYS: &[&str] = &["count", "not", "signers", "expire"];
 pub(super) const BUDGET_KEYS: &[&str] = &["downtime", "rollback"];
 pub(super) const KEEP_KEYS: &[&str] = &["backup", "record"];
-pub(super) const WATCH_KEYS: &[&str] = &["for", "cpu", "memory", "disk", "p95", "errors"];
+pub(super) const WATCH_KEYS: &[&str] = &["for", "cpu", "memory", "disk", "p95", "errors", "requests"];
 
 /// When and by whom a release may run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Policy {
     pub window: Vec<Window>,
     /// Days on which none may start.
     pub freeze: Vec<Freeze>,
+    /// A file with more public holidays, beside windlass.toml; its form is that of `data/holidays.txt`.
+    pub holidays: Option<String>,
     /// Approvals that a plan needs.
     pub approve: Option<Approval>,
     /// What a release may cost.
@@ -29,6 +33,8 @@ pub struct Policy {
     pub keep: Keep,
     /// What is watched after a release.
     pub watch: Option<Watch>,
+    /// How gently batches run on targets that do not say it themselves.
+    pub batch: Option<crate::Throttle>,
 }
 
 /// A day of the week.
@@ -73,6 +79,8 @@ pub struct Window {
 pub enum Freeze {
     /// Each such day of the week.
     Day(Weekday),
+    /// From a date to another, both included.
+    Between(Date, Date),
     /// Public holidays of a country.
     Holiday(String),
     /// The days before public holidays of a country.
@@ -80,21 +88,16 @@ pub enum Freeze {
 }
 
 /// Approvals that a plan needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
     /// How many people.
     pub count: u32,
-    /// The author of the document does not count.
+    /// Who wrote of the document does not count.
     pub not_author: bool,
-}
-
-/// What a release may cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Budget {
-    /// Time in which requests fail, milliseconds.
-    pub downtime_ms: Option<u64>,
-    /// Time that a rollback may take, milliseconds.
-    pub rollback_ms: Option<u64>,
+    /// The file of allowed signers (ssh-keygen(1)), beside windlass.toml; `None`: `approvers`.
+    pub signers: Option<String>,
+    /// How long an approval counts, milliseconds.
+    pub expire_ms: Option<u64>,
 }
 
 /// How long things are kept.
@@ -113,6 +116,18 @@ pub struct Watch {
     pub for_ms: u64,
     /// In the order of the reference: cpu, memory, disk, p95, errors.
     pub guards: Vec<Guard>,
+    /// A service has to have answered so many requests for an answer.
+    pub requests: u64,
+}
+
+impl Watch {
+    /// The limit of a guard, in thousandths of a percent or, of `p95`, in milliseconds; `None`: it is not watched.
+    #[must_use]
+    pub fn limit(&self, of: &str) -> Option<u64> {
+        self.guards.iter().find(|guard| guard.of == of).map(|guard| match guard.below {
+            Limit::Millipercent(limit) | Limit::Millis(limit) => limit,
+        })
+    }
 }
 
 /// A limit on one measured value.
@@ -137,10 +152,11 @@ pub(super) fn read(root: &Section<'_, '_, '_>) -> Policy {
     let Some(section) = root.section("policy", KEYS) else { return Policy::default() };
     let budget = section.section("budget", BUDGET_KEYS);
     let keep = section.section("keep", KEEP_KEYS);
-    Policy {
+    let policy = Policy {
         timezone: timezone(&section),
         window: windows(&section),
         freeze: freezes(&section),
+        holidays: section.text("holidays"),
         approve: section.section("approve", APPROVE_KEYS).map(|approve| approval(&approve)),
         budget: Budget {
             downtime_ms: budget.as_ref().and_then(|budget| budget.duration("downtime")),
@@ -150,8 +166,14 @@ pub(super) fn read(root: &Section<'_, '_, '_>) -> Policy {
             backup_ms: keep.as_ref().and_then(|keep| keep.duration("backup")),
             record_ms: keep.as_ref().and_then(|keep| keep.duration("record")),
         },
+        batch: super::batch::read(&section, crate::Throttle::default()),
         watch: section.section("watch", WATCH_KEYS).and_then(|section| watch(&section)),
+    };
+    if policy.has_hours() && section.item("timezone").is_none() {
+        let help = "add `timezone = \"Asia/Shanghai\"`: machines of several people have several clocks";
+        section.missing("says when releases may start, but not by which clock", help);
     }
+    policy
 }
 
 fn timezone(section: &Section<'_, '_, '_>) -> Option<String> {
@@ -188,7 +210,7 @@ fn freezes(section: &Section<'_, '_, '_>) -> Vec<Freeze> {
                 "config-value",
                 at,
                 format!("`{text}` is not a day to freeze"),
-                "write a day (`Fri`), `holiday:CN` or `holiday-eve:CN`",
+                "write a day (`Fri`), dates (`2026-11-09..2026-11-12`), `holiday:CN` or `holiday-eve:CN`",
             );
         }
         freeze
@@ -205,7 +227,10 @@ fn freeze(text: &str) -> Option<Freeze> {
         Some(("holiday", code)) => country(code).map(Freeze::Holiday),
         Some(("holiday-eve", code)) => country(code).map(Freeze::HolidayEve),
         Some(_) => None,
-        None => weekday(text).ok().map(Freeze::Day),
+        None => match crate::calendar::days(text) {
+            Some((first, last)) => Some(Freeze::Between(first, last)),
+            None => weekday(text).ok().map(Freeze::Day),
+        },
     }
 }
 
@@ -213,6 +238,8 @@ fn approval(section: &Section<'_, '_, '_>) -> Approval {
     Approval {
         count: section.count("count").unwrap_or(1),
         not_author: section.word("not", &[("author", true)]).unwrap_or(false),
+        signers: section.text("signers"),
+        expire_ms: section.duration("expire"),
     }
 }
 
@@ -233,7 +260,8 @@ fn watch(section: &Section<'_, '_, '_>) -> Option<Watch> {
     if section.item("for").is_none() {
         section.missing("does not say for how long", "add `for = \"15m\"`");
     }
-    Some(Watch { for_ms: section.duration("for")?, guards })
+    let requests = section.count("requests").map_or(100, u64::from);
+    Some(Watch { for_ms: section.duration("for")?, guards, requests })
 }
 
 fn limit_of(text: &str, time: bool) -> Option<Limit> {

@@ -169,6 +169,16 @@ impl<'r, 'a, 't> Section<'r, 'a, 't> {
         ms
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        let item = self.item(key)?;
+        let Value::Bool(flag) = &item.value else {
+            self.reader.wrong_type(&self.path(key), item.at, "`true` or `false`", &item.value);
+            return None;
+        };
+        Some(*flag)
+    }
+
     /// A whole number of at least 1.
     pub(super) fn count(&self, key: &str) -> Option<u32> {
         let item = self.item(key)?;

@@ -45,12 +45,64 @@ struct WindlassToml {
 struct Target {
     /// `user@host`; absent: this machine.
     hosts: Option<Vec<String>>,
-    /// Working folder.
+    /// Working folder; on other hosts relative to the home folder of the user there.
     dir: Option<String>,
+    /// The file of `ssh -F` for the hosts, beside `windlass.toml`; absent: the configuration of who runs Windlass.
+    ssh_config: Option<String>,
     /// `postgres://`, `mysql://`, `sqlite:`, `s3://`, or where the URL is. Never with a password in it.
     url: Option<SecretOrText>,
     /// What a secret `url` leads to.
     kind: Option<UrlKind>,
+    batch: Option<Batch>,
+    backup: Option<Backup>,
+    /// Of `s3://BUCKET`: its region; absent: as AWS's SDKs find it.
+    region: Option<String>,
+    /// Of `s3://BUCKET`: the server, if it is not AWS.
+    endpoint: Option<String>,
+    /// Of `s3://BUCKET`: the profile of the AWS configuration that has the credentials.
+    profile: Option<String>,
+    /// Of `s3://BUCKET`: whether its name stands in the path of a URL; absent: it does with an `endpoint`.
+    path_style: Option<bool>,
+    /// Of `s3://BUCKET`: the prefix under which objects are kept that a step overwrites or deletes.
+    #[schemars(regex(pattern = "^[^/].*/$"))]
+    hold: Option<String>,
+}
+
+/// How `windlass backup` makes backups of a database.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Backup {
+    /// Public keys of age (`age1…`): backups can be read only with the private key of one of them. Without any key
+    /// they are not encrypted.
+    recipients: Option<Vec<String>>,
+    /// A file with more of them, one a line.
+    recipients_file: Option<String>,
+    /// Most that is taken from the database in a second, as `20MiB/s`.
+    #[schemars(regex(pattern = r"^[0-9]+(KiB|MiB|GiB)/s$"))]
+    rate: Option<String>,
+}
+
+/// How gently the batches of `batch=` run.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Batch {
+    /// A batch should take this long; one that takes longer is followed by smaller ones (default: 500ms).
+    time: Option<Duration>,
+    /// Part of the time that batches may run in; the rest is pauses (default: 50%).
+    #[schemars(regex(pattern = r"^([1-9][0-9]?|100)%$"))]
+    share: Option<String>,
+    /// Batches wait while a replica is this far behind, where it can be seen (default: 30s).
+    lag: Option<Duration>,
+    /// Batches wait while more sessions of others are at work.
+    #[schemars(range(min = 1))]
+    sessions: Option<u32>,
+    /// Batches wait while more sessions wait for locks.
+    #[schemars(range(min = 1))]
+    lock_waits: Option<u32>,
+    /// Batches wait while this query answers true, or a number that is not 0.
+    wait_while: Option<String>,
+    /// Longest wait at a time; then the run stops and asks a person (default: 30m).
+    wait_max: Option<Duration>,
 }
 
 #[derive(JsonSchema)]
@@ -78,7 +130,6 @@ enum UrlKind {
     Sqlite,
     Postgresql,
     Mysql,
-    S3,
 }
 
 /// A service; exactly one of `run`, `compose` and `systemd` says what runs it.
@@ -97,6 +148,7 @@ struct Service {
     health: Option<String>,
     /// How it is replaced (default: recreate).
     strategy: Option<Strategy>,
+    canary: Option<Canary>,
     proxy: Option<Proxy>,
     /// Health has to stay green this long (default: 1s).
     stable: Option<Duration>,
@@ -104,6 +156,11 @@ struct Service {
     start_within: Option<Duration>,
     /// Time between SIGTERM and SIGKILL (default: 10s).
     stop_within: Option<Duration>,
+    /// Databases that it works with, by target (default: all).
+    uses: Option<Vec<String>>,
+    /// URL that is asked every 100 ms during a run to see whether users reach the service (default: the address of the
+    /// built-in proxy, or `health` where no proxy is in front, of a service on this machine).
+    probe: Option<String>,
 }
 
 #[derive(JsonSchema)]
@@ -115,12 +172,36 @@ enum Strategy {
     Canary,
 }
 
-/// The proxy in front of a service.
+/// The steps of the strategy `canary`; `p95` and `errors` of `policy.watch` are its limits.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Canary {
+    /// Shares of the clients that the new version gets, one after another (default: 10%, 50%); then all.
+    steps: Option<Vec<String>>,
+    /// Each is watched this long (default: 5m).
+    watch: Option<Duration>,
+    /// The new version has to have answered so many requests at each (default: 100).
+    requests: Option<u32>,
+}
+
+/// The proxy in front of a service: the built-in one with `listen`, or an nginx or HAProxy that is there already.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Proxy {
-    /// Address and port that clients use.
-    listen: String,
+    /// Address and port of the built-in proxy that clients use.
+    listen: Option<String>,
+    /// The configuration file of an nginx that is there already, with the lines `# windlass begin NAME` and
+    /// `# windlass end NAME` inside of an `upstream`. NAME is the service.
+    nginx: Option<String>,
+    /// The configuration file of an HAProxy that is there already, with the lines `# windlass begin NAME` and
+    /// `# windlass end NAME` inside of a `backend`. NAME is the service.
+    haproxy: Option<String>,
+    /// Its program with the options that it was started with (default: `["nginx"]` or `["haproxy"]`).
+    command: Option<Vec<String>>,
+    /// What has it read its configuration again (default: `nginx -s reload`, or SIGUSR2 to the master of HAProxy).
+    reload: Option<Vec<String>>,
+    /// A file that is shown while the service is in maintenance.
+    page: Option<String>,
     /// How long a request may be held (default: 30s).
     hold: Option<Duration>,
     /// How long old connections may finish (default: 30s).
@@ -131,16 +212,19 @@ struct Proxy {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Policy {
-    /// IANA time zone of `window` and `freeze`.
+    /// IANA time zone of `window` and `freeze`, which need it.
     timezone: Option<String>,
     /// A release may start only in one of these: `Mon-Thu 02:00-04:00`, `Sun 23:00-01:00`.
     window: Option<Vec<String>>,
-    /// Days on which none may start: `Fri`, `holiday:CN`, `holiday-eve:CN`.
+    /// Days on which none may start: `Fri`, `2026-11-09..2026-11-12`, `holiday:CN`, `holiday-eve:CN`.
     freeze: Option<Vec<String>>,
+    /// A file with more public holidays, beside windlass.toml.
+    holidays: Option<String>,
     approve: Option<Approve>,
     budget: Option<Budget>,
     keep: Option<Keep>,
     watch: Option<Watch>,
+    batch: Option<Batch>,
 }
 
 /// Approvals that a plan needs.
@@ -150,8 +234,12 @@ struct Approve {
     /// How many people (default: 1).
     #[schemars(range(min = 1))]
     count: Option<u32>,
-    /// Who does not count.
+    /// Who does not count: everybody who wrote of the document, by the commits of git.
     not: Option<NotWho>,
+    /// The file of allowed signers (ssh-keygen(1)), beside windlass.toml (default: `approvers`).
+    signers: Option<String>,
+    /// How long an approval counts (default: for ever).
+    expire: Option<Duration>,
 }
 
 #[derive(JsonSchema)]
@@ -164,9 +252,10 @@ enum NotWho {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Budget {
-    /// Time in which requests fail.
+    /// Time in which requests of a service fail, as seen from outside; a release that takes more goes back. The smaller of
+    /// this and the document's own counts.
     downtime: Option<Duration>,
-    /// Time that a rollback may take.
+    /// Time that a way back may take; one that takes more is only said.
     rollback: Option<Duration>,
 }
 
@@ -194,4 +283,6 @@ struct Watch {
     p95: Option<String>,
     /// `<0.1%`
     errors: Option<String>,
+    /// A service has to have answered so many requests for an answer (default: 100).
+    requests: Option<u32>,
 }

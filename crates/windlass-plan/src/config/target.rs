@@ -1,22 +1,45 @@
 //! `[target.NAME]`: hosts or a URL, and references to secrets.
 
-use super::{NamedIn, read::Section, tree};
-use crate::{Secret, Target, UrlKind, Value};
+use super::{BackupPolicy, NamedIn, backup, batch, read::Section, store, tree};
+use crate::{Secret, Target, Throttle, UrlKind, Value};
 
-pub(super) const KEYS: &[&str] = &["hosts", "dir", "url", "kind"];
+pub(super) const KEYS: &[&str] = &[
+    "hosts",
+    "dir",
+    "ssh_config",
+    "url",
+    "kind",
+    "batch",
+    "backup",
+    "region",
+    "endpoint",
+    "profile",
+    "path_style",
+    "hold",
+];
 pub(super) const SECRET_KEYS: &[&str] = &["env", "file", "command"];
 
-pub(super) const KINDS: &[(&str, UrlKind)] = &[
-    ("sqlite", UrlKind::Sqlite),
-    ("postgresql", UrlKind::Postgresql),
-    ("mysql", UrlKind::Mysql),
-    ("s3", UrlKind::S3),
-];
+pub(super) const KINDS: &[(&str, UrlKind)] =
+    &[("sqlite", UrlKind::Sqlite), ("postgresql", UrlKind::Postgresql), ("mysql", UrlKind::Mysql)];
 
-pub(super) fn read(item: &tree::Item, here: &NamedIn<'_, '_>) -> Option<Target> {
+/// A target, and how it is worked on where it says so.
+pub(super) struct Read {
+    pub(super) target: Target,
+    /// How gently batches run; else as for all.
+    pub(super) throttle: Option<Throttle>,
+    pub(super) backup: Option<BackupPolicy>,
+}
+
+/// Reads a target; what its `batch` does not say is as in `base`.
+pub(super) fn read(item: &tree::Item, here: &NamedIn<'_, '_>, base: Throttle) -> Option<Read> {
     let section = here.open(item, KEYS)?;
+    let (throttle, backup) = (batch::read(&section, base), backup::read(&section));
+    Some(Read { target: target(&section)?, throttle, backup })
+}
+
+fn target(section: &Section<'_, '_, '_>) -> Option<Target> {
     if section.item("url").is_some() {
-        for key in ["hosts", "dir"].into_iter().filter(|key| section.item(key).is_some()) {
+        for key in ["hosts", "dir", "ssh_config"].into_iter().filter(|key| section.item(key).is_some()) {
             section.error(
                 "config-conflict",
                 key,
@@ -24,7 +47,21 @@ pub(super) fn read(item: &tree::Item, here: &NamedIn<'_, '_>) -> Option<Target> 
                 "a target is either a URL or hosts with a folder: make two targets",
             );
         }
-        return url_target(&section);
+        return url_target(section);
+    }
+    store::misplaced(section);
+    for (key, help) in [
+        ("batch", "batches are of rows: put it under a database"),
+        ("backup", "backups are of databases: put it under one"),
+    ] {
+        if section.item(key).is_some() {
+            section.error(
+                "config-conflict",
+                key,
+                format!("{} has `{key}` but no `url`", section.name()),
+                help,
+            );
+        }
     }
     if section.item("kind").is_some() {
         section.error(
@@ -35,8 +72,17 @@ pub(super) fn read(item: &tree::Item, here: &NamedIn<'_, '_>) -> Option<Target> 
         );
     }
     let hosts = section.list("hosts").unwrap_or_default();
+    if hosts.len() > 1 && hosts.iter().any(|(host, _)| is_here(host)) {
+        section.error(
+            "config-value",
+            "hosts",
+            format!("{} mixes this machine with other hosts", section.name()),
+            "make two targets: paths and undos are not the same on both",
+        );
+    }
     for (at, (host, place)) in hosts.iter().enumerate() {
         if host.is_empty()
+            || host == "local"
             || host.starts_with('-')
             || host.chars().any(|c| c.is_whitespace() || c.is_control())
         {
@@ -44,7 +90,7 @@ pub(super) fn read(item: &tree::Item, here: &NamedIn<'_, '_>) -> Option<Target> 
                 "config-value",
                 *place,
                 format!("`{host}` is not a host"),
-                "write `host` or `user@host`",
+                "write `host` or `user@host`; `localhost` is this machine, and `local` is its name in a run",
             );
         }
         if hosts[..at].iter().any(|(before, _)| before == host) {
@@ -57,12 +103,23 @@ pub(super) fn read(item: &tree::Item, here: &NamedIn<'_, '_>) -> Option<Target> 
         }
     }
     let hosts = hosts.into_iter().map(|(host, _)| host).collect();
-    Some(Target::Hosts { hosts, dir: section.text("dir") })
+    Some(Target::Hosts { hosts, dir: section.text("dir"), ssh_config: section.text("ssh_config") })
+}
+
+/// Whether a host is this machine.
+pub(crate) fn is_here(host: &str) -> bool {
+    host == "localhost"
 }
 
 fn url_target(section: &Section<'_, '_, '_>) -> Option<Target> {
-    let said = section.word("kind", KINDS);
     let url = value(section, "url")?;
+    if let Value::Plain(text) = &url
+        && store::is_store(text)
+    {
+        return store::read(section, text);
+    }
+    store::misplaced(section);
+    let said = section.word("kind", KINDS);
     let kind = match &url {
         Value::Plain(text) => {
             let Some(kind) = url_kind(text) else {
@@ -96,7 +153,7 @@ fn url_target(section: &Section<'_, '_, '_>) -> Option<Target> {
         Value::Secret(_) => {
             section.missing(
                 "has a secret `url` and does not say what it leads to",
-                "add `kind = \"postgresql\"` (or `mysql`, `sqlite`, `s3`): a plan is made without reading secrets",
+                "add `kind = \"postgresql\"` (or `mysql`, `sqlite`): a plan is made without reading secrets",
             );
             return None;
         }
@@ -140,7 +197,7 @@ fn value(section: &Section<'_, '_, '_>, key: &str) -> Option<Value> {
     }))
 }
 
-/// Kind of a target, from the scheme of its URL.
+/// Kind of a database, from the scheme of its URL.
 #[must_use]
 pub fn url_kind(url: &str) -> Option<UrlKind> {
     let (scheme, _) = url.split_once(':')?;
@@ -148,7 +205,6 @@ pub fn url_kind(url: &str) -> Option<UrlKind> {
         "sqlite" => Some(UrlKind::Sqlite),
         "postgres" | "postgresql" => Some(UrlKind::Postgresql),
         "mysql" | "mariadb" => Some(UrlKind::Mysql),
-        "s3" => Some(UrlKind::S3),
         _ => None,
     }
 }

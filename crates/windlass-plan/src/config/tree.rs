@@ -27,7 +27,7 @@ pub(super) type Table = BTreeMap<String, Item>;
 pub(super) enum Value {
     Text(String),
     Integer(String),
-    Bool,
+    Bool(bool),
     List(Vec<Item>),
     Table(Table),
     Float,
@@ -40,7 +40,7 @@ impl Value {
         match self {
             Self::Text(_) => "a text",
             Self::Integer(_) => "a whole number",
-            Self::Bool => "true or false",
+            Self::Bool(_) => "true or false",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
             Self::Float => "a number",
@@ -66,7 +66,7 @@ fn item(value: &Spanned<DeValue<'_>>, file: usize) -> Item {
     let value = match value.get_ref() {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => Value::Integer(number.to_string()),
-        DeValue::Boolean(_) => Value::Bool,
+        DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::Array(items) => Value::List(items.iter().map(|value| item(value, file)).collect()),
         DeValue::Table(table) => Value::Table(owned(table, file)),
         DeValue::Float(_) => Value::Float,
@@ -88,9 +88,10 @@ fn alternatives(depth: usize) -> &'static [(&'static str, &'static [&'static str
             ("run", &["compose", "systemd"]),
             ("compose", &["run", "systemd"]),
             ("systemd", &["run", "compose"]),
-            ("url", &["hosts", "dir"]),
+            ("url", &["hosts", "dir", "ssh_config"]),
             ("hosts", &["url", "kind"]),
             ("dir", &["url", "kind"]),
+            ("ssh_config", &["url", "kind"]),
         ],
         3 => &[("env", &["file", "command"]), ("file", &["env", "command"]), ("command", &["env", "file"])],
         _ => &[],

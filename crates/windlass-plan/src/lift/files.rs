@@ -1,6 +1,6 @@
 //! `cd`, `cp`, `mv`, `rm`, `mkdir`.
 
-use super::{Context, Read, options};
+use super::{Context, Matched, Read, database, options};
 use crate::Action;
 use windlass_document::shell::Word;
 
@@ -19,6 +19,9 @@ pub(super) fn cp(context: &Context<'_>, name: &Word, arguments: &[Word]) -> Read
         Err((span, why)) => return Read::NotUnderstood(span, why),
     };
     let (recursive, preserve) = (options.any("rRa"), options.any("pa"));
+    if let Some(read) = copy_of_database(context, &options.operands) {
+        return read;
+    }
     from_to(name, &options.operands, |from, to| Action::Copy {
         from,
         to,
@@ -26,6 +29,16 @@ pub(super) fn cp(context: &Context<'_>, name: &Word, arguments: &[Word]) -> Read
         recursive,
         preserve,
     })
+}
+
+/// `cp app.db FILE`: a database that is in use is not copied byte by byte, which may catch it half written.
+fn copy_of_database(context: &Context<'_>, operands: &[&Word]) -> Option<Read> {
+    let [from, to] = operands else { return None };
+    let target = database::sqlite_target_of(context, &from.text)?;
+    let name = from.text.rsplit('/').next().unwrap_or_default();
+    let file = if to.text.ends_with('/') { format!("{}{name}", to.text) } else { to.text.clone() };
+    let action = Action::Backup { target: target.clone(), file, dir: context.dir.clone(), dump: None };
+    Some(Read::Backup(action, Matched { target, claim: None }))
 }
 
 pub(super) fn mv(context: &Context<'_>, name: &Word, arguments: &[Word]) -> Read {

@@ -3,16 +3,22 @@
 //! A lifted line does the same as the command would, or is refused; it is never quietly something else. So a line is
 //! lifted only if every word of it is understood; any other line stays opaque and runs as it is written.
 
+mod aws;
+mod compose;
 mod curl;
+mod database;
 mod files;
+mod git;
+mod install;
 mod options;
 mod paths;
 mod service;
-mod sqlite;
+mod systemd;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use database::{Matched, SqlLine, SqlSource};
 pub(crate) use paths::{join, normal};
 
 use crate::{Action, Config, ServiceOperation};
@@ -42,13 +48,19 @@ pub(crate) struct Line {
     pub(crate) span: Span,
     /// Working folder it runs in.
     pub(crate) dir: Option<String>,
+    /// What a shell has to do before it, when it runs as it is written: enter an environment.
+    pub(crate) prelude: String,
     pub(crate) kind: LineKind,
+    /// The database that it works on.
+    pub(crate) matched: Option<Matched>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum LineKind {
     /// Typed actions, one for each operand.
     Lifted(Vec<Action>),
+    /// Statements, if they can be read.
+    Sql(SqlLine),
     /// Runs as written.
     Opaque {
         /// Of a command that is known: the word that is not understood, and why.
@@ -70,7 +82,12 @@ pub(crate) struct Wrong {
 /// What one command was read as.
 enum Read {
     Actions(Vec<Action>),
+    /// Statements on a target.
+    Sql(SqlLine, Matched),
+    /// A backup of a target.
+    Backup(Action, Matched),
     Chdir(String),
+    Enter(Option<install::Entered>),
     NotUnderstood(Span, String),
     Wrong(Wrong),
     Unknown,
@@ -79,7 +96,13 @@ enum Read {
 /// What a line is read against.
 struct Context<'a> {
     config: &'a Config,
+    /// The text of the fence.
+    text: &'a str,
+    /// The target of the fence.
+    on: &'a str,
     dir: Option<String>,
+    /// The environment that an earlier line entered.
+    entered: Option<install::Entered>,
 }
 
 /// Builtins after which the lines of a fence no longer stand for themselves.
@@ -88,37 +111,57 @@ const STATEFUL: &[&str] = &[
     "set", "shift", "shopt", "source", "trap", "ulimit", "umask", "unalias", "unset", "wait",
 ];
 
-/// Reads a fence (`text`, read as `script`) that starts in `dir`, the folder of its target.
-pub(crate) fn lift(text: &str, script: &ShellScript, dir: Option<&str>, config: &Config) -> Fence {
+/// Reads a fence (`text`, read as `script`) on the target `on`, that starts in `dir`, the folder of the target.
+pub(crate) fn lift(
+    text: &str,
+    script: &ShellScript,
+    (on, dir): (&str, Option<&str>),
+    config: &Config,
+) -> Fence {
     if let Some(at) = shared_line(text, script) {
         return Fence::Whole { because: "several commands on one line".to_owned(), at };
     }
-    let mut context = Context { config, dir: dir.map(str::to_owned) };
+    let mut context = Context { config, text, on, dir: dir.map(str::to_owned), entered: None };
     let mut lines = Vec::new();
     for command in &script.commands {
-        let simple = match &command.kind {
-            CommandKind::Compound { because, at } => {
-                return Fence::Whole { because: (*because).to_owned(), at: *at };
+        let nobody = SimpleCommand::default();
+        let (simple, read) = match &command.kind {
+            CommandKind::Compound { because, at, commands, pipeline } => {
+                let lifted = if *pipeline { database::pipeline(&context, commands) } else { None };
+                match lifted {
+                    Some(read) => (&nobody, read),
+                    None => return Fence::Whole { because: (*because).to_owned(), at: *at },
+                }
             }
-            CommandKind::Simple(simple) => simple,
+            CommandKind::Simple(simple) => (simple, read(simple, &context)),
         };
-        let kind = match read(simple, &context) {
+        let (kind, matched) = match read {
             Read::Chdir(to) => {
                 context.dir = Some(join(context.dir.as_deref(), &to));
                 continue;
             }
-            Read::Actions(actions) => LineKind::Lifted(actions),
+            Read::Enter(entered) => {
+                context.entered = entered;
+                continue;
+            }
+            Read::Actions(actions) => (LineKind::Lifted(actions), None),
+            // The target may be one that could not be read: then nobody knows what it is.
+            Read::Sql(_, matched) if matched.target.is_empty() => (LineKind::Lifted(Vec::new()), None),
+            Read::Sql(line, matched) => (LineKind::Sql(line), Some(matched)),
+            Read::Backup(action, matched) => (LineKind::Lifted(vec![action]), Some(matched)),
             Read::NotUnderstood(span, why) => match stateful(simple, command.span) {
                 Some((because, at)) => return Fence::Whole { because, at },
-                None => LineKind::Opaque { not_understood: Some((span, why)) },
+                None => (LineKind::Opaque { not_understood: Some((span, why)) }, None),
             },
             Read::Unknown => match stateful(simple, command.span) {
                 Some((because, at)) => return Fence::Whole { because, at },
-                None => LineKind::Opaque { not_understood: None },
+                None => (LineKind::Opaque { not_understood: None }, None),
             },
-            Read::Wrong(wrong) => LineKind::Wrong(wrong),
+            Read::Wrong(wrong) => (LineKind::Wrong(wrong), None),
         };
-        lines.push(Line { span: command.span, dir: context.dir.clone(), kind });
+        let prelude = context.entered.as_ref().map(|entered| entered.prelude(context.dir.as_deref()));
+        let (dir, prelude) = (context.dir.clone(), prelude.unwrap_or_default());
+        lines.push(Line { span: command.span, dir, prelude, kind, matched });
     }
     Fence::Lines(lines)
 }
@@ -143,18 +186,42 @@ fn stateful(simple: &SimpleCommand, span: Span) -> Option<(String, Span)> {
 
 fn read(simple: &SimpleCommand, context: &Context<'_>) -> Read {
     let Some((name, arguments)) = simple.words.split_first() else { return Read::Unknown };
+    if let Some(read) = database::read(context, simple) {
+        return read;
+    }
+    if let Some(read) = compose::read(context, simple) {
+        return read;
+    }
+    if let Some(entered) = install::activate(context, simple) {
+        return Read::Enter(Some(entered));
+    }
+    if context.entered.is_some() && simple.words.len() == 1 && name.text == "deactivate" {
+        return Read::Enter(None);
+    }
+    if let Some(read) = install::read(context, name, arguments) {
+        if is_plain(simple) {
+            return read;
+        }
+        let why = "a redirection or variable is not understood here";
+        return Read::NotUnderstood(name.span, why.to_owned());
+    }
     let family: fn(&Context<'_>, &Word, &[Word]) -> Read = match name.text.as_str() {
         "cd" => files::cd,
         "cp" => files::cp,
         "mv" => files::mv,
         "rm" => files::rm,
         "mkdir" => files::mkdir,
-        "sqlite3" => sqlite::sqlite3,
         "curl" => curl::curl,
+        "aws" => aws::aws,
+        "git" => git::git,
         "windlass" => service::windlass,
+        "systemctl" => systemd::systemctl,
         // A command with more rights than the controller: the drivers could not do it in its place, so it runs as it
         // is written.
         "sudo" => {
+            if let Some(read) = systemd::with_sudo(context, arguments).filter(|_| is_plain(simple)) {
+                return read;
+            }
             let what = "lines with `sudo` run as they are written: the file driver has only your own rights";
             return Read::NotUnderstood(name.span, what.to_owned());
         }
@@ -167,13 +234,18 @@ fn read(simple: &SimpleCommand, context: &Context<'_>) -> Read {
     if let Some(redirect) = simple.redirects.iter().find(|redirect| !thrown_away(redirect)) {
         return Read::NotUnderstood(redirect.target.span, "a redirection is not understood here".to_owned());
     }
-    if let Some((variable, _)) = simple.assignments.first() {
+    if let Some(variable) = simple.assignments.first().map(|first| &first.name) {
         return Read::NotUnderstood(
             name.span,
             format!("the variable `{variable}` before it is not understood"),
         );
     }
     family(context, name, arguments)
+}
+
+/// Nothing but its words.
+fn is_plain(simple: &SimpleCommand) -> bool {
+    simple.redirects.is_empty() && simple.assignments.is_empty()
 }
 
 /// The services that a script names with `windlass service`, wherever they stand in it: such a line is an action, not

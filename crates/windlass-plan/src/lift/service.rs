@@ -1,6 +1,6 @@
 //! `windlass service stop|start|restart NAME`.
 
-use super::{Context, Read, Wrong, operation};
+use super::{Context, Read, Wrong, compose, operation};
 use crate::{Action, suggest};
 use windlass_document::shell::Word;
 
@@ -26,7 +26,9 @@ pub(super) fn windlass(context: &Context<'_>, name: &Word, arguments: &[Word]) -
             help: suggest::help(service, "services", known),
         });
     }
-    Read::Actions(vec![Action::Service { service: service.to_owned(), operation }])
+    let configured = context.config.services.get(service).filter(|known| known.on == context.on);
+    let composed = configured.and_then(|known| compose::service(context, service, known, operation));
+    Read::Actions(vec![composed.unwrap_or(Action::Service { service: service.to_owned(), operation })])
 }
 
 fn wrong(word: &Word, message: String) -> Read {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{EXAMPLE_CONFIG, parse_config};
+use crate::{EXAMPLE_CONFIG, GitLine, GitRev, GitVerb, Installer, parse_config};
 
 fn config() -> Config {
     let source = crate::ConfigSource { name: "windlass.toml".into(), text: EXAMPLE_CONFIG.into() };
@@ -11,7 +11,7 @@ fn config() -> Config {
 fn fence(text: &str) -> Fence {
     let (script, findings) = windlass_document::shell::parse(text);
     assert_eq!(findings, [], "{text}");
-    lift(text, &script, Some("/srv"), &config())
+    lift(text, &script, ("app", Some("/srv")), &config())
 }
 
 /// The actions of a single line.
@@ -97,8 +97,8 @@ fn what_is_not_understood_to_the_last_word_stays_opaque() {
         ("cp a b > log", "log"),
         ("LANG=C cp a b", "cp"),
         ("sudo cp a b", "sudo"),
-        ("sqlite3 -readonly app.db '.backup b'", "sqlite3"),
-        ("sqlite3 app.db 'SELECT 1'", "'SELECT 1'"),
+        ("sqlite3 -readonly app.db '.backup b'", "-readonly"),
+        ("sqlite3 app.db 'SELECT 1'", "app.db"),
         ("sqlite3 other.db '.backup b'", "other.db"),
         ("curl -L http://h/", "-L"),
         ("curl -o page http://h/", "page"),
@@ -116,7 +116,7 @@ fn what_is_not_understood_to_the_last_word_stays_opaque() {
 
 #[test]
 fn commands_that_are_not_known_stay_opaque_without_a_note() {
-    for line in ["./migrate", "docker-compose pull", "windlass status", "true"] {
+    for line in ["./migrate", "docker build .", "windlass status", "true"] {
         let Fence::Lines(lines) = fence(line) else { panic!("{line}") };
         assert_eq!(lines[0].kind, LineKind::Opaque { not_understood: None }, "{line}");
     }
@@ -142,11 +142,15 @@ fn commands_that_share_a_line_are_one_script() {
 
 #[test]
 fn a_backup_of_a_target_is_seen_through_folders() {
-    let backup =
-        |dir: &str| Action::Backup { target: "db".into(), file: "b.db".into(), dir: Some(dir.into()) };
+    let backup = |dir: &str| Action::Backup {
+        target: "db".into(),
+        file: "b.db".into(),
+        dir: Some(dir.into()),
+        dump: None,
+    };
     let with = |dir: &str, text: &str| {
         let (script, _) = windlass_document::shell::parse(text);
-        match lift(text, &script, Some(dir), &config()) {
+        match lift(text, &script, ("app", Some(dir)), &config()) {
             Fence::Lines(lines) => lines.into_iter().map(|line| line.kind).collect::<Vec<_>>(),
             Fence::Whole { because, .. } => panic!("{because}"),
         }
@@ -209,7 +213,7 @@ mod generated {
         ) {
             let line = format!("{command} {}", words.join(" "));
             let (script, _) = windlass_document::shell::parse(&line);
-            let Fence::Lines(lines) = lift(&line, &script, None, &config()) else { return Ok(()) };
+            let Fence::Lines(lines) = lift(&line, &script, ("app", None), &config()) else { return Ok(()) };
             let LineKind::Lifted(actions) = &lines[0].kind else { return Ok(()) };
             let mut only_names = false;
             let mut names = Vec::new();
@@ -235,4 +239,249 @@ mod generated {
             prop_assert_eq!(done, names);
         }
     }
+}
+
+#[test]
+fn systemctl() {
+    let action = |verb, name: &str, sudo, user| Action::Systemd { verb, name: name.into(), sudo, user };
+    use crate::SystemdVerb as Verb;
+    assert_eq!(actions("systemctl stop app.slice"), [action(Verb::Stop, "app.slice", false, false)]);
+    assert_eq!(actions("systemctl restart app"), [action(Verb::Restart, "app.service", false, false)]);
+    for line in ["sudo systemctl stop a.b@1.service", "sudo -n systemctl -q stop a.b@1"] {
+        assert_eq!(actions(line), [action(Verb::Stop, "a.b@1.service", true, false)], "{line}");
+    }
+    assert_eq!(
+        actions("systemctl --user enable --now app.timer web"),
+        [
+            action(Verb::Enable, "app.timer", false, true),
+            action(Verb::Start, "app.timer", false, true),
+            action(Verb::Enable, "web.service", false, true),
+            action(Verb::Start, "web.service", false, true),
+        ]
+    );
+    assert_eq!(actions("sudo systemctl daemon-reload"), [action(Verb::DaemonReload, "", true, false)]);
+    let asked = |script: &str| Action::Shell {
+        script: script.into(),
+        dir: Some("/srv".into()),
+        readonly: true,
+        database: None,
+    };
+    assert_eq!(actions("systemctl status app --no-pager"), [asked("systemctl status app --no-pager")]);
+    assert_eq!(actions("sudo systemctl is-active 'app'"), [asked("sudo -n systemctl is-active 'app'")]);
+    for (line, word) in [
+        ("systemctl restart", "restart"),
+        ("systemctl", "systemctl"),
+        ("systemctl kill app", "kill"),
+        ("systemctl restart --now app", "restart"),
+        ("systemctl restart --no-block app", "--no-block"),
+        ("systemctl daemon-reload app", "daemon-reload"),
+        ("systemctl stop 'app*'", "'app*'"),
+        ("systemctl stop /etc/app.service", "/etc/app.service"),
+        ("sudo -u web systemctl --user stop app", "sudo"),
+        ("sudo systemctl stop app >log", "sudo"),
+        ("sudo systemctl --user stop app", "systemctl"),
+    ] {
+        assert_eq!(refused(line), word, "{line}");
+    }
+}
+
+fn compose(
+    program: &[&str],
+    operation: crate::ComposeOperation,
+    options: &[&str],
+    services: &[&str],
+) -> Action {
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    Action::Compose(crate::ComposeLine {
+        program: owned(program),
+        operation,
+        options: owned(options),
+        services: owned(services),
+        dir: Some("/srv".into()),
+    })
+}
+
+#[test]
+fn docker_compose() {
+    use crate::ComposeOperation::{Down, Pull, Restart, Start, Stop, Up};
+    for (line, program, operation, options, services) in [
+        ("sudo docker-compose down", &["sudo", "docker-compose"][..], Down, &[][..], &[][..]),
+        ("docker compose pull", &["docker", "compose"], Pull, &[], &[]),
+        ("docker compose up -d api db", &["docker", "compose"], Up, &["-d"], &["api", "db"]),
+        (
+            "docker-compose -f a.yml --file=b.yml -p shop up --no-deps -dt 5 web --remove-orphans",
+            &["docker-compose", "-f", "a.yml", "--file=b.yml", "-p", "shop"],
+            Up,
+            &["--no-deps", "-dt", "5", "--remove-orphans"],
+            &["web"],
+        ),
+        (
+            "docker compose --profile web --env-file x.env stop -t 3 web",
+            &["docker", "compose", "--profile", "web", "--env-file", "x.env"],
+            Stop,
+            &["-t", "3"],
+            &["web"],
+        ),
+        ("docker compose start", &["docker", "compose"], Start, &[], &[]),
+        ("sudo -n docker compose restart web", &["sudo", "-n", "docker", "compose"], Restart, &[], &["web"]),
+        (
+            "docker compose down -v --remove-orphans",
+            &["docker", "compose"],
+            Down,
+            &["-v", "--remove-orphans"],
+            &[],
+        ),
+    ] {
+        let wanted = compose(program, operation, options, services);
+        assert_eq!(actions(line), std::slice::from_ref(&wanted), "{line}");
+        let Action::Compose(read) = wanted else { unreachable!() };
+        let mut words: Vec<_> = line.split(' ').collect();
+        let mut again = read.words();
+        // Options come before the names of services.
+        words.sort_unstable();
+        again.sort_unstable();
+        assert_eq!(words, again, "no word is lost");
+    }
+    for (line, word) in [
+        ("docker compose up", "compose"),
+        ("docker compose down --rmi all", "--rmi"),
+        ("docker compose exec api ./migrate", "exec"),
+        ("docker compose run api ./migrate", "run"),
+        ("docker exec -it api sh", "-it"),
+        ("docker compose build", "build"),
+        ("docker compose --context x down", "--context"),
+        ("docker compose down > log", "log"),
+        ("X=1 docker compose down", "X=1"),
+        ("sudo -u app docker compose down", "sudo"),
+    ] {
+        assert_eq!(refused(line), word, "{line}");
+    }
+    for line in [
+        "docker ps -a",
+        "sudo docker ps --all",
+        "docker compose -f a.yml ps",
+        "docker compose logs --tail 5 web",
+    ] {
+        let script = line.to_owned();
+        let looks = Action::Shell { script, dir: Some("/srv".into()), readonly: true, database: None };
+        assert_eq!(actions(line), [looks], "{line}");
+    }
+    assert_eq!(refused("docker compose logs -f"), "-f");
+}
+
+fn git(line: &str) -> GitLine {
+    match &actions(line)[..] {
+        [Action::Git(git)] => git.clone(),
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn lines_of_git() {
+    let remote = |remote: Option<&str>, branch: Option<&str>| {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        Some(GitRev::Remote { remote: own(remote), branch: own(branch), current: None })
+    };
+    let named = |name: &str| Some(GitRev::Named { name: name.into(), fetched: false });
+    for (line, verb, rev) in [
+        ("git fetch", GitVerb::Fetch, None),
+        ("git fetch --tags -p origin main", GitVerb::Fetch, None),
+        ("git pull", GitVerb::Pull, remote(None, None)),
+        ("git pull --ff-only origin main", GitVerb::Pull, remote(Some("origin"), Some("main"))),
+        ("git pull origin", GitVerb::Pull, remote(Some("origin"), None)),
+        ("git checkout v0.4.2", GitVerb::Checkout, named("v0.4.2")),
+        ("git -C docs --no-pager checkout -q main", GitVerb::Checkout, named("main")),
+        ("git reset --hard origin/main", GitVerb::Reset, named("origin/main")),
+        ("git submodule update --init --recursive", GitVerb::Submodules, None),
+    ] {
+        let read = git(line);
+        assert_eq!((read.verb, read.rev), (verb, rev), "{line}");
+        let dir = if line.contains("-C") { "/srv/docs" } else { "/srv" };
+        assert_eq!(read.dir.as_deref(), Some(dir), "{line}");
+    }
+    assert_eq!(git("git fetch --tags origin").words, ["--tags", "origin"]);
+    assert_eq!(git("git checkout --detach main").words, ["--detach"]);
+    for line in
+        ["git status", "git -C x log --oneline -10", "git diff HEAD~1", "git branch -vv", "git remote -v"]
+    {
+        let read = actions(line);
+        assert!(
+            matches!(&read[..], [Action::Shell { readonly: true, script, .. }] if script == line),
+            "{line}"
+        );
+    }
+    for (line, word) in [
+        ("git pull --rebase", "--rebase"),
+        ("git checkout -- a.txt", "--"),
+        ("git checkout .", "."),
+        ("git checkout -b new", "-b"),
+        ("git checkout -f main", "-f"),
+        ("git reset --hard", "reset"),
+        ("git reset --hard HEAD~1", "HEAD~1"),
+        ("git reset --soft v1", "--soft"),
+        ("git fetch origin +main:main", "+main:main"),
+        ("git push origin main", "push"),
+        ("git stash", "stash"),
+        ("git branch new", "branch"),
+        ("git diff --output=x", "diff"),
+        ("git submodule update sub", "sub"),
+        ("git submodule add x", "submodule"),
+        ("git fetch >log", "log"),
+        ("GIT_DIR=x git fetch", "git"),
+    ] {
+        assert_eq!(refused(line), word, "{line}");
+    }
+}
+
+#[test]
+fn what_is_installed_is_read_with_where() {
+    let install = |text: &str| match fence(text) {
+        Fence::Lines(lines) => match lines.into_iter().next_back().map(|line| line.kind) {
+            Some(LineKind::Lifted(actions)) => match &actions[..] {
+                [Action::Install(line)] => line.clone(),
+                other => panic!("{text}: {other:?}"),
+            },
+            other => panic!("{text}: {other:?}"),
+        },
+        other => panic!("{text}: {other:?}"),
+    };
+    for (text, into) in [
+        ("venv/bin/pip install -r requirements.txt", "venv"),
+        ("/opt/v/bin/pip3 install --requirement=requirements.txt --no-cache-dir", "/opt/v"),
+        ("./venv/bin/python -m pip install -q -r requirements.txt", "./venv"),
+        ("source venv/bin/activate\npip install -r requirements.txt", "venv"),
+        (". venv/bin/activate\npython -m pip install -r requirements.txt", "venv"),
+        ("source venv/bin/activate\ncd backend\npip install -r requirements.txt", "/srv/venv"),
+    ] {
+        let line = install(text);
+        assert_eq!((line.tool, line.into.as_str()), (Installer::Pip, into), "{text}");
+        assert_eq!(line.files, ["requirements.txt"], "{text}");
+        assert_eq!(line.words[0], "install", "{text}");
+    }
+    let line = install("npm ci --omit=dev");
+    assert_eq!((line.tool, line.into.as_str()), (Installer::Npm, "node_modules"));
+    assert_eq!(line.words, ["ci", "--omit=dev"]);
+    for (line, word) in [
+        ("pip install -r requirements.txt", "pip"),
+        ("venv/bin/pip install --upgrade -r requirements.txt", "--upgrade"),
+        ("venv/bin/pip install flask", "flask"),
+        ("venv/bin/pip install -r https://x/r.txt", "https://x/r.txt"),
+        ("venv/bin/pip uninstall flask", "uninstall"),
+        ("venv/bin/pip install -r requirements.txt >log", "venv/bin/pip"),
+        ("npm ci --prefix x", "--prefix"),
+    ] {
+        assert_eq!(refused(line), word, "{line}");
+    }
+}
+
+/// Lines behind it that are not understood run in the environment, too.
+#[test]
+fn an_environment_that_is_entered_stays() {
+    let Fence::Lines(lines) =
+        fence("source venv/bin/activate\npython migrations/x.py\ndeactivate\npython y.py")
+    else {
+        panic!("not line by line")
+    };
+    let preludes: Vec<_> = lines.iter().map(|line| line.prelude.as_str()).collect();
+    assert_eq!(preludes, [". 'venv/bin/activate' || exit\n", ""]);
 }

@@ -1,6 +1,6 @@
 //! `backup-while-serving`
 
-use super::{Facts, Rule};
+use super::{Entry, Facts, Rule};
 use crate::{Action, ServiceOperation, UndoBy, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use windlass_document::{Finding, Severity, Span};
@@ -21,20 +21,21 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
     // Backups so far, each with the first stop of a service that came after it.
-    let mut backups: BTreeMap<&UnitId, Option<Span>> = BTreeMap::new();
+    let mut backups: BTreeMap<&UnitId, (Entry<'_>, Option<Span>)> = BTreeMap::new();
     // A step is spoken of once, however many statements it has.
     let mut told = BTreeSet::new();
     let mut findings = Vec::new();
     for entry in facts.entries() {
         match (&entry.unit.action, &entry.unit.undo.by) {
             (Action::Backup { .. }, _) => {
-                backups.insert(&entry.unit.id, None);
+                backups.insert(&entry.unit.id, (entry, None));
             }
-            (Action::Service { operation: ServiceOperation::Stop, .. }, _) => {
-                backups.values_mut().for_each(|stop| *stop = stop.or(Some(entry.mark.span)));
+            (Action::Service { operation: ServiceOperation::Stop, service }, _) => {
+                let users = backups.values_mut().filter(|(backup, _)| facts.may_use(service, *backup));
+                users.for_each(|(_, stop)| *stop = stop.or(Some(entry.mark.span)));
             }
             (_, UndoBy::Backup(backup)) => {
-                let Some(Some(stop)) = backups.get(backup) else { continue };
+                let Some((_, Some(stop))) = backups.get(backup) else { continue };
                 if told.insert(&entry.compiled.step.id) {
                     let text = format!("the backup of {backup} is older than the stop of the service");
                     findings.push(rule.at(entry.mark.span, text).also(*stop, "the service writes until here").help(

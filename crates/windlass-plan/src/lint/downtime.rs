@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     summary: "the header promises no downtime, but a service is away with nothing that holds its requests",
     why: "requests fail from the stop until the service is healthy again",
     bad: "---\nrelease: 2.1.0\ndowntime: 0\n---\n\n```sh {#restart on=app}\nwindlass service restart booking\n```\n",
-    good: "---\nrelease: 2.1.0\ndowntime: 5s\n---\n\n```sh {#restart on=app}\nwindlass service restart booking\n```\n",
+    good: "---\nrelease: 2.1.0\n---\n\n```sh {#restart on=app}\nwindlass service restart booking\n```\n",
     check,
 };
 
@@ -22,7 +22,7 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
         .entries()
         .filter_map(|entry| {
             let Action::Service { service: name, operation } = &entry.unit.action else { return None };
-            let service = facts.config.services.get(name).filter(|service| service.proxy.is_none())?;
+            let service = facts.config.services.get(name).filter(|service| !service.is_held())?;
             let away = match operation {
                 ServiceOperation::Stop => true,
                 ServiceOperation::Restart => service.strategy == Strategy::Recreate,

@@ -1,8 +1,9 @@
 //! `migration-after-start`
 
-use super::{Facts, Rule};
+use super::{Entry, Facts, Rule, sql::dialect};
 use crate::{Action, ServiceOperation};
 use windlass_document::{Finding, Severity};
+use windlass_sql::{Compatibility, compatibility};
 
 pub(super) const RULE: Rule = Rule {
     name: "migration-after-start",
@@ -29,8 +30,12 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
                 findings.clear();
                 started = Some((service, entry.mark.span));
             }
-            _ if entry.changes_schema() => {
-                let Some((service, span)) = started else { continue };
+            // What takes something away belongs behind the start: then nobody uses it.
+            _ if entry.changes_schema() && !contracts(facts, entry) => {
+                let Some((service, span)) = started.filter(|(service, _)| facts.may_use(service, entry))
+                else {
+                    continue;
+                };
                 findings.push(
                     rule.at(entry.mark.span, format!("the schema changes after `{service}` was started"))
                         .also(span, "started here")
@@ -41,4 +46,9 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn contracts(facts: &Facts<'_>, entry: Entry<'_>) -> bool {
+    let Action::Sql { target, statement, .. } = &entry.unit.action else { return false };
+    dialect(facts, target).is_some_and(|dialect| compatibility(statement, dialect) == Compatibility::Contract)
 }

@@ -7,6 +7,9 @@ mod breaking;
 mod curl;
 mod destructive;
 mod downtime;
+mod dump_bytes;
+mod dump_locks;
+mod errors_go_on;
 mod hidden_failure;
 mod irreversible;
 mod latest_image;
@@ -14,20 +17,28 @@ mod left_stopped;
 mod migration_after_start;
 mod no_step;
 mod no_where;
+mod objects;
 mod online_breaks;
+mod password;
+mod placeholder;
 mod plain_process;
+mod pull_while_away;
 mod remove_far;
 mod secret;
+mod serving;
 mod sql;
+mod unmeasured;
 mod verification;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use placeholder::find as placeholder;
 pub use sql::{SQL_RULES, SqlFinding, SqlRule, SqlText, lint_sql};
 
 use crate::{Action, Config, Unit, compile::Compiled, compile::Mark};
+use std::collections::{BTreeMap, HashSet};
 use windlass_document::{Document, Example, Finding, Severity, Span};
 
 /// A rule about releases as a whole.
@@ -78,18 +89,35 @@ pub const RULES: &[Rule] = &[
     breaking::RULE,
     curl::RULE,
     destructive::RULE,
+    unmeasured::RULE,
     downtime::RULE,
+    dump_bytes::RULE,
+    dump_locks::RULE,
+    errors_go_on::RULE,
+    objects::EXCLUDES_NAME,
+    objects::EXCLUDES_ALL,
+    objects::FILTER_EFFECT,
     hidden_failure::RULE,
     irreversible::RULE,
     latest_image::RULE,
     left_stopped::RULE,
     migration_after_start::RULE,
+    objects::MOVED_THEN_DELETED,
     backup::RULE,
     no_step::RULE,
     verification::RULE,
     no_where::RULE,
+    objects::COPIED_AGAIN,
+    objects::DELETE_SOURCE,
+    objects::INTO_THEMSELVES,
+    objects::POINTED_AT,
+    objects::TAKEN_AGAIN,
     online_breaks::RULE,
+    password::RULE,
+    placeholder::RULE,
     plain_process::RULE,
+    objects::NO_SLASH,
+    pull_while_away::RULE,
     remove_far::RULE,
     secret::RULE,
 ];
@@ -101,6 +129,10 @@ dir = "."
 [target.db]
 url = "sqlite:app.db"
 
+[target.files]
+url = "s3://files"
+hold = "held/"
+
 [service.booking]
 on = "app"
 run = ["./booking", "--port", "{port}"]
@@ -110,19 +142,19 @@ health = "http://127.0.0.1:{port}/health"
 impl Rule {
     /// A finding of this rule.
     fn at(&self, span: Span, message: impl Into<String>) -> Finding {
-        let finding = match self.severity {
-            Severity::Error => Finding::error(self.name, span, message),
-            Severity::Warning => Finding::warning(self.name, span, message),
-            Severity::Note => Finding::note(self.name, span, message),
-        };
-        finding.why(self.why)
+        Finding::new(self.name, self.severity, span, message).why(self.why)
     }
 }
+
+/// The catalogs of databases as a survey found them, by the name of their target.
+pub type Catalogs = BTreeMap<String, windlass_sql::Live>;
 
 /// What rules look at.
 pub(crate) struct Facts<'a> {
     pub(crate) document: &'a Document,
     pub(crate) config: &'a Config,
+    /// The catalogs of databases, by target, where a survey has read them.
+    pub(crate) catalogs: &'a Catalogs,
     /// Steps in order of execution.
     pub(crate) steps: &'a [Compiled],
     /// All steps could be compiled: what is not there is really not there.
@@ -165,6 +197,14 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// Whether a service may work with the database of a statement or backup, as far as the configuration says it.
+    fn may_use(&self, service: &str, entry: Entry<'_>) -> bool {
+        let (Action::Sql { target, .. } | Action::Backup { target, .. }) = &entry.unit.action else {
+            return true;
+        };
+        self.config.services.get(service).is_none_or(|service| service.may_use(target))
+    }
+
     /// The document's step of a compiled one.
     fn source(&self, compiled: &Compiled) -> Option<&'a windlass_document::Step> {
         self.document.steps.get(compiled.source?)
@@ -175,5 +215,8 @@ impl<'a> Facts<'a> {
 pub(crate) fn lint(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings: Vec<_> = RULES.iter().flat_map(|rule| (rule.check)(rule, facts)).collect();
     findings.extend(sql::findings(facts));
+    // A line that runs on several hosts is one line to who reads about it.
+    let mut told = HashSet::new();
+    findings.retain(|finding| told.insert((finding.rule.clone(), finding.span, finding.message.clone())));
     findings
 }

@@ -1,11 +1,12 @@
 //! `online-breaks`
 
-use super::{Facts, Rule, breaking::breaking_while_serving};
-use windlass_document::{Finding, Severity};
+use super::serving::{Services, harms, split, with_place};
+use super::{Facts, Rule};
+use windlass_document::{Confidence, Finding, Severity};
 
 pub(super) const RULE: Rule = Rule {
     name: "online-breaks",
-    severity: Severity::Warning,
+    severity: Severity::Error,
     summary: "a step says `online`, but takes away what the version before uses",
     why: "`online` promises that the version before keeps working; what is renamed or dropped is gone for it",
     bad: "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n\n```sql {#rename on=db online}\nALTER TABLE \
@@ -18,18 +19,27 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
-    breaking_while_serving(facts)
-        .into_iter()
-        .filter(|(entry, _)| entry.compiled.step.online)
-        .map(|(entry, service)| {
-            let promise = facts.source(entry.compiled).and_then(|step| step.attributes.online);
-            let finding = rule
-                .at(entry.mark.span, format!("`{service}` cannot keep working across this statement"))
-                .help("add first, use the new name, and take the old one away in a later release");
-            match promise {
-                Some(span) => finding.also(span, "promised here"),
-                None => finding,
-            }
-        })
-        .collect()
+    let services = Services::of(facts);
+    let mut findings = Vec::new();
+    for harm in harms(facts).iter().filter(|harm| harm.entry.compiled.step.online) {
+        let service = services.serving(harm);
+        let who = service.map_or_else(|| "the version before".to_owned(), |service| format!("`{service}`"));
+        let mut finding =
+            rule.at(harm.entry.mark.span, format!("{who} cannot keep working across this statement"));
+        if !harm.certain {
+            finding.severity = Severity::Warning;
+            finding.confidence = Confidence::Medium;
+            finding.message.push_str(", unless the catalog says otherwise: `windlass plan`");
+        }
+        finding = match service {
+            Some(service) => with_place(finding, &services, harm, service),
+            None => finding.help(format!("leave `online` out; or split it: {}", split(&harm.ddl))),
+        };
+        let promise = facts.source(harm.entry.compiled).and_then(|step| step.attributes.online);
+        findings.push(match promise {
+            Some(span) => finding.also(span, "promised here"),
+            None => finding,
+        });
+    }
+    findings
 }

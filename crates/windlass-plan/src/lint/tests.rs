@@ -156,15 +156,128 @@ fn schema_changes_are_put_in_order_with_the_service() {
     assert_eq!(late(&format!("{}{}{add}", step("stop"), step("start"))), 1);
     assert_eq!(late(&format!("{}{add}{}", step("restart"), step("restart"))), 0, "in time for the second");
 
-    let rename = "```sql {on=db}\nALTER TABLE a RENAME COLUMN b TO c;\n```\n";
-    let breaking = |text: &str| marks("breaking-while-serving", text).len();
-    assert_eq!(breaking(&format!("{rename}{}", step("restart"))), 1);
-    assert_eq!(breaking(&format!("{}{rename}{}", step("stop"), step("start"))), 0);
-    assert_eq!(breaking(&format!("{add}{}", step("restart"))), 0, "adding breaks nothing");
-    assert_eq!(breaking(rename), 0, "no service of this release is known to use it");
-    let online = rename.replace("on=db", "on=db online");
-    assert_eq!(breaking(&format!("{online}{}", step("restart"))), 0);
-    assert_eq!(marks("online-breaks", &format!("{online}{}", step("restart"))).len(), 1);
+    let drop = "```sql {on=db}\nALTER TABLE a DROP COLUMN b;\n```\n";
+    assert_eq!(late(&format!("{}{drop}", step("restart"))), 0, "nobody uses it there");
+}
+
+/// What is said of statements that the version before cannot live with: rule, severity, marked text, help.
+fn harms(text: &str) -> Vec<(String, Severity, String, String)> {
+    let rules = ["breaking-while-serving", "online-breaks"];
+    findings(text, EXAMPLE_CONFIG)
+        .into_iter()
+        .filter(|(finding, _)| rules.contains(&finding.rule.as_str()))
+        .map(|(finding, marked)| (finding.rule, finding.severity, marked, finding.help))
+        .collect()
+}
+
+#[test]
+fn what_the_version_before_cannot_live_with_is_an_error_that_shows_where_to_move_it() {
+    let step =
+        |id: &str, line: &str| format!("```sh {{#{id} on=app}}\nwindlass service {line} booking\n```\n");
+    let sql = |statement: &str| format!("```sql {{on=db}}\n{statement};\n```\n");
+    let (stop, start, restart) = (step("halt", "stop"), step("go", "start"), step("again", "restart"));
+    let rename = sql("ALTER TABLE a RENAME COLUMN b TO c");
+    let drop = sql("ALTER TABLE a DROP COLUMN b");
+    let add = sql("ALTER TABLE a ADD COLUMN b");
+
+    let found = harms(&format!("{rename}{stop}{start}"));
+    let [(rule, severity, marked, help)] = &found[..] else { panic!("{found:#?}") };
+    assert_eq!((rule.as_str(), *severity), ("breaking-while-serving", Severity::Error));
+    assert_eq!(marked, "ALTER TABLE a RENAME COLUMN b TO c");
+    assert!(
+        help.starts_with("move it between line 9 (#halt) and line 12 (#go); or split it: add `c` now"),
+        "{help}"
+    );
+
+    // A restart leaves no place in between: what is only taken away goes behind it.
+    let help = |text: String| harms(&text).first().map(|(.., help)| help.clone()).unwrap_or_default();
+    let behind = help(format!("{drop}{restart}"));
+    assert!(
+        behind.starts_with("move it behind line 9 (#again), best into a step with `after=7d`"),
+        "{behind}"
+    );
+    let between = help(format!("{rename}{restart}"));
+    assert!(between.starts_with("put `windlass service stop booking` before it"), "{between}");
+    assert!(between.contains("drop `b` in a step with `after=`"), "{between}");
+
+    for (text, why) in [
+        (format!("{stop}{rename}{drop}{start}"), "nobody serves in between"),
+        (format!("{add}{restart}"), "adding breaks nothing"),
+        (format!("{restart}{drop}"), "the version before is gone"),
+        (rename.clone(), "no service of this release is known to use it"),
+        (
+            format!("{}{}{restart}", sql("CREATE TABLE n (a, b)"), sql("ALTER TABLE n DROP COLUMN a")),
+            "it is new",
+        ),
+        (format!("{add}{drop}{restart}"), "the version before does not know the column"),
+    ] {
+        assert_eq!(harms(&text), [], "{why}");
+    }
+    let online = format!("{}{restart}", rename.replace("on=db", "on=db online"));
+    let found = harms(&online);
+    assert_eq!((found[0].0.as_str(), found[0].1, found.len()), ("online-breaks", Severity::Error, 1));
+    let late = harms(&format!("{restart}{}", drop.replace("on=db", "on=db online")));
+    assert!(late[0].3.starts_with("leave `online` out; or split it: stop using `b` now"), "{late:?}");
+}
+
+#[test]
+fn what_the_release_makes_itself_breaks_nothing_for_the_version_before() {
+    let toml = format!("{EXAMPLE_CONFIG}[target.my]\nurl = \"mysql://app@localhost/shop\"\n");
+    let count = |on: &str, statements: &str| {
+        let text = format!(
+            "```sql {{on={on}}}\n{statements}\n```\n```sh {{on=app}}\nwindlass service restart booking\n```\n"
+        );
+        let found = findings(&text, &toml).into_iter();
+        found.filter(|(finding, _)| finding.rule == "breaking-while-serving").count()
+    };
+    for statements in [
+        "ALTER TABLE t ADD COLUMN p BIGINT NULL, ADD CONSTRAINT f FOREIGN KEY (p) REFERENCES q (id);",
+        "ALTER TABLE t ADD COLUMN r text;\nCREATE UNIQUE INDEX u ON t (r);",
+        "ALTER TABLE t ADD COLUMN c int DEFAULT 1;\nALTER TABLE t MODIFY c int NOT NULL;",
+        "CREATE PROCEDURE tmp() SELECT 1;\nCALL tmp();\nDROP PROCEDURE tmp;",
+        "DROP PROCEDURE IF EXISTS tmp;\nCREATE PROCEDURE tmp() SELECT 1;",
+    ] {
+        assert_eq!(count("my", statements), 0, "{statements}");
+    }
+    for statements in [
+        "ALTER TABLE t ADD COLUMN r int DEFAULT 1;\nCREATE UNIQUE INDEX u ON t (r);",
+        "ALTER TABLE t ADD COLUMN r text;\nCREATE UNIQUE INDEX u ON t (other);",
+        "CREATE TABLE archive.t (a int);\nALTER TABLE shop.t DROP COLUMN a;",
+        "CREATE TABLE n (a int);\nDROP TABLE n;\nALTER TABLE n DROP COLUMN a;",
+        "DROP PROCEDURE tmp;",
+    ] {
+        assert_eq!(count("my", statements), 1, "{statements}");
+    }
+}
+
+#[test]
+fn where_the_catalog_decides_it_is_a_warning_until_the_catalog_was_read() {
+    let toml = format!("{EXAMPLE_CONFIG}[target.pg]\nurl = \"postgres://app@localhost/shop\"\n");
+    let text = with_header(
+        "```sql {on=pg}\nALTER TABLE a ALTER b TYPE varchar(20);\n```\n```sh {on=app}\nwindlass service restart \
+         booking\n```\n",
+    );
+    let parsed = windlass_document::parse_str(&text);
+    let meta = DocumentMeta { name: "release.md", text: &text };
+    let config = config(&toml);
+    let severity = |length: Option<&str>| {
+        let catalogs = length.map(|length| {
+            let kind = windlass_sql::column_type(length, windlass_sql::Dialect::Postgresql);
+            let column = windlass_sql::LiveColumn { name: "b".into(), kind, ..Default::default() };
+            let name = windlass_sql::ObjectName { parts: vec!["a".into()] };
+            let table =
+                windlass_sql::LiveTable { name, rows: Some(1), columns: vec![column], ..Default::default() };
+            ("pg".to_owned(), windlass_sql::Live { tables: vec![table], ..Default::default() })
+        });
+        let catalogs = catalogs.into_iter().collect();
+        let (plan, found) =
+            crate::compile_live(&parsed.document, meta, &config, &NoFiles, "0.1.0", &catalogs);
+        let found = found.into_iter().find(|finding| finding.rule == "breaking-while-serving");
+        (plan.is_some(), found.map(|finding| finding.severity))
+    };
+    assert_eq!(severity(None), (true, Some(Severity::Warning)));
+    assert_eq!(severity(Some("varchar(10)")), (true, None), "it only becomes longer");
+    assert_eq!(severity(Some("varchar(30)")), (false, Some(Severity::Error)), "it becomes shorter");
 }
 
 #[test]
@@ -226,4 +339,34 @@ fn scripts_that_stop_at_failures_are_fine() {
         assert_eq!(script(&format!("{first}\n./a | ./b\n./c")), 0, "{first}");
     }
     assert_eq!(script("./a\n./b"), 0, "lines of their own are units of their own");
+}
+
+/// `uses` says which databases a service works with; absent, it may be any.
+#[test]
+fn a_service_is_no_user_of_a_database_that_it_does_not_name() {
+    let text = "```sh {#backup on=app}\nsqlite3 app.db '.backup b'\n```\n```sh {#mail on=app}\nwindlass service restart mailer\n\
+                ```\n```sql {#s on=db}\nALTER TABLE t DROP COLUMN a;\n```\n```sh {#restart on=app}\nwindlass service \
+                restart booking\n```\n- [ ] fine\n";
+    let mailer = "\n[service.mailer]\non = \"app\"\nrun = [\"./mailer\"]\nuses = ";
+    let rules = |booking: &str, mailer: &str| -> Vec<String> {
+        let toml = format!("{EXAMPLE_CONFIG}{booking}{mailer}");
+        let found = findings(text, &toml).into_iter();
+        found
+            .map(|(finding, _)| finding.rule)
+            .filter(|rule| rule != "destructive-sql" && rule != "plain-process")
+            .collect()
+    };
+    let log = "\n[target.log]\nurl = \"sqlite:log.db\"\n";
+    assert_eq!(rules("", &format!("{mailer}[\"db\"]")), ["breaking-while-serving"]);
+    assert_eq!(rules("uses = [\"log\"]\n", &format!("{mailer}[\"db\"]{log}")), [""; 0]);
+    let started = text.replace("DROP COLUMN a", "ADD COLUMN a INT");
+    let started = started.split("```sh {#restart").next().unwrap();
+    let after_start = |mailer: &str| {
+        let toml = format!("{EXAMPLE_CONFIG}{mailer}{log}");
+        findings(&format!("{started}- [ ] fine\n"), &toml)
+            .iter()
+            .any(|(finding, _)| finding.rule == "migration-after-start")
+    };
+    assert!(after_start(&format!("{mailer}[\"db\"]")));
+    assert!(!after_start(&format!("{mailer}[\"log\"]")));
 }

@@ -11,7 +11,10 @@ const STAMP_DIGITS: usize = 14;
 pub fn detect(files: &[SourceFile]) -> Vec<Tool> {
     let sql = || files.iter().filter(|file| file.name.ends_with(".sql"));
     if sql().next().is_none() {
-        return Vec::new();
+        let is_script =
+            |name: &str| !digits(name).is_empty() && (name.ends_with(".py") || name.ends_with(".sh"));
+        let plain = files.iter().any(|file| is_script(&file.name));
+        return if plain { vec![Tool::Plain] } else { Vec::new() };
     }
     let marked = |marks: fn(&str) -> bool| sql().any(|file| file.text.lines().any(marks));
     if marked(sections::is_liquibase) {

@@ -50,9 +50,31 @@ fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 
+/// What runs a file that is a program, by its ending; of shell scripts the first line tells bash from sh.
+fn program(base: &str, text: &str) -> Option<&'static str> {
+    match base.rsplit_once('.')?.1 {
+        "py" => Some("python3"),
+        "sh" if text.lines().next().is_some_and(|line| line.starts_with("#!") && line.contains("bash")) => {
+            Some("bash")
+        }
+        "sh" => Some("sh"),
+        _ => None,
+    }
+}
+
+/// Nothing would be taken back.
+fn is_empty(script: &Script, dialect: Dialect) -> bool {
+    match script.program {
+        Some(_) => {
+            script.text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+        }
+        None => windlass_sql::split(&script.text, dialect).0.is_empty(),
+    }
+}
+
 fn whole(file: &SourceFile) -> Script {
     let text = file.text.strip_prefix('\u{FEFF}').unwrap_or(&file.text);
-    Script { file: file.name.clone(), line: 1, text: text.to_owned() }
+    Script::sql(&file.name, 1, text)
 }
 
 impl Reader {
@@ -63,6 +85,9 @@ impl Reader {
     pub(super) fn file(&mut self, file: &SourceFile) {
         let base = file.name.rsplit('/').next().unwrap_or_default().to_owned();
         let nested = file.name.contains('/');
+        if let Some(program) = program(&base, &file.text) {
+            return self.program(file, &base, program);
+        }
         match self.tool {
             Tool::Diesel => self.diesel(file),
             Tool::Flyway if base.ends_with(".sql") => self.flyway(file, &base),
@@ -81,7 +106,7 @@ impl Reader {
             Tool::Sqlx => self.numbered(file, &base, true),
             Tool::Dbmate => self.dbmate(file, &base),
             Tool::Goose => self.goose(file, &base),
-            _ => self.plain(file, &base),
+            _ => self.plain(file, &base, whole(file)),
         }
     }
 
@@ -113,7 +138,7 @@ impl Reader {
         };
         let version = number(version);
         if let Some(_name) = rest.strip_suffix(".down.sql") {
-            return self.down(version, file);
+            return self.down(version, whole(file));
         }
         let name = rest.strip_suffix(".up.sql").or_else(|| rest.strip_suffix(".sql").filter(|_| simple));
         let Some(name) = name else { return self.unnamed(base, "000001_x.up.sql") };
@@ -123,9 +148,10 @@ impl Reader {
         }
     }
 
-    fn down(&mut self, version: String, file: &SourceFile) {
-        if let Some(other) = self.downs.insert(version.clone(), whole(file)) {
-            self.duplicate(&version, &other.file, &file.name);
+    fn down(&mut self, version: String, script: Script) {
+        let file = script.file.clone();
+        if let Some(other) = self.downs.insert(version.clone(), script) {
+            self.duplicate(&version, &other.file, &file);
         }
     }
 
@@ -137,7 +163,7 @@ impl Reader {
         let version = stamp.replace('-', "");
         match base {
             "up.sql" => self.push(version, words(name), whole(file), Down::Missing),
-            "down.sql" => self.down(version, file),
+            "down.sql" => self.down(version, whole(file)),
             _ => {}
         }
     }
@@ -172,7 +198,7 @@ impl Reader {
                     new.checksum = sum;
                 }
             }
-            (Some('U'), true) => self.down(version, file),
+            (Some('U'), true) => self.down(version, whole(file)),
             (Some('B'), true) => {
                 let message = "a baseline script is not run: the versions that it stands for are";
                 self.findings.push(FolderFinding::warning("migration-baseline", message).at(&file.name, 0));
@@ -205,10 +231,8 @@ impl Reader {
             self.findings
                 .push(FolderFinding::error("migration-section", message).at(base, line + 1).help(help));
         }
-        let part = |from: usize, to: usize| Script {
-            file: file.name.clone(),
-            line: from + 2,
-            text: lines.get(from + 1..to).unwrap_or_default().concat(),
+        let part = |from: usize, to: usize| {
+            Script::sql(&file.name, from + 2, lines.get(from + 1..to).unwrap_or_default().concat())
         };
         let script = part(up, down.unwrap_or(lines.len()));
         let back = down.map_or(Down::Missing, |down| Down::Script(part(down, lines.len())));
@@ -231,15 +255,34 @@ impl Reader {
         self.push(number(digits), name, up, down);
     }
 
-    fn plain(&mut self, file: &SourceFile, base: &str) {
-        let stem = base.strip_suffix(".sql").unwrap_or(base);
+    /// A program among the migrations: `0007_backfill.py`. Without a number it is a helper, not a migration.
+    fn program(&mut self, file: &SourceFile, base: &str, program: &'static str) {
+        if file.name.contains('/') || digits(base).is_empty() {
+            return;
+        }
+        if self.tool != Tool::Plain {
+            let message = format!("`{base}` is a script, which {} passes over, so it is left out", self.tool);
+            let help = "run it in a release document, or by `--tool plain` in a folder of its own";
+            let finding = FolderFinding::warning("migration-script", message).at(base, 0);
+            return self.findings.push(finding.help(help));
+        }
+        if base.contains(|c: char| c.is_control() || c == '`') {
+            let message = "the name of a script has a character that no shell line should hold";
+            return self.findings.push(FolderFinding::error("migration-name", message).at(base, 0));
+        }
+        self.plain(file, base, Script { program: Some(program), ..whole(file) });
+    }
+
+    /// `x.sql`, `x.py`, `x.sh` in the order of their names; `x.down.…`, `x.rollback.…` or `x.undo.…` takes it back.
+    fn plain(&mut self, file: &SourceFile, base: &str, script: Script) {
+        let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
         let back = [".down", ".rollback", ".undo"].iter().find_map(|end| stem.strip_suffix(end));
         if let Some(version) = back {
-            return self.down(version.to_owned(), file);
+            return self.down(version.to_owned(), script);
         }
         let version = stem.strip_suffix(".up").unwrap_or(stem);
         let name = words(version.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '_' | '-')));
-        self.push(version.to_owned(), name, whole(file), Down::Missing);
+        self.push(version.to_owned(), name, script, Down::Missing);
         if let Some(new) = self.migrations.last_mut() {
             new.checksum = Some(checksum::plain(&file.text));
         }
@@ -280,7 +323,7 @@ impl Reader {
                 migration.down = Down::Script(script);
             }
             if let Down::Script(script) = &migration.down
-                && windlass_sql::split(&script.text, self.dialect).0.is_empty()
+                && is_empty(script, self.dialect)
             {
                 migration.down = Down::Empty(script.clone());
             }
@@ -324,7 +367,7 @@ impl<'a> GooseParts<'a> {
     }
 
     fn line(&mut self, at: usize, line: &str) {
-        let script = |line| Some(Script { file: self.file.name.clone(), line, text: String::new() });
+        let script = |line| Some(Script::sql(&self.file.name, line, ""));
         match sections::goose(line) {
             Some(sections::Goose::Up) if self.up.is_none() => {
                 (self.up, self.forward) = (script(at + 1), Some(true));
@@ -395,7 +438,7 @@ impl<'a> GooseParts<'a> {
         }
         findings.append(&mut self.findings);
         let file = self.file.name.clone();
-        let up = self.up.unwrap_or(Script { file, line: 1, text: String::new() });
+        let up = self.up.unwrap_or(Script::sql(file, 1, ""));
         (up, self.down.map_or(Down::Missing, Down::Script))
     }
 }

@@ -52,7 +52,7 @@ impl Open {
             return None;
         };
         let mut id = Changeset { author: author.to_owned(), id: id.to_owned(), path: file.name.clone() };
-        let script = |line| Script { file: file.name.clone(), line, text: String::new() };
+        let script = |line| Script::sql(&file.name, line, "");
         let (mut foreign, mut delimiter) = (false, None);
         for word in &words {
             let (key, value) = word.split_once(':').unwrap_or((word, ""));

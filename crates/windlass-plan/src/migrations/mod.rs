@@ -19,7 +19,7 @@ mod tests;
 pub use compare::{Applied, AppliedRow, Asked, Row, RowState, Survey, down, survey, up};
 pub use detect::detect;
 pub use drift::{Edit, edits, statements};
-pub use release::{Chosen, Drafted, Way, draft, step_id};
+pub use release::{Chosen, Drafted, ROW, Way, draft, step_id};
 pub use table::{Ask, Table, table_of};
 
 use crate::SourceFile;
@@ -92,6 +92,16 @@ pub struct Script {
     pub line: usize,
     /// The part of the file that is this script; its lines are the file's lines.
     pub text: String,
+    /// What runs the file, when it has no statements but is a program (`python3`, `sh`, `bash`).
+    pub program: Option<&'static str>,
+}
+
+impl Script {
+    /// Statements.
+    #[must_use]
+    pub fn sql(file: impl Into<String>, line: usize, text: impl Into<String>) -> Self {
+        Self { file: file.into(), line, text: text.into(), program: None }
+    }
 }
 
 /// The hand-written way back of a migration.

@@ -3,6 +3,7 @@
 use super::{Applied, Down, Folder, Migration, Script, Table, drift::without_first, table};
 use crate::{FileSource, SourceFile};
 use std::{collections::BTreeSet, fmt::Write as _};
+use windlass_document::shell::quote;
 use windlass_sql::Dialect;
 
 /// Which way.
@@ -84,6 +85,9 @@ pub fn step_id(version: &str) -> String {
     let base: String = version.chars().map(fits).collect();
     if base.starts_with(|c: char| c.is_ascii_digit()) { format!("v{base}") } else { format!("m-{base}") }
 }
+
+/// What is behind the id of a step whose program ran, in that of the step that says so in the tool's table.
+pub const ROW: &str = "-row";
 
 struct Writer<'a> {
     drafted: Drafted,
@@ -168,7 +172,47 @@ impl Writer<'_> {
         );
     }
 
+    /// A program, which is handed the database in its environment.
+    fn shell(&mut self, id: &str, title: &str, script: &Script, more: &str, migration: usize) {
+        self.drafted.steps.push((id.to_owned(), Some(migration)));
+        let heading = if title.is_empty() { String::new() } else { format!("## {}\n\n", tame(title)) };
+        let (program, file) = (script.program.unwrap_or("sh"), quote(&self.source(script).name));
+        let _ = write!(
+            self.drafted.document,
+            "{heading}```sh {{#{id} on={}{more}}}\n{program} {file}\n```\n\n",
+            self.on
+        );
+    }
+
+    /// A program, and then the row that says so. One that ran in an earlier try (`ran`) is only said.
+    fn up_program(&mut self, migration: &Migration, chosen: Chosen, nth: usize) {
+        let id = self.id(&migration.version);
+        let title = format!("{} {}", migration.version, migration.name);
+        let more = if chosen.irreversible { " irreversible" } else { "" };
+        if chosen.ran == 0 {
+            self.shell(&id, &title, &migration.up, more, chosen.migration);
+            if let (true, Down::Script(script)) = (chosen.by_script, &migration.down) {
+                let undo = self.id(&format!("{}-down", migration.version));
+                let more = format!(" undoes={id}");
+                match script.program {
+                    Some(_) => self.shell(&undo, "", script, &more, chosen.migration),
+                    None => {
+                        let files = vec![self.source(script)];
+                        self.fence(&undo, "", &files, &more, Some(chosen.migration));
+                    }
+                }
+            }
+        }
+        let row =
+            vec![self.rows(self.table.done(migration, self.applied, i64::try_from(nth).unwrap_or(i64::MAX)))];
+        let id = self.id(&format!("{}{ROW}", migration.version));
+        self.fence(&id, if chosen.ran == 0 { "" } else { &title }, &row, "", Some(chosen.migration));
+    }
+
     fn up(&mut self, migration: &Migration, chosen: Chosen, nth: usize) {
+        if migration.up.program.is_some() {
+            return self.up_program(migration, chosen, nth);
+        }
         let current = self.applied.rows.first().map(|row| row.version.clone());
         let previous = match nth {
             0 => current,
@@ -201,6 +245,15 @@ impl Writer<'_> {
         let Down::Script(script) = &migration.down else { return };
         let previous = self.previous(chosen.migration).map(str::to_owned);
         let mut files = Vec::new();
+        if script.program.is_some() {
+            let id = self.id(&format!("{}-down", migration.version));
+            let title = format!("{} {}", migration.version, migration.name);
+            // Nobody knows how to take back what takes something back.
+            self.shell(&id, &title, script, " irreversible", chosen.migration);
+            let row = vec![self.rows(self.table.undone(migration, previous.as_deref()))];
+            let id = self.id(&format!("{}-down{ROW}", migration.version));
+            return self.fence(&id, "", &row, "", Some(chosen.migration));
+        }
         let begin = self.table.begin_back(&migration.version, previous.as_deref());
         if !begin.is_empty() {
             files.push(self.rows(begin));

@@ -247,7 +247,7 @@ fn what_is_asked_for() {
 #[test]
 fn a_tail_may_be_edited_and_what_ran_may_not() {
     let ran = ["CREATE TABLE a (x)".to_owned(), "INSERT INTO a VALUES ('1')".to_owned()];
-    let script = |text: &str| Script { file: "a.sql".into(), line: 1, text: text.into() };
+    let script = |text: &str| Script::sql("a.sql", 1, text);
     let now = |text: &str| statements(&script(text), Dialect::Sqlite);
     assert_eq!(edits(&ran, &now("CREATE TABLE a (x);\nINSERT INTO a VALUES ('1');\nSELECT 'new';")), []);
     assert_eq!(

@@ -3,11 +3,11 @@
 
 use crate::story::*;
 use serde_json::json;
-use windlass_journal::{Direction, Ending, Event, Outcome, Trouble, Verb};
+use windlass_journal::{Direction, Ending, Event, Outcome, RunState, Trouble, Verb};
 use windlass_plan::{UnitId, Way};
 use windlass_report::{
-    Hold, Stand, StatusJson, ending_text, holds_text, progress, record_markdown, run_text, status_json,
-    status_text, why_in_short,
+    Count, Hold, Stand, StatusJson, ending_text, holds_text, progress, record_markdown, run_text,
+    status_json, status_text, why_in_short,
 };
 
 const F: Way = Way::Forward;
@@ -175,6 +175,16 @@ fn a_record_tells_the_cause_with_its_unit() {
     assert!(record.contains("back because of s3-key/1: failed, nothing was changed"), "{record}");
 }
 
+/// Kept up with each entry, the count is the same as counted anew.
+fn counted(journal: &Journal) {
+    let (mut count, mut run) = (Count::default(), RunState::begin(&journal.0[0]).unwrap());
+    assert_eq!(count.entry(&run, &journal.0[0].event), progress(&run));
+    for entry in &journal.0[1..] {
+        run.apply(entry).unwrap();
+        assert_eq!(count.entry(&run, &entry.event), progress(&run), "{entry:?}");
+    }
+}
+
 #[test]
 fn what_a_hand_written_undo_takes_back_is_counted() {
     let mut journal = done_long_ago();
@@ -189,6 +199,7 @@ fn what_a_hand_written_undo_takes_back_is_counted() {
     assert!(status.contains("3 of 3 units taken back, on the way back"), "{status}");
     let record = record_markdown(&journal.run(), &journal.0, &zone());
     assert!(record.contains("\n3 units taken back.\n"), "{record}");
+    counted(&journal);
 }
 
 #[test]
@@ -202,6 +213,7 @@ fn a_unit_that_a_person_left_in_place_is_over_too() {
     let unit = Some(UnitId("s3-key/1".into()));
     journal.add(Event::Decided { verb: Verb::Skip, unit, reason: "stays".into() });
     assert_eq!(progress(&journal.run()), (3, 3));
+    counted(&journal);
     journal.add(Event::Ended { ending: Ending::Abandoned });
     let text = ending(&journal, &Stand::Ended(Ending::Abandoned));
     assert_eq!(line(&text, "Not undone"), "Not undone  s3-key/1");

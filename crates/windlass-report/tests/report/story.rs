@@ -127,11 +127,7 @@ impl Journal {
     pub fn started() -> Self {
         let mut journal = Self::default();
         let plan = plan();
-        journal.add(Event::Started {
-            digest: plan.digest(),
-            plan: Box::new(plan),
-            on_failure: OnFailure::Unwind,
-        });
+        journal.add(Event::started(plan, OnFailure::Unwind));
         journal.add(Event::Taken { owner: "alice@ops (process 7)".into(), from: None });
         journal
     }

@@ -213,6 +213,16 @@ fn find_attribute(reader: &Reader<'_>, from: usize, end: usize) -> usize {
     reader.find(from, end, &ATTRIBUTES).unwrap_or(end)
 }
 
+/// A type as a catalog writes it; one that is not understood has no name.
+#[must_use]
+pub fn column_type(text: &str, dialect: Dialect) -> ColumnType {
+    let read = Reader::new(text, dialect).and_then(|mut reader| {
+        let end = reader.len();
+        type_name(&mut reader, end)
+    });
+    read.unwrap_or_default()
+}
+
 /// The type that comes next; `None` if an attribute or nothing does.
 pub(super) fn type_name(reader: &mut Reader<'_>, end: usize) -> Option<ColumnType> {
     if reader.at >= end || reader.is_any(reader.at, &ATTRIBUTES) && !is_character(reader) {

@@ -14,7 +14,7 @@ mod table_option;
 mod tests;
 
 pub use alter::{AlterTable, Change};
-pub use column::{Column, ColumnType, Generated, Position};
+pub use column::{Column, ColumnType, Generated, Position, column_type};
 pub use constraint::{Constraint, ConstraintKind, IndexKind, TableIndex};
 pub use create::{CreateIndex, CreateTable};
 pub use default::{DefaultKind, DefaultValue};

@@ -51,6 +51,9 @@ pub struct Settings {
     pub client: String,
     /// `collation_connection`
     pub collation: String,
+    /// `time_zone` of an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 /// A thing in a database.
@@ -74,7 +77,10 @@ impl Object {
             return table.print();
         }
         let settings = self.settings.as_ref();
-        let settings = settings.map(|of| format!("{}|{}|{}", of.mode, of.client, of.collation));
+        let settings = settings.map(|of| {
+            let zone = of.zone.as_ref().map(|zone| format!("|{zone}"));
+            format!("{}|{}|{}{}", of.mode, of.client, of.collation, zone.unwrap_or_default())
+        });
         let place = self.parent.as_ref().map(|(table, place)| format!("{table}|{place}"));
         format!("{}|{}|{}", self.text, settings.unwrap_or_default(), place.unwrap_or_default())
     }

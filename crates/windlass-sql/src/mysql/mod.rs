@@ -1,11 +1,15 @@
 //! MySQL and MariaDB: what a database is made of, how one becomes another, and what a statement on definitions touches.
 
 mod diff;
+mod foreign;
 mod hidden;
+mod lossless;
 mod table;
 mod words;
 
 pub use diff::{Catalog, Object, ObjectKind, Renames, Settings, Step, alter, diff};
+pub use foreign::{ForeignKey, foreign_keys};
 pub use hidden::{hidden, is_generated};
+pub use lossless::{Stored, lossless};
 pub use table::{Part, PartKind, Table};
 pub use words::{after_table_name, identifiers};

@@ -171,11 +171,18 @@ impl Table {
     }
 
     /// The same definition has the same text. The order of keys, which no statement can set, is no part of it; that of
-    /// columns is.
+    /// columns is. Nor is whether a character set is said beside its collation, or the collation of the table again: behind `CONVERT TO CHARACTER SET … COLLATE` MySQL
+    /// leaves it out, and writes it for a table that is made by that very text.
     #[must_use]
     pub fn print(&self) -> String {
         let mut table = self.clone();
         table.name = String::new();
+        for column in &mut table.columns {
+            column.text = without_implied_charset(&column.text);
+            if let Some(collation) = self.option("COLLATE") {
+                column.text = without_collation(&column.text, collation);
+            }
+        }
         table.parts.sort_by(|a, b| (a.kind, &a.name, &a.text).cmp(&(b.kind, &b.name, &b.text)));
         table.create()
     }
@@ -194,6 +201,43 @@ impl Table {
     pub(super) fn part(&self, kind: PartKind, name: &str) -> Option<&Part> {
         self.parts.iter().find(|part| part.kind == kind && part.name == name)
     }
+}
+
+/// The definition without a character set that the collation behind it says.
+fn without_implied_charset(definition: &str) -> String {
+    let tokens = tokens(definition);
+    let is = |token: &Token, word: &str| {
+        token.kind == TokenKind::Word && token.span.of(definition).eq_ignore_ascii_case(word)
+    };
+    let implied = tokens.windows(5).find(|window| {
+        let (charset, collation) = (window[2].span.of(definition), window[4].span.of(definition));
+        is(&window[0], "CHARACTER")
+            && is(&window[1], "SET")
+            && is(&window[3], "COLLATE")
+            && collation.strip_prefix(charset).is_some_and(|rest| rest.starts_with('_'))
+    });
+    match implied {
+        Some(window) => {
+            let (head, tail) =
+                (definition.get(..window[0].span.start), definition.get(window[3].span.start..));
+            head.unwrap_or_default().to_owned() + tail.unwrap_or_default()
+        }
+        None => definition.to_owned(),
+    }
+}
+
+/// The definition without this collation, which the table has.
+fn without_collation(definition: &str, collation: &str) -> String {
+    let tokens = tokens(definition);
+    let written = |token: &Token| token.span.of(definition);
+    let said = tokens.windows(2).find(|window| {
+        window.iter().all(|token| token.kind == TokenKind::Word)
+            && written(&window[0]).eq_ignore_ascii_case("COLLATE")
+            && written(&window[1]) == collation
+    });
+    let Some(window) = said else { return definition.to_owned() };
+    let head = definition.get(..window[0].span.start).unwrap_or_default().trim_end();
+    head.to_owned() + definition.get(window[1].span.end..).unwrap_or_default()
 }
 
 pub(super) fn option(key: &str, value: &str) -> String {
@@ -225,6 +269,29 @@ mod tests {
         assert_eq!(table.option("AUTO_INCREMENT"), None);
         assert_eq!(table.partitions, "PARTITION BY HASH (`id`)\nPARTITIONS 2");
         assert_eq!(Table::read(&table.create()), Some(table));
+    }
+
+    #[test]
+    fn a_character_set_that_its_collation_says_is_no_difference() {
+        let table = |column: &str| {
+            let text = format!("CREATE TABLE `t` (\n  `a` {column}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4");
+            Table::read(&text).unwrap().print()
+        };
+        let said = "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT 'CHARACTER SET latin1 COLLATE latin1_bin'";
+        assert_eq!(table(said), table(&said.replacen("CHARACTER SET utf8mb4 ", "", 1)));
+        assert_ne!(table(said), table(&said.replacen(" COLLATE utf8mb4_bin", "", 1)));
+        assert_ne!(table(said), table(&said.replacen("CHARACTER SET latin1 ", "", 1)), "a text is a text");
+        assert_ne!(table(said), table(&said.replacen("utf8mb4_bin", "utf8mb4_general_ci", 1)));
+        let of = |collation: &str, column: &str| {
+            let text =
+                format!("CREATE TABLE `t` (\n  `a` {column}\n) DEFAULT CHARSET=utf8mb4 COLLATE={collation}");
+            Table::read(&text).unwrap().print()
+        };
+        assert_eq!(
+            of("utf8mb4_bin", said),
+            of("utf8mb4_bin", &said.replacen("CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ", "", 1))
+        );
+        assert_ne!(of("utf8mb4_general_ci", said), of("utf8mb4_general_ci", "varchar(9)"));
     }
 
     #[test]

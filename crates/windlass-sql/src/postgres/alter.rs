@@ -422,18 +422,18 @@ fn alter_role(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(Stri
     if differs("attributes") {
         push(format!("{head} {}", to.get("attributes")));
     }
+    // A line for each: the role, and what goes with its membership.
     let roles = |object: &Object| {
-        object
-            .get("member of")
-            .split(", ")
-            .filter(|r| !r.is_empty())
-            .map(str::to_owned)
-            .collect::<BTreeSet<_>>()
+        let lines = object.get("member of").lines().map(|line| {
+            let end = line.rfind(" WITH ").filter(|_| !line.ends_with('"')).unwrap_or(line.len());
+            (line[..end].to_owned(), line[end..].to_owned())
+        });
+        lines.collect::<BTreeSet<_>>()
     };
-    for role in roles(from).difference(&roles(to)) {
+    for (role, _) in roles(from).difference(&roles(to)) {
         push(format!("REVOKE {role} FROM {full}"));
     }
-    for role in roles(to).difference(&roles(from)) {
-        push(format!("GRANT {role} TO {full}"));
+    for (role, how) in roles(to).difference(&roles(from)) {
+        push(format!("GRANT {role} TO {full}{how}"));
     }
 }

@@ -37,6 +37,11 @@ pub fn diff(from: &Catalog, to: &Catalog) -> Result<Vec<Change>, String> {
     pairs.changes()
 }
 
+/// A column of a partition or child table that it has from its parent: it comes, changes and goes with the parent's.
+fn comes_along(object: &Object) -> bool {
+    object.id.class == Class::Column && !object.get("inherited").is_empty()
+}
+
 struct Pairs<'c> {
     from: &'c Catalog,
     to: &'c Catalog,
@@ -97,7 +102,7 @@ impl<'c> Pairs<'c> {
             if moved && !matches!(from.id.class, Class::Index) {
                 tables.push(write::move_to(self.from, from, &to.schema));
             }
-            if !renamed {
+            if !renamed || comes_along(from) {
                 continue;
             }
             let sql = write::rename(self.from, from, &base(to));
@@ -185,6 +190,9 @@ impl<'c> Pairs<'c> {
             for (sql, heavy) in alter::alter(self.from, from, to)? {
                 let heavy = heavy.then_some(from.id.oid).filter(|_| from.id.class == Class::Column);
                 let early = from.id.class == Class::Column && sql.contains(" TYPE ");
+                if early && comes_along(from) && comes_along(to) {
+                    continue;
+                }
                 all.push(Change { heavy, early, ..Change::new(sql) });
             }
         }
@@ -207,6 +215,9 @@ impl<'c> Pairs<'c> {
 
     fn drop(&self, id: Id, drops: &BTreeSet<Id>, all: &mut Vec<Change>) {
         let object = &self.from.objects[&id];
+        if comes_along(object) {
+            return;
+        }
         // Parts go with the whole, but what stands in the way of other drops goes first.
         let parent = self.from.parent(object).map(|parent| parent.id);
         if parent.is_some_and(|parent| drops.contains(&parent))
@@ -239,7 +250,7 @@ impl<'c> Pairs<'c> {
         let object = &self.to.objects[&id];
         let with_table = id.class == Class::Column
             && self.to.parent(object).is_some_and(|parent| creates.contains(&parent.id));
-        if with_table {
+        if with_table || comes_along(object) {
             return Ok(());
         }
         let heavy =

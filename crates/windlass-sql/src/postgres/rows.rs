@@ -5,6 +5,10 @@
 //! never stands in the way of a `DROP TYPE`. Values are compared as they are stored (`*=`), which needs no equality
 //! operator and takes `1.0` and `1.00` for different.
 
+mod back;
+
+pub use back::Piece;
+
 use super::{ident, qualified, text};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +63,15 @@ pub struct Reference {
     /// A change in the table that is referred to changes rows of the other.
     #[serde(default)]
     pub acts: bool,
+}
+
+impl Reference {
+    /// Condition: row `c` of the other table refers to row `t` of the imaged one.
+    fn on(&self, c: &str, t: &str) -> String {
+        let pairs = self.theirs.iter().zip(&self.ours);
+        let one = |(theirs, ours): (&String, &String)| format!("{c}.{} = {t}.{}", ident(theirs), ident(ours));
+        pairs.map(one).collect::<Vec<_>>().join(" AND ")
+    }
 }
 
 /// What to do with rows that were written to since.
@@ -121,6 +134,18 @@ impl Image {
         format!("CREATE TABLE {} ({})", self.name(), columns.join(", "))
     }
 
+    /// An index by which the rows of a step are found.
+    #[must_use]
+    pub fn index_steps(&self) -> String {
+        format!("CREATE INDEX ON {} (step)", self.name())
+    }
+
+    /// Removes the rows of a step.
+    #[must_use]
+    pub fn forget_step(&self, step: i64) -> String {
+        format!("DELETE FROM {} WHERE step = {step}", self.name())
+    }
+
     /// Takes the image away.
     #[must_use]
     pub fn drop(&self) -> String {
@@ -150,9 +175,9 @@ impl Image {
     }
 
     /// `INSERT`, `UPDATE` or `DELETE` with what it changes kept in the same statement. `alias` is the name that the
-    /// statement knows the table by. An `UPDATE` must not assign the key: the rows as they were are found by it.
+    /// statement knows the table by; `within`, a condition on `b`, is where those rows are known to be. An `UPDATE` must not assign the key: the rows as they were are found by it.
     #[must_use]
-    pub fn wrapped(&self, op: Op, statement: &str, alias: &str, step: i64) -> String {
+    pub fn wrapped(&self, op: Op, statement: &str, alias: &str, step: i64, within: Option<&str>) -> String {
         let alias = ident(alias);
         let returning = self.list(|at| format!("{alias}.{} AS w{at}", ident(&self.columns[at].name)));
         let as_kept =
@@ -165,7 +190,7 @@ impl Image {
                 let old = self.list(|at| self.kept(at, "b"));
                 let same =
                     self.key.iter().map(|at| format!("b.{} = w.w{at}", ident(&self.columns[*at].name)));
-                let on = same.collect::<Vec<_>>().join(" AND ");
+                let on = same.chain(within.map(str::to_owned)).collect::<Vec<_>>().join(" AND ");
                 let columns = format!("{}, {}", self.sides('o'), self.sides('n'));
                 (columns, format!("{old}, {new} FROM windlass_w w JOIN {} b ON {on}", self.table()))
             }
@@ -176,6 +201,25 @@ impl Image {
             self.name(),
             op.letter()
         )
+    }
+
+    /// An `INSERT` that shows the kept columns of the rows that it adds.
+    #[must_use]
+    pub fn shown(&self, statement: &str, alias: &str) -> String {
+        let alias = ident(alias);
+        let returning = self.list(|at| format!("{alias}.{} AS w{at}", ident(&self.columns[at].name)));
+        format!("WITH windlass_w AS ({statement} RETURNING {returning}) SELECT * FROM windlass_w")
+    }
+
+    /// Rows that were shown, as added.
+    #[must_use]
+    pub fn added(&self, rows: &[Vec<Option<String>>]) -> String {
+        let value = |value: &Option<String>| value.as_deref().map_or("NULL".to_owned(), text);
+        let row = |row: &Vec<Option<String>>| {
+            format!("(0, 'i', {})", row.iter().map(value).collect::<Vec<_>>().join(", "))
+        };
+        let rows = rows.iter().map(row).collect::<Vec<_>>().join(", ");
+        format!("INSERT INTO {} (step, op, {}) VALUES {rows}", self.name(), self.sides('n'))
     }
 
     /// All rows of the table as taken away.
@@ -255,6 +299,27 @@ impl Image {
         )
     }
 
+    /// Makes one row of those that are about the same row in one step: several foreign keys of a table that act about one
+    /// change come together as one step. `None`: without a key they cannot be told apart.
+    #[must_use]
+    pub fn squash(&self) -> Option<String> {
+        if self.key.is_empty() {
+            return None;
+        }
+        let list = |of: &dyn Fn(usize) -> String| self.key.iter().map(|at| of(*at)).collect::<Vec<_>>();
+        let name = self.name();
+        let stays = list(&|at| format!("o{at} IS NOT DISTINCT FROM n{at}")).join(" AND ");
+        let same = list(&|at| format!("i.n{at} = d.n{at}")).join(" AND ");
+        let key = list(&|at| format!("n{at}")).join(", ");
+        let last = self.list(|at| format!("n{at} = l.n{at}"));
+        Some(format!(
+            "WITH d AS (SELECT step, {key}, (array_agg(ctid ORDER BY ctid))[1] AS first, (array_agg(ctid ORDER BY ctid DESC))[1] AS last \
+             FROM {name} WHERE op = 'u' AND {stays} GROUP BY step, {key} HAVING count(*) > 1), \
+             u AS (UPDATE {name} i SET {last} FROM d JOIN {name} l ON l.ctid = d.last WHERE i.ctid = d.first) \
+             DELETE FROM {name} i USING d WHERE i.step = d.step AND i.op = 'u' AND {same} AND i.ctid <> d.first"
+        ))
+    }
+
     /// Functions and triggers that keep whatever is done to the table until [`Image::uncover`].
     #[must_use]
     pub fn cover(&self) -> Vec<String> {
@@ -330,243 +395,4 @@ impl Image {
         }
         all
     }
-
-    /// The steps of the image, newest first: `step`, `op`, rows.
-    #[must_use]
-    pub fn steps(&self) -> String {
-        format!("SELECT step, op, count(*) FROM {} GROUP BY step, op ORDER BY step DESC, op", self.name())
-    }
-
-    /// Whether a step on this image may be what a foreign key did about a step on `other`.
-    #[must_use]
-    pub fn follows(&self, other: &Self) -> bool {
-        self.refers(other, true)
-    }
-
-    /// Whether rows here refer to rows of `other`; `acts`: by a foreign key that does something by itself.
-    #[must_use]
-    pub fn refers(&self, other: &Self, acts: bool) -> bool {
-        let name = (&other.schema, &other.table);
-        self.parents.iter().any(|parent| (parent.acts || !acts) && (&parent.schema, &parent.table) == name)
-    }
-
-    /// The image's rows of a step with the rows of the table that they are about: aliases `i` and `t`; `t` is all NULL
-    /// (and `found` false) where there is none. `side` says whether rows are found by what was written or by what was before.
-    fn pairs(&self, step: i64, op: Op, side: char) -> String {
-        let (image, table, letter) = (self.name(), self.table(), op.letter());
-        if self.key.is_empty() {
-            let mine = format!("ROW({})::text", self.list(|at| self.value(side, at)));
-            let theirs =
-                format!("ROW({})::text", self.list(|at| format!("t.{}", ident(&self.columns[at].name))));
-            let number = |sig: &str| format!("row_number() OVER (PARTITION BY {sig})");
-            return format!(
-                "(SELECT i.*, {mine} AS windlass_sig, {} AS windlass_num FROM {image} i WHERE step = {step} AND op = '{letter}') i LEFT JOIN \
-                 (SELECT t.*, t.ctid AS windlass_at, t.tableoid AS windlass_part, {theirs} AS windlass_sig, {} AS windlass_num FROM {table} t) t ON t.windlass_sig = i.windlass_sig \
-                 AND t.windlass_num = i.windlass_num",
-                number(&mine),
-                number(&theirs)
-            );
-        }
-        let same = self
-            .key
-            .iter()
-            .map(|at| format!("t.{} = {}", ident(&self.columns[*at].name), self.value(side, *at)));
-        format!(
-            "(SELECT i.* FROM {image} i WHERE step = {step} AND op = '{letter}') i LEFT JOIN (SELECT t.*, t.ctid AS windlass_at, \
-             t.tableoid AS windlass_part FROM {table} t) t ON {}",
-            same.collect::<Vec<_>>().join(" AND ")
-        )
-    }
-
-    /// Whether a row is as the release left it, in all that the release changed of it.
-    fn untouched(&self, op: Op) -> String {
-        if self.key.is_empty() {
-            return "t.windlass_at IS NOT NULL".to_owned();
-        }
-        let one = |at: usize| {
-            let now = same(&format!("t.{}", ident(&self.columns[at].name)), &self.value('n', at));
-            if op == Op::Update {
-                format!("({} OR {now})", same(&format!("i.o{at}"), &format!("i.n{at}")))
-            } else {
-                now
-            }
-        };
-        let all: Vec<_> = (0..self.columns.len()).map(one).collect();
-        format!("t.windlass_at IS NOT NULL AND {}", all.join(" AND "))
-    }
-
-    /// Rows that refer to rows of their own table come and go in one statement; the server judges those.
-    fn is_other(&self, reference: &Reference) -> bool {
-        (&reference.schema, &reference.table) != (&self.schema, &self.table)
-    }
-
-    /// Rows of foreign keys: no child may refer to `t`.
-    fn childless(&self) -> String {
-        let one = |reference: &Reference| {
-            let on: Vec<_> = reference
-                .theirs
-                .iter()
-                .zip(&reference.ours)
-                .map(|(theirs, ours)| format!("c.{} = t.{}", ident(theirs), ident(ours)))
-                .collect();
-            let child = qualified(&reference.schema, &reference.table);
-            format!(" AND NOT EXISTS (SELECT FROM {child} c WHERE {})", on.join(" AND "))
-        };
-        self.children.iter().filter(|child| self.is_other(child)).map(one).collect()
-    }
-
-    /// Rows of foreign keys: every parent that the kept row refers to is there.
-    fn with_parents(&self) -> String {
-        let one = |reference: &Reference| {
-            let position = |name: &String| self.columns.iter().position(|column| column.name == *name);
-            let ours: Option<Vec<usize>> = reference.ours.iter().map(position).collect();
-            let Some(ours) = ours else { return String::new() };
-            let null: Vec<_> = ours.iter().map(|at| format!("i.o{at} IS NULL")).collect();
-            let on: Vec<_> = (ours.iter().zip(&reference.theirs))
-                .map(|(at, theirs)| format!("p.{} = {}", ident(theirs), self.value('o', *at)))
-                .collect();
-            let parent = qualified(&reference.schema, &reference.table);
-            format!(
-                " AND ({} OR EXISTS (SELECT FROM {parent} p WHERE {}))",
-                null.join(" OR "),
-                on.join(" AND ")
-            )
-        };
-        self.parents.iter().filter(|parent| self.is_other(parent)).map(one).collect()
-    }
-
-    /// How a row is named to people.
-    fn label(&self, side: char) -> String {
-        if self.key.is_empty() {
-            return format!("left(ROW({})::text, 200)", self.sides_of(side));
-        }
-        let one = |at: &usize| format!("{} || '=' || i.{side}{at}::text", text(&self.columns[*at].name));
-        self.key.iter().map(one).collect::<Vec<_>>().join(" || ', ' || ")
-    }
-
-    fn sides_of(&self, side: char) -> String {
-        self.list(|at| format!("i.{side}{at}"))
-    }
-
-    /// The values of a step that are not as the release left them: `key`, `column`, `before`, `wrote`, `now`. To be asked
-    /// before [`Image::put_back`].
-    #[must_use]
-    pub fn conflicts(&self, step: i64, op: Op, limit: u64) -> String {
-        let whole = |side: char| format!("left(ROW({})::text, 500)", self.sides_of(side));
-        let now = format!(
-            "CASE WHEN t.windlass_at IS NULL THEN NULL ELSE left(ROW({})::text, 500) END",
-            self.list(|at| format!("t.{}", ident(&self.columns[at].name)))
-        );
-        match op {
-            Op::Update => {
-                let one = |at: usize| {
-                    let column = &self.columns[at].name;
-                    format!("({}, i.o{at}::text, i.n{at}::text, t.{}::text)", text(column), ident(column))
-                };
-                format!(
-                    "SELECT {}, v.c, v.b, v.w, CASE WHEN t.windlass_at IS NULL THEN '(no such row)' ELSE v.now END FROM {} CROSS JOIN \
-                     LATERAL (VALUES {}) v(c, b, w, now) WHERE NOT ({}) AND v.b IS DISTINCT FROM v.w AND (t.windlass_at IS NULL OR v.now \
-                     IS DISTINCT FROM v.w AND v.now IS DISTINCT FROM v.b) LIMIT {limit}",
-                    self.label('n'),
-                    self.pairs(step, op, 'n'),
-                    self.list(one),
-                    self.untouched(op),
-                )
-            }
-            Op::Insert => format!(
-                "SELECT {}, '', NULL, {}, {now} FROM {} WHERE t.windlass_at IS NOT NULL AND NOT ({}{}) LIMIT {limit}",
-                self.label('n'),
-                whole('n'),
-                self.pairs(step, op, 'n'),
-                self.untouched(op),
-                self.childless(),
-            ),
-            Op::Delete if self.key.is_empty() => format!(
-                "SELECT {}, '', {}, NULL, NULL FROM {} i WHERE step = {step} AND op = 'd' AND NOT (true{}) LIMIT {limit}",
-                self.label('o'),
-                whole('o'),
-                self.name(),
-                self.with_parents(),
-            ),
-            Op::Delete => format!(
-                "SELECT {}, '', {}, NULL, {now} FROM {} WHERE t.windlass_at IS NOT NULL OR NOT (true{}) LIMIT {limit}",
-                self.label('o'),
-                whole('o'),
-                self.pairs(step, op, 'o'),
-                self.with_parents(),
-            ),
-        }
-    }
-
-    /// Takes a step back. What it counts is rows put back.
-    #[must_use]
-    pub fn put_back(&self, step: i64, op: Op, since: Since) -> String {
-        let table = self.table();
-        match op {
-            Op::Update => {
-                let set = |at: usize| {
-                    let column = ident(&self.columns[at].name);
-                    format!(
-                        "{column} = CASE WHEN {} THEN x.{column} ELSE {} END",
-                        same(&format!("i.o{at}"), &format!("i.n{at}")),
-                        self.value('o', at)
-                    )
-                };
-                let sets: Vec<_> =
-                    (0..self.columns.len()).filter(|at| !self.columns[*at].always).map(set).collect();
-                let which = match since {
-                    Since::Keep => self.untouched(op),
-                    Since::Force => "t.windlass_at IS NOT NULL".to_owned(),
-                };
-                let olds = self.list(|at| format!("i.o{at}, i.n{at}"));
-                format!(
-                    "UPDATE {table} x SET {} FROM (SELECT t.windlass_at, t.windlass_part, {olds} FROM {} WHERE {which}) i WHERE x.ctid = i.windlass_at AND \
-                     x.tableoid = i.windlass_part",
-                    sets.join(", "),
-                    self.pairs(step, op, 'n'),
-                )
-            }
-            Op::Insert => {
-                let which = match since {
-                    Since::Keep => self.untouched(op),
-                    Since::Force => "t.windlass_at IS NOT NULL".to_owned(),
-                };
-                format!(
-                    "DELETE FROM {table} x USING (SELECT t.windlass_at, t.windlass_part FROM {} WHERE {which}{}) i WHERE x.ctid = i.windlass_at AND \
-                     x.tableoid = i.windlass_part",
-                    self.pairs(step, op, 'n'),
-                    self.childless(),
-                )
-            }
-            Op::Delete => {
-                let columns = self.list(|at| ident(&self.columns[at].name));
-                let values = self.list(|at| self.value('o', at));
-                let conflict = match since {
-                    Since::Force if !self.key.is_empty() => {
-                        let key: Vec<_> = self.key.iter().map(|at| ident(&self.columns[*at].name)).collect();
-                        let set = |at: usize| {
-                            let column = ident(&self.columns[at].name);
-                            format!("{column} = EXCLUDED.{column}")
-                        };
-                        let sets: Vec<_> =
-                            (0..self.columns.len()).filter(|at| !self.columns[*at].always).map(set).collect();
-                        format!("({}) DO UPDATE SET {}", key.join(", "), sets.join(", "))
-                    }
-                    _ => "DO NOTHING".to_owned(),
-                };
-                format!(
-                    "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {} i WHERE step = {step} AND \
-                     op = 'd'{} ON CONFLICT {conflict}",
-                    self.name(),
-                    self.with_parents(),
-                )
-            }
-        }
-    }
-}
-
-/// Whether two values are stored alike. As `record`s they are compared byte by byte; plain `ROW(…)`s would be taken apart
-/// and asked for an operator of their types.
-fn same(one: &str, other: &str) -> String {
-    format!("ROW({one})::record *= ROW({other})::record")
 }

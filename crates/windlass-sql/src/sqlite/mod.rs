@@ -64,6 +64,10 @@ impl ObjectKind {
     }
 }
 
+fn key(object: &Object) -> (ObjectKind, &str, &str, Option<&str>) {
+    (object.kind, &object.name, &object.table, object.sql.as_deref())
+}
+
 impl Catalog {
     /// The definition of this kind and name.
     #[must_use]
@@ -97,8 +101,6 @@ impl Catalog {
 
     /// Definitions that `other` does not have to the letter.
     pub(crate) fn not_in(&self, other: &Self) -> Self {
-        let key =
-            |object: &Object| (object.kind, object.name.clone(), object.table.clone(), object.sql.clone());
         let there: HashSet<_> = other.objects.iter().map(key).collect();
         Self {
             objects: self.objects.iter().filter(|object| !there.contains(&key(object))).cloned().collect(),

@@ -186,11 +186,25 @@ fn read(summary: &mut Summary, cursor: &mut Cursor<'_>, dialect: Dialect) {
             cursor.accept(&["CONCURRENTLY"]);
             data(summary, Kind::Other, cursor);
         }
+        "SET" | "RESET" if dialect == Dialect::Mysql && server_wide(&head, *cursor) => {
+            summary.kind = Kind::Other;
+        }
         other => summary.kind = plain_kind(other, cursor),
     }
     if matches!(summary.kind, Kind::Attach | Kind::Detach | Kind::Reindex | Kind::Analyze) {
         object::after_optional_word(summary, cursor);
     }
+}
+
+/// Whether `SET` or `RESET` of MySQL reaches beyond its session: global and persisted variables, passwords, default roles, logs.
+fn server_wide(head: &str, mut cursor: Cursor<'_>) -> bool {
+    const WORDS: &[&str] = &["GLOBAL", "PERSIST", "PERSIST_ONLY", "PASSWORD", "RESOURCE"];
+    head == "RESET"
+        || cursor.accept(&["DEFAULT", "ROLE"])
+        || std::iter::from_fn(|| cursor.item()).any(|mut item| {
+            let _ = item.symbol(b'@') && item.symbol(b'@');
+            item.accept_any(WORDS)
+        })
 }
 
 /// Statements of which only the kind matters.

@@ -2,17 +2,17 @@
 
 use super::{
     drive::{Drive, Work, check_names, is_gate, new_run},
-    plan::{Look, Standing, look},
+    plan::{Look, Standing, judge, look, rehearsed},
 };
 use crate::{
     args::{ApplyArgs, DrivingArgs},
     exit::{Exit, Failure, Wanted},
-    journal, project,
+    journal, policy, project,
     secrets::SecretStore,
     terminal, wiring,
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
-use windlass_journal::Store;
+use windlass_journal::{Begin, Store};
 use windlass_plan::{Plan, UnitId};
 use windlass_report::plan_short_text;
 
@@ -21,8 +21,9 @@ const LISTED_MAX: usize = 5;
 
 /// Runs the command.
 pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    let (_, plan, place) = project::compile_to_run(&args.file, config, args.env.as_deref())?;
+    let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, args.env.as_deref())?;
     if plan.steps.is_empty() {
+        terminal::findings(&compiled);
         let shown = args.file.display();
         return Err(Failure::wrong(format!(
             "{shown} has no step: there is nothing to run; nothing was started"
@@ -30,15 +31,23 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         .hint("steps are fences with braces, such as ```sh {#pull on=app}, and `- [ ]` items"));
     }
     check_names(&plan, &args.driving)?;
+    let reason = args.policy.break_glass.as_deref();
+    let policy = compiled.settings.config.policy.clone();
+    let start = policy::Start::document(&policy, &place, &args.file, &plan);
+    let permit = || start.permit(args.on_failure.into(), reason);
+    permit()?;
     let store = journal::open(&place)?;
     journal::block_on(journal::refuse_busy(store.as_ref() as &dyn Store))??;
     let secrets = Arc::new(SecretStore::new(&place.base));
     let plan = Arc::new(plan);
+    judge(&mut compiled, &place, &plan, &secrets)?;
     let looks = look(&place, &plan, &secrets)?;
     let certain = certain_problems(&plan, &looks, &args.driving);
     let found = looks.values().any(|look| !look.surveyed.problems.is_empty());
     let surveys = looks.into_iter().map(|(unit, look)| (unit, look.surveyed)).collect();
-    terminal::say(&plan_short_text(&plan, &surveys));
+    let mut text = plan_short_text(&plan, &surveys);
+    text.append(rehearsed(&place, &plan, &args.file));
+    terminal::say(&text);
     let question = match certain.first() {
         Some((unit, _)) => format!("Start it, although it is certain to stop at {unit}?"),
         None if found => "Steps before the problems may mend them. Start it?".to_owned(),
@@ -48,12 +57,14 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         return Err(refused(&certain));
     }
     agree(args.yes, &question, "start the plan shown above")?;
+    // The answer may have come when the window was over.
+    let begin = Begin { origin: place.origin(&args.file, args.env.as_deref()), ..permit()? };
     Drive {
         place: &place,
         store,
         secrets,
         run: new_run(wiring::now_ms()),
-        work: Work::Start(Box::new(plan.as_ref().clone()), args.on_failure.into()),
+        work: Work::Start(Box::new(plan.as_ref().clone()), begin),
         wanted: Wanted::Done,
         driving: &args.driving,
         output: &args.output,
@@ -62,7 +73,7 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
 }
 
 /// What is certain to stop the run: nothing that comes before in the plan can change it.
-fn certain_problems(
+pub fn certain_problems(
     plan: &Plan,
     looks: &BTreeMap<UnitId, Look>,
     driving: &DrivingArgs,
@@ -88,7 +99,8 @@ fn certain_problems(
     problems
 }
 
-fn refused(problems: &[(UnitId, String)]) -> Failure {
+/// The refusal because of them.
+pub fn refused(problems: &[(UnitId, String)]) -> Failure {
     let mut message =
         "the run is certain to stop at what stands in its way now; nothing was started".to_owned();
     for (unit, problem) in problems.iter().take(LISTED_MAX) {
@@ -99,7 +111,7 @@ fn refused(problems: &[(UnitId, String)]) -> Failure {
         message.push_str(&format!("\n  and {more} more, shown above"));
     }
     Failure::refused(message)
-        .hint("mend it and apply once more; `windlass plan` looks again without starting anything")
+        .hint("mend it and try once more; `windlass plan` looks again without starting anything")
         .hint("`--despite-problems` starts all the same, and the run goes back when it gets there")
 }
 

@@ -15,8 +15,10 @@ use crate::{
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use windlass_driver::Secrets as _;
-use windlass_drivers::backup::{self, Manifest, Source, Stored};
-use windlass_plan::{Config, Target, UrlKind, Value};
+use windlass_drivers::backup::{
+    self, How, Identities, Manifest, Means, Recipients, Source, Stored, human_bytes,
+};
+use windlass_plan::{Config, Target, Value};
 use windlass_report::{Text, moment};
 
 /// How long backups are kept without `keep.backup`, milliseconds: seven days.
@@ -43,20 +45,15 @@ struct Here<'a> {
 
 impl<'a> Here<'a> {
     fn new(args: &'a BackupWhere, config: Option<&Path>) -> Result<Self, Failure> {
-        let place = Place::here(config)?;
-        let settings = project::read_settings(Some(&place), args.env.as_deref(), None)?;
-        if !settings.findings.is_empty() {
-            terminal::config_findings(&settings);
-            return Err(Failure::shown(Exit::Wrong));
-        }
+        let (place, config) = project::here(config, args.env.as_deref())?;
         let folder = args.folder.clone().unwrap_or_else(|| place.state().join("backups"));
-        Ok(Self { args, place, config: settings.config, folder })
+        Ok(Self { args, place, config, folder })
     }
 
     /// The database of that name; without a name the only one.
     fn source(&self, named: Option<&str>) -> Result<(String, Source), Failure> {
         let databases = self.config.targets.iter().filter_map(|(name, target)| match target {
-            Target::Url { url, kind } if *kind != UrlKind::S3 => Some((name.as_str(), url)),
+            Target::Url { url, .. } => Some((name.as_str(), url)),
             _ => None,
         });
         let databases: Vec<_> = databases.collect();
@@ -83,6 +80,15 @@ impl<'a> Here<'a> {
                 .map_err(|why| Failure::wrong(format!("target `{name}`: {why}")))?,
         };
         Ok((name.to_owned(), Source::new(&url, &self.place.base)?))
+    }
+
+    /// How backups of a database are made.
+    fn how(&self, target: &str, rate_bytes: Option<u64>) -> Result<How<'a>, Failure> {
+        let said = self.config.backups.get(target).cloned().unwrap_or_default();
+        let file = said.recipients_file.map(|file| self.place.base.join(file));
+        let recipients = Recipients::new(&said.recipients, file.as_deref())?;
+        let rate_bytes = rate_bytes.or(said.rate_bytes);
+        Ok(How { tools: self.args.tools.as_deref(), recipients, rate_bytes })
     }
 
     /// The backup of that name, else the newest that is whole.
@@ -125,11 +131,12 @@ impl<'a> Here<'a> {
 
     fn line(&self, manifest: &Manifest) -> String {
         format!(
-            "{}  {}  {}  {} rows",
+            "{}  {}  {}  {} rows{}",
             manifest.name,
             moment(manifest.at_ms, &zone(&self.place)),
-            size(manifest.stored_bytes),
-            manifest.rows_all()
+            human_bytes(manifest.stored_bytes),
+            manifest.rows_all(),
+            if manifest.is_encrypted() { "  encrypted" } else { "" }
         )
     }
 
@@ -165,18 +172,6 @@ impl<'a> StoredJson<'a> {
     }
 }
 
-/// Bytes for people.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
-}
-
 fn make(args: &BackupCreateArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let here = Here::new(&args.place, config)?;
     let (target, source) = here.source(args.target.as_deref())?;
@@ -189,28 +184,33 @@ fn make(args: &BackupCreateArgs, config: Option<&Path>) -> Result<Exit, Failure>
     let stamp = jiff::Timestamp::from_millisecond(now)
         .map_or_else(|_| now.to_string(), |time| time.strftime("%Y%m%d-%H%M%S-%3f").to_string());
     let name = format!("{target}-{stamp}");
-    let tools = args.place.tools.as_deref();
+    let how = here.how(&target, args.rate)?;
     let told = |line: &str| terminal::line(&format!("{name}: {line}"));
-    let manifest = backup::create(&source, (&target, &name), &here.folder, tools, now, &told)?;
+    let manifest = backup::create(&source, (&target, &name), &here.folder, &how, now, &told)?;
     if args.place.output.json {
         terminal::json(&manifest)?;
         return Ok(Exit::Done);
     }
+    let prove = if manifest.is_encrypted() { " --identity FILE" } else { "" };
     let position = manifest.position.as_ref().map_or("not known".to_owned(), Clone::clone);
     here.say(&[
         format!("{} of {}", manifest.name, manifest.database),
         format!("  {}", here.folder.join(&manifest.file).display()),
         format!(
             "  {} of {}, {} tables, {} rows, {} ms",
-            size(manifest.stored_bytes),
-            size(manifest.bytes),
+            human_bytes(manifest.stored_bytes),
+            human_bytes(manifest.bytes),
             manifest.rows.len(),
             manifest.rows_all(),
             manifest.took_ms
         ),
         format!("  SHA-256 {}", manifest.sha256),
         format!("  server {}, position {position}", manifest.server),
-        format!("prove it: windlass backup verify {}", manifest.name),
+        match manifest.is_encrypted() {
+            true => format!("  encrypted for {}", manifest.recipients.join(", ")),
+            false => "  not encrypted".to_owned(),
+        },
+        format!("prove it: windlass backup verify {}{prove}", manifest.name),
     ])?;
     Ok(Exit::Done)
 }
@@ -220,15 +220,33 @@ fn prove(args: &BackupChooseArgs, config: Option<&Path>) -> Result<Exit, Failure
     let manifest = here.chosen(args.backup.as_deref())?;
     let (_, source) = here.source(Some(&manifest.target))?;
     let told = |line: &str| terminal::line(&format!("{}: {line}", manifest.name));
-    let found = backup::verify(&source, &here.folder, &manifest, args.place.tools.as_deref(), &told)?;
-    let exit = if found.differences.is_empty() { Exit::Done } else { Exit::Undone };
+    let identities = args.identity.as_deref().map(Identities::read).transpose()?;
+    let means = Means { tools: args.place.tools.as_deref(), identities: identities.as_ref() };
+    let found = backup::verify(&source, &here.folder, &manifest, means, &told)?;
+    let exit = match (found.restored, found.differences.is_empty()) {
+        (false, _) => Exit::Person,
+        (true, true) => Exit::Done,
+        (true, false) => Exit::Undone,
+    };
     if args.place.output.json {
         terminal::json(&VerifiedJson {
             backup: &manifest.name,
+            restored: found.restored,
             rows: found.rows,
             took_ms: found.took_ms,
             differences: &found.differences,
         })?;
+        return Ok(exit);
+    }
+    if !found.restored {
+        here.say(&[
+            format!("{}: the file is what was written, by its SHA-256 and size", manifest.name),
+            format!(
+                "  not proven: that it can be opened and restored. It is encrypted for {}",
+                manifest.recipients.join(", ")
+            ),
+            format!("prove it: windlass backup verify {} --identity FILE", manifest.name),
+        ])?;
         return Ok(exit);
     }
     let mut lines = vec![format!("{}: restored, {} rows, {} ms", manifest.name, found.rows, found.took_ms)];
@@ -246,6 +264,8 @@ fn prove(args: &BackupChooseArgs, config: Option<&Path>) -> Result<Exit, Failure
 #[derive(Debug, Serialize)]
 struct VerifiedJson<'a> {
     backup: &'a str,
+    /// Whether it was restored; else only its file was found to be what was written.
+    restored: bool,
     rows: u64,
     took_ms: u64,
     /// Empty: it is what was written.
@@ -257,8 +277,9 @@ fn put_back(args: &BackupRestoreArgs, config: Option<&Path>) -> Result<Exit, Fai
     let manifest = here.chosen(args.backup.as_deref())?;
     let (_, source) = here.source(Some(&manifest.target))?;
     let told = |line: &str| terminal::line(&format!("{}: {line}", manifest.name));
-    let tools = args.place.tools.as_deref();
-    let restored = backup::restore(&source, &here.folder, &manifest, &args.into, tools, &told)?;
+    let identities = args.identity.as_deref().map(Identities::read).transpose()?;
+    let means = Means { tools: args.place.tools.as_deref(), identities: identities.as_ref() };
+    let restored = backup::restore(&source, &here.folder, &manifest, &args.into, means, &told)?;
     if args.place.output.json {
         terminal::json(
             &serde_json::json!({ "backup": manifest.name, "into": restored.into, "rows": restored.rows }),
@@ -294,8 +315,10 @@ fn tidy(args: &BackupPruneArgs, config: Option<&Path>) -> Result<Exit, Failure> 
     let bytes: u64 = doomed.iter().map(|doomed| doomed.manifest.stored_bytes).sum();
     lines.push(match (doomed.len(), args.yes) {
         (0, _) => "nothing is old enough to be deleted".to_owned(),
-        (count, true) => format!("{count} deleted, {} free", size(bytes)),
-        (count, false) => format!("{count} would be deleted, {}: `windlass backup prune --yes`", size(bytes)),
+        (count, true) => format!("{count} deleted, {} free", human_bytes(bytes)),
+        (count, false) => {
+            format!("{count} would be deleted, {}: `windlass backup prune --yes`", human_bytes(bytes))
+        }
     });
     here.say(&lines)?;
     Ok(Exit::Done)

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use windlass_driver::Stopping;
 use windlass_engine::{Engine, EngineError, Stop};
-use windlass_journal::{OnFailure, RunId, RunState, SqliteStore, Store, Verb};
-use windlass_plan::{Plan, UnitId};
+use windlass_journal::{Begin, RunId, RunState, SqliteStore, Store, Verb};
+use windlass_plan::{Digest, Plan, UnitId};
 use windlass_report::{Mark, Stand, StatusJson, Text, ending_text, holds_text, status_json};
 
 /// Earlier runs that the estimate of the remaining time looks at.
@@ -27,9 +27,11 @@ const FAULT_UNITS_MAX: usize = 20;
 /// What to do with a run.
 pub enum Work {
     /// Start it.
-    Start(Box<Plan>, OnFailure),
+    Start(Box<Plan>, Begin),
     /// Go on.
     Resume,
+    /// Go on by another plan, in the place of the one with this digest.
+    Replan(Digest, Box<Plan>, Begin),
     /// Take it back, because of this.
     Rollback(String),
     /// A gate was confirmed, with these words.
@@ -86,10 +88,33 @@ impl Drive<'_> {
     }
 }
 
+/// Finds out what became of what a dead controller had begun; nothing else is done.
+pub fn settle(
+    place: &Place,
+    store: Arc<SqliteStore>,
+    secrets: Arc<SecretStore>,
+    driving: &DrivingArgs,
+    run: &RunId,
+) -> Result<RunState, Failure> {
+    let runtime = wiring::runtime()?;
+    let Controller { engine, progress } = wiring::controller(place, store.clone(), secrets, driving)?;
+    let settled = runtime.block_on(async {
+        let watching = watch_signals(engine.stopping.clone(), progress.clone())?;
+        let settled = engine.settle(run).await;
+        watching.abort();
+        progress.finish();
+        settled?;
+        Ok(journal::load(store.as_ref() as &dyn Store, run).await?.run)
+    });
+    runtime.shutdown_background();
+    settled
+}
+
 async fn act(engine: &Engine, run: &RunId, work: Work) -> Result<Stop, EngineError> {
     match work {
-        Work::Start(plan, on_failure) => engine.start(run.clone(), *plan, on_failure).await,
+        Work::Start(plan, begin) => engine.start(run.clone(), *plan, begin).await,
         Work::Resume => engine.resume(run).await,
+        Work::Replan(from, plan, begin) => engine.replan(run, &from, *plan, begin).await,
         Work::Rollback(why) => engine.rollback(run, &why).await,
         Work::Confirm(unit, note) => engine.confirm(run, &unit, &note).await,
         Work::Decide(verb, unit, reason) => engine.decide(run, verb, unit.as_ref(), &reason).await,
@@ -275,11 +300,10 @@ mod tests {
     }
 
     #[test]
-    fn names_of_runs_sort_by_time_and_differ() {
+    fn names_of_runs_say_their_second_and_differ() {
         let first = new_run(1_763_692_987_000);
         assert!(first.0.starts_with("20251121-024307-") && first.0.len() == 20, "{first}");
-        assert!(new_run(1_763_692_988_000) > first);
-        let names: std::collections::BTreeSet<_> = (0..8).map(|_| new_run(0)).collect();
+        let names: std::collections::HashSet<_> = (0..8).map(|_| new_run(0)).collect();
         assert!(names.len() > 1);
     }
 }

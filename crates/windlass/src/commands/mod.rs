@@ -1,14 +1,21 @@
 //! One file per command.
 
+mod adopt;
 mod apply;
+mod approve;
 mod backup;
 mod check;
+mod copies;
 mod drive;
+mod edited;
+mod init;
 mod migrate;
+mod objects;
 mod people;
 mod plan;
 mod proxy;
 mod prune;
+mod rehearse;
 mod resume;
 mod rollback;
 mod service;
@@ -28,9 +35,13 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
     let config = cli.config.as_deref();
     match cli.command {
         Command::Demo(args) => demo::run(&args),
+        Command::Adopt(args) => adopt::run(&args, config),
+        Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args, config),
         Command::Plan(args) => plan::run(&args, config),
+        Command::Rehearse(args) => rehearse::run(&args, config),
         Command::Apply(args) => apply::run(&args, config),
+        Command::Approve(args) => approve::run(&args, config),
         Command::Migrate(args) => migrate::run(&args, config),
         Command::Resume(args) => resume::run(&args, config),
         Command::Rollback(args) => rollback::run(&args, config),
@@ -40,6 +51,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Record(args) => view::record(&args, config),
         Command::Confirm(args) => people::confirm(&args, config),
         Command::Decide(args) => people::decide(&args, config),
+        Command::Objects(args) => objects::run(&args, config),
         Command::Service(args) => service::run(&args, config),
         Command::Proxy(args) => proxy::run(&args, config),
         Command::Backup(args) => backup::run(&args, config),

@@ -2,6 +2,7 @@
 
 use super::{
     drive::{Drive, Work, check_names, is_gate},
+    edited::GoingOn,
     resume::open_to_act,
 };
 use crate::{
@@ -20,10 +21,15 @@ pub fn confirm(args: &ConfirmArgs, config: Option<&Path>) -> Result<Exit, Failur
     let (place, store, loaded) = open(args.run.as_deref(), config)?;
     let unit = gate(&loaded.run, &args.gate)?;
     check_names(&loaded.run.plan, &args.driving)?;
+    let secrets = Arc::new(SecretStore::new(&place.base));
+    let (run, driving) = (&loaded.run, &args.driving);
+    if !args.edited.as_planned {
+        GoingOn { place: &place, store: &store, secrets: &secrets, driving, run }.refuse_edited()?;
+    }
     Drive {
         place: &place,
         store,
-        secrets: Arc::new(SecretStore::new(&place.base)),
+        secrets,
         run: loaded.run.id.clone(),
         work: Work::Confirm(unit, args.note.clone()),
         wanted: wanted_of(&loaded.run),
@@ -53,10 +59,16 @@ pub fn decide(args: &DecideArgs, config: Option<&Path>) -> Result<Exit, Failure>
         Decision::Unwind => Wanted::Undone,
         _ => wanted_of(&loaded.run),
     };
+    let secrets = Arc::new(SecretStore::new(&place.base));
+    let (run, driving) = (&loaded.run, &args.driving);
+    // Neither way out needs the document.
+    if !whole && !args.edited.as_planned {
+        GoingOn { place: &place, store: &store, secrets: &secrets, driving, run }.refuse_edited()?;
+    }
     Drive {
         place: &place,
         store,
-        secrets: Arc::new(SecretStore::new(&place.base)),
+        secrets,
         run: loaded.run.id,
         work: Work::Decide(args.verb.into(), unit, args.reason.clone()),
         wanted,

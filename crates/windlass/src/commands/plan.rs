@@ -3,33 +3,108 @@
 use crate::{
     args::PlanArgs,
     exit::{Exit, Failure},
-    project::{self, Place},
+    policy::Start,
+    project::{self, Compiled, Place},
     secrets::SecretStore,
     terminal, wiring,
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use windlass_driver::{Drivers, Fault, Secrets as _};
-use windlass_plan::{Plan, Unit, UnitId, canonical_json};
-use windlass_report::{Surveyed, Surveys, plan_text};
+use windlass_plan::{Action, Catalogs, Plan, Unit, UnitId, canonical_json};
+use windlass_report::{Surveyed, Surveys, Text, plan_text, rehearsed_text};
 
 /// A look at the world for one unit may take this long.
 const SURVEY_MAX: Duration = Duration::from_secs(30);
 
 /// Runs the command.
 pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    let (_, plan, place) = project::compile_to_run(&args.file, config, args.env.as_deref())?;
+    let env = args.env.as_deref();
     if args.output.json {
+        let (_, plan, _) = project::compile_to_run(&args.file, config, env)?;
         // No line end: these bytes are what the digest is made of.
         terminal::print(&canonical_json(&plan))?;
         return Ok(Exit::Done);
     }
+    let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, env)?;
     let plan = Arc::new(plan);
-    let surveys = match args.offline {
-        true => Surveys::new(),
-        false => survey(&place, &plan, &Arc::new(SecretStore::new(&place.base)))?,
+    let surveys = if args.offline {
+        terminal::findings(&compiled);
+        Surveys::new()
+    } else {
+        let secrets = Arc::new(SecretStore::new(&place.base));
+        judge(&mut compiled, &place, &plan, &secrets)?;
+        survey(&place, &plan, &secrets)?
     };
-    terminal::show(&plan_text(&plan, &surveys))?;
+    let mut text = plan_text(&plan, &surveys);
+    text.append(rehearsed(&place, &plan, &args.file));
+    if !args.offline {
+        let policy = &compiled.settings.config.policy;
+        text.append(Start::document(policy, &place, &args.file, &plan).text()?);
+    }
+    terminal::show(&text)?;
     Ok(Exit::Done)
+}
+
+/// Reads the catalogs of the databases, judges the document with them, and prints what is found.
+pub fn judge(
+    compiled: &mut Compiled,
+    place: &Place,
+    plan: &Arc<Plan>,
+    secrets: &Arc<SecretStore>,
+) -> Result<(), Failure> {
+    let (catalogs, unknown) = catalogs(place, plan, secrets)?;
+    project::judge(compiled, place, &catalogs)?;
+    for line in unknown {
+        terminal::line(&format!("not known: {line}"));
+    }
+    Ok(())
+}
+
+/// The catalogs of the databases that statements run on, and what could not be looked at.
+fn catalogs(
+    place: &Place,
+    plan: &Arc<Plan>,
+    secrets: &Arc<SecretStore>,
+) -> Result<(Catalogs, Vec<String>), Failure> {
+    let mut targets: BTreeMap<&str, Vec<&Unit>> = BTreeMap::new();
+    for (_, unit) in plan.units() {
+        if let Action::Sql { target, .. } = &unit.action {
+            targets.entry(target).or_default().push(unit);
+        }
+    }
+    let (mut catalogs, mut unknown) = (Catalogs::new(), Vec::new());
+    if targets.is_empty() {
+        return Ok((catalogs, unknown));
+    }
+    let drivers = wiring::drivers()?;
+    wiring::runtime()?.block_on(async {
+        for (target, units) in targets {
+            let Some(driver) = units.first().and_then(|unit| drivers.get(unit.driver)) else { continue };
+            let cx = wiring::survey_context(place, plan, secrets.clone(), units[0]);
+            match tokio::time::timeout(SURVEY_MAX, driver.catalog(&cx, &units)).await {
+                Ok(Ok(Some(live))) => {
+                    unknown.extend(live.unknown.iter().map(|line| format!("{target}: {line}")));
+                    catalogs.insert(target.to_owned(), live);
+                }
+                Ok(Ok(None)) => {}
+                Ok(Err(failure)) => unknown.push(unread(target, &failure.message)),
+                Err(_) => {
+                    unknown.push(unread(target, &format!("no answer within {} s", SURVEY_MAX.as_secs())));
+                }
+            }
+        }
+    });
+    let unknown = unknown.iter().map(|line| secrets.mask(line)).collect();
+    Ok((catalogs, unknown))
+}
+
+fn unread(target: &str, why: &str) -> String {
+    format!("{target}: its catalog could not be read, so statements are judged by their text alone: {why}")
+}
+
+/// What a rehearsal of the document has shown, if there was one.
+pub fn rehearsed(place: &Place, plan: &Plan, document: &Path) -> Text {
+    rehearsed_text(super::rehearse::load(place, document).as_ref(), plan, &super::drive::zone(place))
 }
 
 /// Asks every driver what its units would change.
@@ -86,7 +161,7 @@ async fn one(
     let Some(driver) = drivers.get(unit.driver) else {
         return Look::problem("this version has no driver for it".to_owned(), Standing::Always);
     };
-    let cx = wiring::survey_context(place, plan, secrets, unit);
+    let cx = wiring::survey_context(place, plan, secrets.clone(), unit);
     let mask = |lines: Vec<String>| lines.iter().map(|line| secrets.mask(line)).collect();
     match tokio::time::timeout(SURVEY_MAX, driver.survey(&cx, unit)).await {
         Ok(Ok(survey)) => {

@@ -27,23 +27,18 @@ pub struct Found {
 
 /// Finds the service that a command names.
 pub fn find(name: &ServiceName, config: Option<&Path>) -> Result<Found, Failure> {
-    let place = Place::here(config)?;
-    let settings = project::read_settings(Some(&place), name.env.as_deref(), None)?;
-    if !settings.findings.is_empty() {
-        terminal::config_findings(&settings);
-        return Err(Failure::shown(Exit::Wrong));
-    }
-    let Some(service) = settings.config.services.get(&name.name).cloned() else {
-        let known: Vec<_> = settings.config.services.keys().map(String::as_str).collect();
+    let (place, config) = project::here(config, name.env.as_deref())?;
+    let Some(service) = config.services.get(&name.name).cloned() else {
+        let known: Vec<_> = config.services.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return Err(Failure::wrong(format!("{} has no service `{}`", place.config.display(), name.name))
             .hint(format!("services: {known}")));
     };
-    Ok(Found { place, config: settings.config, service })
+    Ok(Found { place, config, service })
 }
 
 impl Found {
-    fn front(&self, name: &str) -> Result<&ProxyFront, Failure> {
+    pub fn front(&self, name: &str) -> Result<&ProxyFront, Failure> {
         self.service.proxy.as_ref().ok_or_else(|| {
             Failure::wrong(format!("service `{name}` has no proxy in front"))
                 .hint("add `proxy = { listen = \"0.0.0.0:8080\" }` to it")
@@ -77,7 +72,7 @@ pub fn run(args: &ProxyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
 fn serve(args: &ProxyRunArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let name = &args.service.name;
     let found = find(&args.service, config)?;
-    let front = found.front(name)?;
+    let front = built_in(&found, name)?;
     let mut settings = ProxyConfig::new(&front.listen, found.state_dir(name));
     settings.hold_ms = front.hold_ms;
     settings.drain_ms = front.drain_ms;
@@ -98,6 +93,19 @@ fn serve(args: &ProxyRunArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// The built-in proxy of a service.
+fn built_in<'f>(found: &'f Found, name: &str) -> Result<&'f ProxyFront, Failure> {
+    let front = found.front(name)?;
+    match &front.server {
+        None => Ok(front),
+        Some(_) => {
+            Err(Failure::wrong(format!("in front of `{name}` is {}, no built-in proxy", front.title()))
+                .hint(format!("windlass service status {name}"))
+                .hint(format!("windlass service maintenance {name} on")))
+        }
+    }
+}
+
 /// Sends one request to the proxy of a service and shows its state after it.
 fn tell(
     name: &ServiceName,
@@ -105,7 +113,7 @@ fn tell(
     request: impl FnOnce(&ProxyFront) -> Result<Request, Failure>,
 ) -> Result<Exit, Failure> {
     let found = find(name, config)?;
-    let request = request(found.front(&name.name)?)?;
+    let request = request(built_in(&found, &name.name)?)?;
     let client = Client::new(found.state_dir(&name.name)).answer_within(Duration::from_secs(5));
     let status = wiring::runtime()?.block_on(client.send(request)).map_err(|error| {
         let failure = Failure::refused(chain(&error));

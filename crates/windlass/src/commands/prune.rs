@@ -1,4 +1,4 @@
-//! `windlass prune`: drops for good what releases have set aside in databases.
+//! `windlass prune`: drops for good what releases have set aside in databases, and the rows as they were before them.
 
 use crate::{
     args::PruneArgs,
@@ -6,24 +6,33 @@ use crate::{
     journal,
     project::{self, Place},
     secrets::SecretStore,
-    terminal,
+    terminal, wiring,
 };
-use std::{collections::BTreeSet, path::Path};
+use serde::Serialize;
+use std::{collections::BTreeMap, path::Path};
 use windlass_driver::Secrets as _;
 use windlass_drivers::aside::{self, Aside, Asides};
 use windlass_plan::{Target, Value};
 
-/// How long things are kept where `policy.keep.backup` says nothing.
-const KEEP_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// How long things are kept where `policy.keep.backup` and `policy.keep.record` say nothing.
+const KEEP_MS: u64 = 7 * DAY_MS;
+const RECORD_MS: u64 = 90 * DAY_MS;
 
 /// Runs the command.
 pub fn run(args: &PruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let place = Place::here(config)?;
     let settings = project::read_settings(Some(&place), args.env.as_deref(), None)?;
-    let keep_s = settings.config.policy.keep.backup_ms.unwrap_or(KEEP_MS) / 1000;
-    let open = open_runs(&place)?;
+    let keep = &settings.config.policy.keep;
+    let keep_s = keep.backup_ms.unwrap_or(KEEP_MS) / 1000;
+    let rule = Rule {
+        keep_s,
+        unknown_s: keep_s.max(keep.record_ms.unwrap_or(RECORD_MS) / 1000),
+        runs: runs(&place)?,
+        now_ms: wiring::now_ms(),
+    };
     let secrets = SecretStore::new(&place.base);
-    let (mut due, mut failed) = (vec![], false);
+    let (mut found, mut failed) = (vec![], false);
     for (name, target) in &settings.config.targets {
         let Target::Url { url, kind } = target else { continue };
         let url = match url {
@@ -31,74 +40,160 @@ pub fn run(args: &PruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
             Value::Secret(secret) => secrets.resolve(secret),
         };
         let list = url.and_then(|url| aside::open(*kind, &url, &place.base));
-        let list = list.and_then(|list| list.map(|list| Ok((list.list()?, list))).transpose());
-        match list {
+        match list.and_then(|list| list.map(|list| Ok((list.list()?, list))).transpose()) {
             Ok(None) => {}
-            Ok(Some((found, list))) => due.extend(choose(name, found, list, keep_s, &open)?),
+            Ok(Some((asides, list))) => {
+                let judged = asides.into_iter().map(|aside| Judged::new(name, aside, &rule)).collect();
+                found.push((list, judged));
+            }
             Err(why) => {
                 terminal::warn(&format!("target `{name}`: {}", secrets.mask(&why)));
                 failed = true;
             }
         }
     }
-    let count: usize = due.iter().map(|(.., asides)| asides.len()).sum();
+    if !args.output.json {
+        show(&found)?;
+    }
+    let count = found.iter().flat_map(|(_, asides)| asides).filter(|aside| aside.fate == Fate::Due).count();
+    let ask = || terminal::can_ask() && terminal::yes_or_no(&format!("Drop {count} for good?"));
     if count == 0 {
         terminal::line("Nothing is old enough to be dropped for good.");
-    } else if args.yes || (terminal::can_ask() && terminal::yes_or_no(&format!("Drop {count} for good?"))) {
-        failed |= drop_all(&due);
+    } else if args.yes || (!args.output.json && ask()) {
+        failed |= drop_all(&mut found, &secrets);
     } else {
         terminal::line("Nothing was dropped; `windlass prune --yes` drops them.");
+    }
+    if args.output.json {
+        let asides = found.iter().flat_map(|(_, asides)| asides).collect();
+        terminal::json(&PrunedJson { asides })?;
     }
     Ok(if failed { Exit::Refused } else { Exit::Done })
 }
 
-/// Runs that have not ended: what they have set aside may be needed.
-fn open_runs(place: &Place) -> Result<BTreeSet<String>, Failure> {
-    let Some(store) = journal::open_existing(place)? else { return Ok(BTreeSet::new()) };
-    let runs = journal::block_on(journal::all(&store))??;
-    Ok(runs.into_iter().filter(|run| run.ending.is_none()).map(|run| run.id.0).collect())
+/// `windlass prune --json`.
+#[derive(Debug, Serialize)]
+struct PrunedJson<'a> {
+    asides: Vec<&'a Judged>,
 }
 
-type Due = (String, Box<dyn Asides>, Vec<Aside>);
+/// What becomes of something that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Fate {
+    Kept,
+    Due,
+    Dropped,
+    Failed,
+}
 
-/// Shows what there is, and takes what is due.
-fn choose(
-    target: &str,
-    found: Vec<Aside>,
-    list: Box<dyn Asides>,
+/// Something that is kept, and what becomes of it.
+#[derive(Debug, Serialize)]
+struct Judged {
+    target: String,
+    kind: String,
+    name: String,
+    rows: u64,
+    /// `dropped`, `changed`, `undone`.
+    why: String,
+    at: String,
+    run: String,
+    unit: String,
+    /// Where it is.
+    stored: String,
+    fate: Fate,
+    /// Why it is kept, or was not dropped.
+    reason: Option<String>,
+    #[serde(skip)]
+    aside: Aside,
+}
+
+impl Judged {
+    fn new(target: &str, aside: Aside, rule: &Rule) -> Self {
+        let reason = rule.keeps(&aside);
+        Self {
+            target: target.to_owned(),
+            kind: aside.kind.clone(),
+            name: aside.name.clone(),
+            rows: aside.rows,
+            why: aside.why.clone(),
+            at: aside.at.clone(),
+            run: aside.run.clone(),
+            unit: aside.unit.clone(),
+            stored: aside.stored.clone(),
+            fate: if reason.is_some() { Fate::Kept } else { Fate::Due },
+            reason,
+            aside,
+        }
+    }
+}
+
+/// Who may be dropped.
+struct Rule {
+    /// Age from which on things are dropped, and the same where their run is not known here.
     keep_s: u64,
-    open: &BTreeSet<String>,
-) -> Result<Option<Due>, Failure> {
-    let mut due = vec![];
-    for aside in found {
-        let fate = if open.contains(&aside.run) {
-            "kept: its run has not ended".to_owned()
-        } else if aside.age_s < keep_s {
-            format!("kept for another {}", windlass_report::duration((keep_s - aside.age_s) * 1000))
-        } else {
-            due.push(aside.clone());
-            "will be dropped for good".to_owned()
+    unknown_s: u64,
+    /// Runs of the journal: when they ended, in milliseconds; `None`: they have not.
+    runs: BTreeMap<String, Option<i64>>,
+    now_ms: i64,
+}
+
+impl Rule {
+    /// Why it is kept; `None`: nobody needs it any more.
+    fn keeps(&self, aside: &Aside) -> Option<String> {
+        let more = |age_s: u64, keep_s: u64, why: &str| {
+            (age_s < keep_s).then(|| {
+                format!("kept for another {}{why}", windlass_report::duration((keep_s - age_s) * 1000))
+            })
         };
-        let Aside { kind, name, why, at, run, unit, rows, stored, .. } = &aside;
+        match self.runs.get(&aside.run) {
+            Some(None) => Some("kept: its run has not ended".to_owned()),
+            // A run that waited for long may be taken back as long as one that did not.
+            Some(Some(ended_ms)) => {
+                let since_s = u64::try_from(self.now_ms - ended_ms).unwrap_or(0) / 1000;
+                more(aside.age_s.min(since_s), self.keep_s, "")
+            }
+            None => more(aside.age_s, self.unknown_s, ": its run is not in this journal"),
+        }
+    }
+}
+
+/// All runs, and when they ended.
+fn runs(place: &Place) -> Result<BTreeMap<String, Option<i64>>, Failure> {
+    let Some(store) = journal::open_existing(place)? else { return Ok(BTreeMap::new()) };
+    let runs = journal::block_on(journal::all(&store))??;
+    Ok(runs.into_iter().map(|run| (run.id.0.clone(), run.ending.is_some().then_some(run.last_ms))).collect())
+}
+
+type Found = (Box<dyn Asides>, Vec<Judged>);
+
+/// Shows what there is.
+fn show(found: &[Found]) -> Result<(), Failure> {
+    for aside in found.iter().flat_map(|(_, asides)| asides) {
+        let Judged { target, kind, name, rows, why, at, run, unit, stored, reason, .. } = aside;
+        let fate = reason.as_deref().unwrap_or("will be dropped for good");
         terminal::print(&format!(
             "{target}: {kind} {name}, {rows} rows, {why} at {at} by {unit} of {run}, in {stored}: {fate}\n"
         ))?;
     }
-    Ok((!due.is_empty()).then(|| (target.to_owned(), list, due)))
+    Ok(())
 }
 
 /// Whether any could not be dropped.
-fn drop_all(due: &[Due]) -> bool {
+fn drop_all(found: &mut [Found], secrets: &SecretStore) -> bool {
     let mut failed = false;
-    for (target, list, asides) in due {
-        for aside in asides {
-            match list.drop_for_good(aside) {
-                Ok(()) => terminal::line(&format!("{target}: {} {} is gone", aside.kind, aside.name)),
+    for (list, asides) in found {
+        for judged in asides.iter_mut().filter(|aside| aside.fate == Fate::Due) {
+            let Judged { target, kind, name, .. } = &judged;
+            match list.drop_for_good(&judged.aside) {
+                Ok(()) => {
+                    terminal::line(&format!("{target}: {kind} {name} is gone"));
+                    judged.fate = Fate::Dropped;
+                }
                 Err(why) => {
-                    terminal::warn(&format!(
-                        "{target}: {} {} was not dropped: {why}",
-                        aside.kind, aside.name
-                    ));
+                    let why = secrets.mask(&why);
+                    terminal::warn(&format!("{target}: {kind} {name} was not dropped: {why}"));
+                    (judged.fate, judged.reason) = (Fate::Failed, Some(why));
                     failed = true;
                 }
             }

@@ -1,6 +1,9 @@
 //! `windlass resume`: goes on with a run.
 
-use super::drive::{Drive, Work, check_names};
+use super::{
+    drive::{Drive, check_names},
+    edited::GoingOn,
+};
 use crate::{
     args::ResumeArgs,
     exit::{Exit, Failure, wanted_of},
@@ -27,15 +30,19 @@ pub fn run(args: &ResumeArgs, config: Option<&Path>) -> Result<Exit, Failure> {
                 .hint("`windlass runs` lists them")),
         }
     })??;
-    check_names(&loaded.run.plan, &args.driving)?;
+    let secrets = Arc::new(SecretStore::new(&place.base));
+    let (run, driving) = (&loaded.run, &args.driving);
+    let going_on = GoingOn { place: &place, store: &store, secrets: &secrets, driving, run };
+    let (work, plan) = going_on.work(args)?;
+    check_names(&plan, driving)?;
     Drive {
         place: &place,
-        store,
-        secrets: Arc::new(SecretStore::new(&place.base)),
-        run: loaded.run.id.clone(),
-        work: Work::Resume,
-        wanted: wanted_of(&loaded.run),
-        driving: &args.driving,
+        store: store.clone(),
+        secrets: secrets.clone(),
+        run: run.id.clone(),
+        work,
+        wanted: wanted_of(run),
+        driving,
         output: &args.output,
     }
     .go()

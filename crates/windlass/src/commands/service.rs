@@ -2,14 +2,14 @@
 
 use super::proxy::find;
 use crate::{
-    args::{ServiceArgs, ServiceCommand, ServiceName},
+    args::{OnOff, ServiceArgs, ServiceCommand, ServiceMode, ServiceName},
     exit::{Exit, Failure},
     journal, terminal, wiring,
 };
 use serde::Serialize;
 use std::{path::Path, sync::Arc};
 use windlass_driver::Done;
-use windlass_drivers::service::Hand;
+use windlass_drivers::service::{Hand, Mode, fronts};
 use windlass_report::Text;
 
 /// `windlass service start|stop|restart --json`.
@@ -27,6 +27,8 @@ pub fn run(args: &ServiceArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         ServiceCommand::Start(start) => (&start.service, start.release.as_deref()),
         ServiceCommand::Restart(restart) => (&restart.service, restart.release.as_deref()),
         ServiceCommand::Stop(name) | ServiceCommand::Status(name) => (name, None),
+        ServiceCommand::Maintenance(mode) => return set(mode, Mode::Maintenance, config),
+        ServiceCommand::Readonly(mode) => return set(mode, Mode::Readonly, config),
     };
     let makes = matches!(args.command, ServiceCommand::Start(_) | ServiceCommand::Restart(_));
     let hand = hand(name, config, makes)?;
@@ -35,7 +37,7 @@ pub fn run(args: &ServiceArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         ServiceCommand::Start(_) => runtime.block_on(hand.start(version)),
         ServiceCommand::Restart(_) => runtime.block_on(hand.restart(version)),
         ServiceCommand::Stop(_) => runtime.block_on(hand.stop()),
-        ServiceCommand::Status(_) => {
+        ServiceCommand::Status(_) | ServiceCommand::Maintenance(_) | ServiceCommand::Readonly(_) => {
             let status = runtime.block_on(hand.status())?;
             if name.output.json {
                 terminal::json(&status)?;
@@ -46,6 +48,28 @@ pub fn run(args: &ServiceArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         }
     }?;
     print(&done, name.output.json)?;
+    Ok(Exit::Done)
+}
+
+/// Turns a mode of what stands in front on or off.
+fn set(args: &ServiceMode, mode: Mode, config: Option<&Path>) -> Result<Exit, Failure> {
+    let name = &args.service.name;
+    let found = find(&args.service, config)?;
+    let proxy = found.front(name)?;
+    let front = fronts()(&found.place.base, name, proxy);
+    let on = args.state == OnOff::On;
+    let done = wiring::runtime()?.block_on(front.mode(mode, on, proxy.drain_ms));
+    let status = done.map_err(|error| front.failure(name, &error))?;
+    if args.service.output.json {
+        terminal::json(&status)?;
+        return Ok(Exit::Done);
+    }
+    let now = match (status.holding_ms.is_some(), status.readonly) {
+        (true, _) => "all requests are answered 503",
+        (false, true) => "requests that may write are answered 503, reads pass",
+        (false, false) => "all requests pass",
+    };
+    show(&[format!("{name}: {now}")])?;
     Ok(Exit::Done)
 }
 

@@ -3,6 +3,7 @@
 use super::drive::zone;
 use crate::{
     args::{OutputArgs, RunArgs},
+    batches,
     exit::{Exit, Failure},
     holds,
     journal::{self, Loaded},
@@ -12,8 +13,8 @@ use crate::{
 use std::path::Path;
 use windlass_journal::{RunState, Store};
 use windlass_report::{
-    Stand, StatusJson, Text, holds_text, record_json, record_markdown, run_json, run_text, runs_text,
-    status_json, status_text, summary_json,
+    Stand, StatusJson, Text, holds_text, progress_text, record_json, record_markdown, run_json, run_text,
+    runs_text, status_json, status_text, summary_json,
 };
 
 /// `windlass status`.
@@ -30,11 +31,12 @@ pub fn status(args: &RunArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     if args.output.json {
-        let holding = holds::now(&place, &loaded.run);
-        terminal::json(&StatusJson { holding, ..status_json(&loaded.run, &stand) })?;
+        let (holding, progress) = (holds::now(&place, &loaded.run), batches::now(&place, &loaded.run));
+        terminal::json(&StatusJson { holding, progress, ..status_json(&loaded.run, &stand) })?;
     } else {
         let mut text = status_text(&loaded.run, &stand, &zone(&place));
         text.append(holds_text(&holds::now(&place, &loaded.run)));
+        text.append(progress_text(&batches::now(&place, &loaded.run)));
         terminal::show(&text)?;
     }
     Ok(Exit::Done)

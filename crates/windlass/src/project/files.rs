@@ -1,15 +1,17 @@
 //! The files that `files="…"` stands for.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
-use windlass_plan::{FileSource, SourceFile};
+use windlass_plan::{FileSource, SourceFile, Unreadable};
 
 /// Files of one pattern.
 const FILES_MAX: usize = 1_000;
 /// Bytes of all of them.
-const BYTES_MAX: u64 = 64 * 1024 * 1024;
+const BYTES_MAX: u64 = 64 * MIB;
+const MIB: u64 = 1024 * 1024;
 
 /// Files below the folder of `windlass.toml`.
 pub struct SqlFiles {
@@ -104,6 +106,19 @@ fn matches(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
+/// The text of a file, or the place of the first byte that is none.
+fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!(
+            "{name}:{line}:{column}: this is not UTF-8 (see byte {good}); if it is GBK: `iconv -f GBK -t UTF-8 {name}`"
+        )
+    })
+}
+
 impl FileSource for SqlFiles {
     fn files(&self, pattern: &str) -> Result<Vec<SourceFile>, String> {
         let mut left = BYTES_MAX;
@@ -115,12 +130,30 @@ impl FileSource for SqlFiles {
                 .checked_sub(size)
                 .ok_or_else(|| format!("the files have more than {BYTES_MAX} bytes"))?;
             let bytes = fs::read(&path).map_err(|error| format!("cannot read {name}: {error}"))?;
-            let text = String::from_utf8(bytes).map_err(|error| {
-                format!("{name} is not UTF-8: see byte {}", error.utf8_error().valid_up_to())
-            })?;
+            let text = utf8(&name, bytes)?;
             files.push(SourceFile { name, line: 1, text });
         }
         Ok(files)
+    }
+
+    fn file(&self, path: &str) -> Result<SourceFile, Unreadable> {
+        let other = |why: &dyn std::fmt::Display| Unreadable::Other(format!("{path} cannot be read: {why}"));
+        let full = self.base.join(path);
+        // Neither a pipe nor a device is opened: it could keep the command waiting for ever.
+        let meta = fs::metadata(&full).map_err(|error| other(&error))?;
+        if !meta.is_file() {
+            return Err(other(&"it is no regular file"));
+        }
+        if meta.len() > BYTES_MAX {
+            let (mib, max) = (meta.len() / MIB, BYTES_MAX / MIB);
+            let why = format!("{path} has {mib} MiB, and at most {max} are read statement by statement");
+            return Err(Unreadable::TooLong(why));
+        }
+        let mut bytes = Vec::new();
+        let file = fs::File::open(&full).map_err(|error| other(&error))?;
+        file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| other(&error))?;
+        let text = utf8(path, bytes).map_err(Unreadable::Other)?;
+        Ok(SourceFile { name: path.to_owned(), line: 1, text })
     }
 }
 
@@ -163,7 +196,12 @@ mod tests {
         assert!(files.files("../*.sql").is_err());
         assert!(files.files("/etc/*.conf").is_err());
         fs::write(dir.path().join("m/bad.sql"), b"ab\xFF").unwrap();
-        assert!(files.files("m/bad.sql").unwrap_err().contains("byte 2"));
+        assert!(
+            files
+                .files("m/bad.sql")
+                .unwrap_err()
+                .starts_with("m/bad.sql:1:3: this is not UTF-8 (see byte 2)")
+        );
         fs::File::create(dir.path().join("m/huge.sql")).unwrap().set_len(100 * 1024 * 1024).unwrap();
         assert!(files.files("m/huge.sql").unwrap_err().contains("more than 67108864 bytes"));
     }

@@ -6,6 +6,7 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 use windlass_document::{Document, Language};
+use windlass_journal::Origin;
 
 /// Name of the configuration file.
 pub const CONFIG_NAME: &str = "windlass.toml";
@@ -60,6 +61,16 @@ impl Place {
             }
         }
         None
+    }
+
+    /// Where a document is, for a run of it to find it again; nothing of one that Windlass itself wrote.
+    pub fn origin(&self, document: &Path, env: Option<&str>) -> Option<Origin> {
+        let path = folder_of(document).join(document.file_name()?);
+        if path.starts_with(self.state()) {
+            return None;
+        }
+        let path = path.strip_prefix(&self.base).unwrap_or(&path).to_str()?.to_owned();
+        Some(Origin { path, env: env.map(str::to_owned) })
     }
 
     /// Folder of journal, workspaces and service state.

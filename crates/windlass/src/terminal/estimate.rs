@@ -1,14 +1,24 @@
 //! How long the rest of a run will take, from what its units took in earlier runs. Nothing is made up: a unit that was
 //! never seen makes the answer "at least".
 
-use std::{collections::BTreeMap, time::Duration};
-use windlass_journal::{Direction, Forward, RunState};
-use windlass_plan::{Action, UnitId};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+use windlass_journal::{Direction, Event, Forward, RunState};
+use windlass_plan::{Action, Unit, UnitId};
 use windlass_report::duration;
 
-/// What units took, milliseconds, by id; of several runs the newest counts.
+/// What units took, milliseconds, by id, of several runs the newest counts; and how much of it lies ahead of a run.
 #[derive(Debug, Default)]
-pub struct Estimate(BTreeMap<UnitId, u64>);
+pub struct Estimate {
+    took: BTreeMap<UnitId, u64>,
+    forward: bool,
+    /// Units that are still to come or at work.
+    open: HashSet<UnitId>,
+    left_ms: u64,
+    known: usize,
+}
 
 impl Estimate {
     /// From runs, newest first.
@@ -20,39 +30,65 @@ impl Estimate {
                 took.entry(id.clone()).or_insert(unit.took_ms);
             }
         }
-        Self(took)
+        Self { took, ..Self::default() }
+    }
+
+    /// The run after `event`, which is folded in.
+    pub fn entry(&mut self, state: &RunState, event: &Event) {
+        match event {
+            Event::Intended { unit, .. } | Event::Settled { unit, .. } | Event::Confirmed { unit, .. } => {
+                if let Some(unit) =
+                    state.find(unit).filter(|_| !state.place(unit).is_some_and(|at| at.script))
+                {
+                    self.unit(state, unit);
+                }
+            }
+            _ => self.all(state),
+        }
+    }
+
+    fn all(&mut self, state: &RunState) {
+        self.forward = state.direction == Direction::Forward;
+        (self.left_ms, self.known) = (0, 0);
+        self.open.clear();
+        state.plan.units().for_each(|(_, unit)| self.unit(state, unit));
+    }
+
+    fn unit(&mut self, state: &RunState, unit: &Unit) {
+        let known = state.units.get(&unit.id);
+        let open = known.is_none_or(|known| matches!(known.forward, Forward::Waiting | Forward::Running))
+            && !matches!(unit.action, Action::Gate { .. });
+        let changed = if open { self.open.insert(unit.id.clone()) } else { self.open.remove(&unit.id) };
+        if let Some(took) = self.took.get(&unit.id).filter(|_| changed) {
+            if open {
+                (self.left_ms, self.known) = (self.left_ms + took, self.known + 1);
+            } else {
+                (self.left_ms, self.known) = (self.left_ms - took, self.known - 1);
+            }
+        }
     }
 
     /// The rest of the way forward in words; `None` when no unit of it was seen before, or on the way back. `working`
     /// is how long the units at work have been.
-    pub fn left(&self, state: &RunState, working: &BTreeMap<UnitId, Duration>) -> Option<String> {
-        if state.direction != Direction::Forward {
+    pub fn left<'a>(&self, working: impl Iterator<Item = (&'a UnitId, Duration)>) -> Option<String> {
+        if !self.forward {
             return None;
         }
-        let (mut left, mut known, mut unknown) = (0, 0, 0);
-        for (_, unit) in state.plan.units() {
-            let open = matches!(state.unit(&unit.id).forward, Forward::Waiting | Forward::Running);
-            match self.0.get(&unit.id) {
-                _ if !open || matches!(unit.action, Action::Gate { .. }) => {}
-                None => unknown += 1,
-                Some(took) => {
-                    let spent = working.get(&unit.id).map_or(0, |spent| spent.as_millis());
-                    left += took.saturating_sub(u64::try_from(spent).unwrap_or(u64::MAX));
-                    known += 1;
-                }
-            }
-        }
+        let spent = working.filter(|(id, _)| self.open.contains(*id)).filter_map(|(id, spent)| {
+            Some(self.took.get(id).copied()?.min(u64::try_from(spent.as_millis()).unwrap_or(u64::MAX)))
+        });
+        let left = self.left_ms.saturating_sub(spent.sum());
         let seconds = left.div_ceil(1000) * 1000;
-        let word = if unknown > 0 { "at least" } else { "about" };
-        (known > 0 && seconds > 0).then(|| format!("{word} {} left", duration(seconds)))
+        let word = if self.open.len() > self.known { "at least" } else { "about" };
+        (self.known > 0 && seconds > 0).then(|| format!("{word} {} left", duration(seconds)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use windlass_journal::{Entry, Event, OnFailure, RunId};
-    use windlass_plan::Plan;
+    use windlass_journal::{Entry, OnFailure, Outcome, Report, RunId};
+    use windlass_plan::{Plan, Way};
 
     /// A run of two units, `a/1` and `b/1`.
     fn run() -> RunState {
@@ -78,14 +114,13 @@ mod tests {
             "steps": [step("a", unit("a/1")), step("b", unit("b/1"))],
         }))
         .unwrap();
-        let (digest, plan) = (plan.digest(), Box::new(plan));
         RunState::begin(&Entry {
             seq: 1,
             time_ms: 0,
             run: RunId("r".into()),
             actor: "a@b".into(),
             token: 1,
-            event: Event::Started { digest, plan, on_failure: OnFailure::Unwind },
+            event: Event::started(plan, OnFailure::Unwind),
             previous: String::new(),
             hash: String::new(),
         })
@@ -98,22 +133,55 @@ mod tests {
         unit.took_ms = ms;
     }
 
+    /// What `estimate` says of the run while `a/1` has been at work for `spent_s`.
+    fn left(mut estimate: Estimate, run: &RunState, spent_s: u64) -> Option<String> {
+        estimate.all(run);
+        estimate.left([(&UnitId("a/1".into()), Duration::from_secs(spent_s))].into_iter())
+    }
+
     #[test]
     fn what_was_never_seen_is_not_made_up() {
         let mut earlier = run();
-        assert_eq!(Estimate::from_runs(&[]).left(&run(), &BTreeMap::new()), None);
+        assert_eq!(left(Estimate::from_runs(&[]), &run(), 0), None);
         took(&mut earlier, "a/1", 12_000);
-        let estimate = Estimate::from_runs(std::slice::from_ref(&earlier));
-        assert_eq!(estimate.left(&run(), &BTreeMap::new()).as_deref(), Some("at least 12.0s left"));
+        let estimate = || Estimate::from_runs(std::slice::from_ref(&earlier));
+        assert_eq!(left(estimate(), &run(), 0).as_deref(), Some("at least 12.0s left"));
         took(&mut earlier, "b/1", 3_500);
-        let estimate = Estimate::from_runs(&[earlier]);
-        assert_eq!(estimate.left(&run(), &BTreeMap::new()).as_deref(), Some("about 16.0s left"));
-        let spent = BTreeMap::from([(UnitId("a/1".into()), Duration::from_secs(10))]);
-        assert_eq!(estimate.left(&run(), &spent).as_deref(), Some("about 6.0s left"));
+        let estimate = || Estimate::from_runs(std::slice::from_ref(&earlier));
+        assert_eq!(left(estimate(), &run(), 0).as_deref(), Some("about 16.0s left"));
+        assert_eq!(left(estimate(), &run(), 10).as_deref(), Some("about 6.0s left"));
         let mut now = run();
         took(&mut now, "a/1", 1);
-        assert_eq!(estimate.left(&now, &BTreeMap::new()).as_deref(), Some("about 4.0s left"));
+        assert_eq!(left(estimate(), &now, 0).as_deref(), Some("about 4.0s left"));
         now.direction = Direction::Unwind;
-        assert_eq!(estimate.left(&now, &BTreeMap::new()), None);
+        assert_eq!(left(estimate(), &now, 0), None);
+    }
+
+    #[test]
+    fn what_lies_ahead_shrinks_with_each_entry() {
+        let (mut earlier, mut now) = (run(), run());
+        took(&mut earlier, "a/1", 12_000);
+        took(&mut earlier, "b/1", 4_000);
+        let mut estimate = Estimate::from_runs(&[earlier]);
+        estimate.all(&now);
+        let unit = || UnitId("a/1".into());
+        let (way, attempt, capsule) = (Way::Forward, 1, serde_json::Value::Null);
+        for event in [
+            Event::Intended { unit: unit(), way, attempt, capsule },
+            Event::Settled {
+                unit: unit(),
+                way,
+                attempt,
+                outcome: Outcome::Applied(Report::default()),
+                took_ms: None,
+            },
+        ] {
+            let (previous, hash) = (String::new(), String::new());
+            let (run, actor, seq) = (now.id.clone(), String::new(), now.seq + 1);
+            now.apply(&Entry { seq, time_ms: 0, run, actor, token: 1, event: event.clone(), previous, hash })
+                .unwrap();
+            estimate.entry(&now, &event);
+        }
+        assert_eq!(estimate.left([].into_iter()).as_deref(), Some("about 4.0s left"));
     }
 }

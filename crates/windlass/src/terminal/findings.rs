@@ -9,6 +9,7 @@ use crate::{
     terminal::colour,
 };
 use serde::Serialize;
+use std::borrow::Cow;
 use windlass_document::{Confidence, Finding, LineIndex, Severity, Span};
 
 /// Findings printed per file; a person fixes the first ones, `--json` has all.
@@ -17,8 +18,26 @@ const PRINTED_MAX: usize = 60;
 /// Prints the findings of a document and of its configuration. The worst come as they stand in the file.
 pub fn findings(compiled: &Compiled) {
     config_findings(&compiled.settings);
-    print(Quoting::Lines, &compiled.source.shown, &compiled.source.text, compiled.findings.iter());
+    let text = without_secrets(&compiled.source.text, &compiled.findings);
+    print(Quoting::Lines, &compiled.source.shown, &text, compiled.findings.iter());
 }
+
+/// The text with stars where a finding says that a password stands, for whichever finding the line is quoted.
+fn without_secrets<'t>(text: &'t str, findings: &[Finding]) -> Cow<'t, str> {
+    let mut text = Cow::Borrowed(text);
+    for finding in findings.iter().filter(|finding| finding.rule == SECRET_RULE) {
+        let (start, end) = (finding.span.start, finding.span.end);
+        if let Some(secret) = text.get(start..end) {
+            // As many bytes, so that all places stay where they are.
+            let stars: String = secret.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
+            text.to_mut().replace_range(start..end, &stars);
+        }
+    }
+    text
+}
+
+/// The rule that finds passwords in lines.
+const SECRET_RULE: &str = "password-in-command";
 
 /// Prints the findings of a configuration: places and keys, never its text. A line that has a mistake may hold a
 /// password, and what is printed stands in the logs of a CI system ever after.

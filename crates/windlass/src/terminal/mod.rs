@@ -1,12 +1,14 @@
 //! What a person sees: text with marks as colour, findings, progress, questions. Talk goes to standard error, data to
 //! standard output; a closed terminal is no error.
 
+mod downtime;
 mod estimate;
 mod excerpt;
 mod findings;
 mod progress;
 mod prompt;
 
+pub use downtime::Seen;
 pub use estimate::Estimate;
 pub use findings::{FindingJson, config_findings, finding_json, findings};
 pub use progress::Progress;

@@ -1,7 +1,7 @@
 //! Live progress on standard error: one line per settled unit; below them, on a terminal, the units at work with
 //! elapsed time and their last output.
 
-use super::{Estimate, colour, paint, raw};
+use super::{Estimate, Seen, colour, paint, raw};
 use crate::env;
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use std::{
 use windlass_engine::{Notice, Observer};
 use windlass_journal::{Direction, Entry, Event, Outcome, RunState};
 use windlass_plan::{UnitId, Way};
-use windlass_report::{Mark, Text, duration, shorten, unit_word, why_in_short, width};
+use windlass_report::{Count, Mark, Text, duration, shorten, unit_word, why_in_short, width};
 
 /// The live lines are drawn this often.
 const TICK: Duration = Duration::from_millis(200);
@@ -45,9 +45,10 @@ struct Screen {
     working: BTreeMap<UnitId, Working>,
     settled: usize,
     units: usize,
+    count: Count,
     estimate: Estimate,
-    /// The run as it was after its last entry.
-    state: Option<RunState>,
+    /// What was seen of services from outside.
+    seen: Seen,
     /// Lines that stand below the last permanent one.
     drawn: usize,
     paused: bool,
@@ -72,8 +73,9 @@ impl Progress {
             working: BTreeMap::new(),
             settled: 0,
             units: 0,
+            count: Count::default(),
             estimate: Estimate::default(),
-            state: None,
+            seen: Seen::default(),
             drawn: 0,
             paused: false,
             over: false,
@@ -178,6 +180,9 @@ impl Screen {
         if more > 0 {
             text.line().add(Mark::Dim, format!("  and {more} more"));
         }
+        for line in self.seen.live() {
+            text.line().add(Mark::Bad, shorten(&line, self.columns.saturating_sub(1)));
+        }
         if let Some(left) = self.left() {
             text.line().add(Mark::Dim, shorten(&format!("  {left}"), self.columns.saturating_sub(1)));
         }
@@ -186,8 +191,7 @@ impl Screen {
     }
 
     fn left(&self) -> Option<String> {
-        let working = self.working.iter().map(|(id, work)| (id.clone(), work.since.elapsed())).collect();
-        self.estimate.left(self.state.as_ref()?, &working)
+        self.estimate.left(self.working.iter().map(|(id, work)| (id, work.since.elapsed())))
     }
 
     /// Without a terminal: says now and then that a long unit still runs.
@@ -218,12 +222,17 @@ impl Screen {
     }
 
     fn entry(&mut self, entry: &Entry, state: &RunState) {
-        self.count(state);
-        self.state = Some(state.clone());
+        // How far the run is, for the counter in front of each line.
+        (self.settled, self.units) = self.count.entry(state, &entry.event);
+        self.estimate.entry(state, &entry.event);
         let mut text = Text::new();
         match &entry.event {
             Event::Started { .. } => {
                 text.line().plain("Run ").add(Mark::Strong, &entry.run.0).plain(" started");
+            }
+            Event::Replanned { from, digest, .. } => {
+                let words = format!("goes on with plan {} instead of {}", digest.short(), from.short());
+                text.wrapped("  ", Mark::Strong, &words);
             }
             Event::Taken { from: Some(from), .. } => {
                 text.wrapped("  ", Mark::Warn, &format!("took over from {from}, which is dead"));
@@ -235,7 +244,11 @@ impl Screen {
             }
             Event::Settled { unit, way, outcome, took_ms, .. } => {
                 self.working.remove(unit);
-                self.settled_line(&mut text, state, unit, *way, outcome, *took_ms);
+                // One of several that was not begun: it comes later.
+                let silent = matches!(outcome, Outcome::Failed(t) if t.interrupted && t.message.is_empty());
+                if !silent {
+                    self.settled_line(&mut text, state, unit, *way, outcome, *took_ms);
+                }
             }
             Event::Confirmed { unit, .. } => {
                 self.head(&mut text, Mark::Good, "confirmed", unit);
@@ -247,6 +260,10 @@ impl Screen {
             Event::Decided { reason, .. } => {
                 text.wrapped("  decided: ", Mark::Strong, reason);
             }
+            Event::Probed { seen, .. } => {
+                self.seen.expect(&state.plan);
+                self.seen.lines(&mut text, seen);
+            }
             Event::Taken { .. } | Event::Ended { .. } => {}
         }
         if text.lines().is_empty() { self.draw_again() } else { self.permanent(&text) }
@@ -255,11 +272,6 @@ impl Screen {
     fn draw_again(&mut self) {
         self.clear();
         self.draw();
-    }
-
-    /// How far the run is, for the counter in front of each line.
-    fn count(&mut self, state: &RunState) {
-        (self.settled, self.units) = windlass_report::progress(state);
     }
 
     fn head(&self, text: &mut Text, mark: Mark, word: &str, unit: &UnitId) {
@@ -279,10 +291,7 @@ impl Screen {
     ) {
         let (mark, word) = match (way, outcome) {
             (Way::Forward, Outcome::Failed(trouble)) if trouble.interrupted => (Mark::Warn, "not begun"),
-            _ => state
-                .plan
-                .unit(unit)
-                .map_or((Mark::Plain, ""), |(_, known)| unit_word(known, &state.unit(unit))),
+            _ => state.find(unit).map_or((Mark::Plain, ""), |known| unit_word(known, &state.unit(unit))),
         };
         self.head(text, mark, word, unit);
         if let Some(took) = took_ms {
@@ -324,6 +333,7 @@ impl Screen {
                 text.wrapped("  ", Mark::Warn, &line);
                 self.permanent(&text);
             }
+            Notice::Probed(seen) => self.seen.is(seen),
             Notice::Capturing(_) | Notice::Retrying(..) => {}
         }
     }

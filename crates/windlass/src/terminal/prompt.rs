@@ -125,10 +125,14 @@ impl People for TerminalPeople {
         }
     }
 
-    async fn choose(&self, _: &RunState, unit: &UnitId, why: &str) -> Choice {
+    async fn choose(&self, state: &RunState, unit: &UnitId, why: &str) -> Choice {
         let Some(asker) = &self.asker else { return Choice::Stop };
+        let (failed, again) = match state.over_budget() {
+            Some(_) => ("", "go on all the same (r)"),
+            None => (" failed", "try again (r)"),
+        };
         let mut question =
-            format!("\n{unit} failed: {}\n  go back (b), try again (r), stop here (s)? ", tame(why));
+            format!("\n{unit}{failed}: {}\n  go back (b), {again}, stop here (s)? ", tame(why));
         loop {
             let Some(answer) = self.ask(asker, &question).await else { return Choice::Stop };
             match answer.trim().to_lowercase().as_str() {

@@ -1,6 +1,7 @@
 //! `windlass backup` as a person meets it, on SQLite; the servers are in the tests of the drivers.
 
 use crate::sealed::{CONFIG, Project, RELEASE};
+use age::secrecy::ExposeSecret as _;
 
 fn names(project: &Project) -> Vec<String> {
     let listed = project.run(&["backup", "list", "--json"]).code(0).json();
@@ -72,4 +73,55 @@ fn no_dump_runs_beside_an_open_run_and_its_backup_is_kept() {
         "the first is from before a run that may be taken back"
     );
     assert_eq!(names(&project).len(), 2);
+}
+
+#[test]
+fn an_encrypted_backup_is_proven_only_with_its_key() {
+    let project = Project::new(RELEASE);
+    let [key, other] = ["key", "other"].map(|name| {
+        let identity = age::x25519::Identity::generate();
+        project.write(name, identity.to_string().expose_secret());
+        identity.to_public().to_string()
+    });
+    let target = format!("{CONFIG}[target.db.backup]\nrecipients = [\"{key}\"]\n");
+    project.write("windlass.toml", &target);
+    let made = project.run(&["backup", "create", "--rate", "5MiB/s"]).code(0);
+    assert!(made.stdout.contains(&format!("encrypted for {key}")), "{}", made.stdout);
+    assert!(made.stdout.contains("--identity FILE"), "{}", made.stdout);
+    let half = project.run(&["backup", "verify"]).code(3);
+    assert!(half.stdout.contains("not proven: that it can be opened and restored"), "{}", half.stdout);
+    assert_eq!(project.run(&["backup", "verify", "--json"]).code(3).json()["restored"], false);
+    let whole = project.run(&["backup", "verify", "--identity", "key"]).code(0);
+    assert!(whole.stdout.contains("restored, 2 rows"), "{}", whole.stdout);
+
+    let restore = ["backup", "restore", "--into", "old.db"];
+    project.run(&restore).code(4).says(&["is encrypted for", "nothing was done", "--identity FILE"]);
+    let wrong = [&restore[..], &["--identity", "other"]].concat();
+    project.run(&wrong).code(4).says(&["none of the private keys in other opens it"]);
+    assert!(!project.path("old.db").exists());
+    project.run(&[&restore[..], &["--identity", "key"]].concat()).code(0);
+    project.run(&["backup", "create", "--rate", "5"]).code(2).says(&["20MiB/s"]);
+    project.write("windlass.toml", target.replace(&key, &other[..20]));
+    project.run(&["backup", "create"]).code(4).says(&["is no public key"]);
+}
+
+#[test]
+fn an_encrypted_backup_is_rehearsed_with_its_key() {
+    let project = Project::new(RELEASE);
+    let [key, _] = ["key", "other"].map(|name| {
+        let identity = age::x25519::Identity::generate();
+        project.write(name, identity.to_string().expose_secret());
+        identity.to_public().to_string()
+    });
+    project.write("windlass.toml", format!("{CONFIG}[target.db.backup]\nrecipients = [\"{key}\"]\n"));
+    project.run(&["backup", "create"]).code(0);
+    project.sql("DELETE FROM record WHERE id = 1");
+    let rehearse = ["rehearse", "release.md", "--from", "latest", "--json"];
+    project.run(&rehearse).code(4).says(&["is encrypted for", "nothing was done", "--identity FILE"]);
+    let wrong = [&rehearse[..], &["--identity", "other"]].concat();
+    project.run(&wrong).code(4).says(&["none of the private keys in other opens it", "nothing was done"]);
+    let found = project.run(&[&rehearse[..], &["--identity", "key"]].concat()).code(0).json();
+    assert_eq!(found["copies"][0]["rows"], 2, "those of the backup");
+    assert_eq!(std::fs::read_dir(project.path(".windlass/scratch")).unwrap().count(), 0);
+    project.run(&["rehearse", "release.md", "--identity", "key"]).code(2).says(&["--from"]);
 }

@@ -195,6 +195,23 @@ fn no_runbook_makes_it_panic_and_all_are_checked() {
     }
 }
 
+/// The lines of `aws s3` of runbook 000, which lose its data, and the same in braces that say how they go back.
+#[test]
+fn objects_that_would_be_copied_into_themselves_are_refused_before_anything_runs() {
+    let sync = "aws s3 sync s3://data/production/ s3://data/production/spec-v1/ --include \"*.txt\" --exclude \"spec-v1\"";
+    let text = format!("---\nrelease: 2.1.0\n---\n\n```sh {{#copy on=data}}\n{sync}\n```\n\n- [ ] fine\n");
+    let project = Project::new(&text);
+    project.write("windlass.toml", "[target.data]\nurl = \"s3://data\"\nhold = \"windlass-hold/\"\n");
+    let found = [
+        "error[objects-into-themselves]",
+        "warning[filter-without-effect]",
+        "warning[exclude-without-wildcard]",
+    ];
+    project.run(&["check", "release.md"]).code(2).says(&found);
+    project.run(&["apply", "release.md"]).code(2).says(&found);
+    assert!(!project.path(".windlass").exists(), "nothing was begun");
+}
+
 #[test]
 fn usage_version_schema_and_completions() {
     let project = Project::empty();

@@ -3,20 +3,40 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has to fail")]
 
+mod adopt;
 mod backup;
 mod bad_input;
+mod batches;
+mod budget;
 mod check;
 mod clock;
+mod compose;
+mod compose_exec;
+mod compose_hosts;
 mod crash;
+mod cshine;
+mod edited;
+mod fleet;
+mod git;
+mod hand_over;
+mod hosts;
 mod journal;
+mod lifted;
 mod migrate;
+mod migrate_programs;
 mod migrate_servers;
+mod migrate_verify;
 mod mysql;
+mod objects;
 mod people;
 mod plan;
+mod policy;
+mod postgres;
 mod proxy;
 mod prune;
+mod rehearse;
 mod release;
 mod sealed;
 mod secrets;
+mod systemd;
 mod terminal;

@@ -23,7 +23,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A project with an empty database and the examples.
-fn project() -> Project {
+pub fn project() -> Project {
     let project = Project::empty();
     copy(&examples(), &project.path(""));
     rusqlite::Connection::open(project.path("app.db")).unwrap().execute_batch("VACUUM").unwrap();
@@ -71,7 +71,7 @@ fn every_tool_up_down_and_up_again() {
         let up = world(&project, true);
         assert!(up.iter().any(|row| row == "1Annann@example.org"), "{tool} {up:?}");
         assert!(states(&project, tool).iter().all(|state| state == "applied"), "{tool}");
-        project.run(&["migrate", "verify", tool, "--tool", tool]).code(0);
+        project.run(&["migrate", "verify", tool, "--tool", tool, "--try", "none"]).code(0);
         project.run(&["migrate", "up", tool, "--tool", tool, "--yes"]).code(0).says(&["Nothing is pending"]);
         if tool == "flyway" {
             // The view of its repeatable script is not taken back by versions.
@@ -259,7 +259,7 @@ fn a_killed_controller_is_resumed_and_a_failing_file_goes_back() {
 #[test]
 fn dbmate_itself_goes_on() {
     let Some(dbmate) = find_dbmate() else {
-        assert!(std::env::var_os("WINDLASS_NEEDS_DBMATE").is_none(), "dbmate is not installed");
+        assert!(std::env::var_os("WINDLASS_NEEDS_PEERS").is_none(), "dbmate is not installed");
         return;
     };
     let project = project();

@@ -2,6 +2,7 @@
 
 use crate::sealed::{CONFIG, Project, RELEASE};
 use std::{io::Write as _, process::Stdio};
+use windlass_lab::{Flavor, server};
 
 #[test]
 fn every_unit_says_what_changes_and_how_it_is_undone() {
@@ -79,4 +80,43 @@ fn without_configuration_an_example_made_for_the_document_is_shown() {
     said.says(&["there is no windlass.toml", "[target.db]", "url = \"sqlite:db.db\"", "[target.app]"]);
     project.write("elsewhere/windlass.toml", CONFIG);
     project.run(&["plan", "--offline", "--config", "elsewhere", "release.md"]).code(0);
+}
+
+const ADD: &str = "---\nrelease: 1.1.0\n---\n\n```sql {#add on=db}\nALTER TABLE orders ADD COLUMN note text;\n\
+                   CREATE INDEX orders_note ON orders (note);\n```\n\n- [ ] fine\n";
+
+#[test]
+fn statements_are_judged_with_the_catalog_that_is_there() {
+    let database = server(Flavor::Postgres15).database();
+    database
+        .run("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1), (2); ANALYZE orders");
+    let project = Project::empty();
+    project.write("windlass.toml", format!("[target.db]\nurl = \"{}\"\n", database.url()));
+    project.write("release.md", ADD);
+    // The text alone cannot tell; two rows are no noise; fifty million are.
+    project.run(&["check", "release.md"]).code(0).says(&["index-blocks-writes"]);
+    project.run(&["plan", "--offline", "release.md"]).code(0).says(&["index-blocks-writes"]);
+    let said = project.run(&["plan", "release.md"]).code(0);
+    assert!(!said.stderr.contains("index-blocks") && !said.stderr.contains("not known"), "{}", said.stderr);
+    database.run(
+        "ALTER TABLE orders SET (autovacuum_enabled = off); \
+         UPDATE pg_class SET reltuples = 5e7, relpages = 1 WHERE relname = 'orders'",
+    );
+    let said = project.run(&["plan", "release.md"]).code(0);
+    said.says(&[
+        "note[lock-on-large-table]: ACCESS EXCLUSIVE on `orders` (50000000 rows, ",
+        "warning[index-blocks-writes]: writes to `orders` (50000000 rows, ",
+    ]);
+}
+
+#[test]
+fn a_catalog_that_cannot_be_read_is_said_and_the_text_judges() {
+    let database = server(Flavor::Postgres15).database();
+    let project = Project::empty();
+    project.write("windlass.toml", format!("[target.db]\nurl = \"{}\"\n", database.url_at(1)));
+    project.write("release.md", ADD);
+    project.run(&["plan", "release.md"]).code(0).says(&[
+        "index-blocks-writes",
+        "not known: db: its catalog could not be read, so statements are judged by their text alone: ",
+    ]);
 }

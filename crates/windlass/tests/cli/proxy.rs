@@ -60,7 +60,7 @@ fn serve(project: &Project) -> (Running, String) {
     serve_service(project, "booking")
 }
 
-fn serve_service(project: &Project, service: &str) -> (Running, String) {
+pub fn serve_service(project: &Project, service: &str) -> (Running, String) {
     let running = project.start(&["proxy", "run", service]);
     let mut listen = String::new();
     wait_for("the proxy answers", || {
@@ -166,7 +166,7 @@ fn a_service_whose_proxy_was_killed_can_be_stopped_by_hand() {
     assert_eq!(instances()[0]["pid"], serde_json::Value::Null, "nothing was started");
     let (proxy, _) = serve_service(&project, "plain");
     project.run(&["service", "start", "plain"]).code(0);
-    project.run(&["service", "stop", "plain"]).code(0).says(&["holding requests"]);
+    project.run(&["service", "stop", "plain"]).code(0).says(&["requests are held up to"]);
     proxy.signal(Signal::TERM);
     proxy.end().code(0);
 }

@@ -2,6 +2,7 @@
 
 use crate::sealed::Project;
 use rusqlite::Connection;
+use windlass_lab::{Flavor, server};
 
 const DROP: &str = "---\nrelease: 2\nfrom: 1\n---\n# 2\n\n```sql {#tidy on=db}\nDROP TABLE record;\n```\n";
 
@@ -14,7 +15,11 @@ fn what_was_set_aside_is_kept_for_its_time_and_dropped_after_it_was_asked() {
     assert!(said.stdout.contains("db: table record, 2 rows, dropped at "), "{}", said.stdout);
     assert!(said.stdout.contains("kept for another"), "{}", said.stdout);
     let db = Connection::open(project.path("app.db")).unwrap();
+    // The thing is old, and so is the end of its run.
     db.execute_batch("UPDATE windlass_aside SET at = '2020-01-01T00:00:00Z'").unwrap();
+    let said = project.run(&["prune", "--yes"]).code(0);
+    assert!(said.stdout.contains("kept for another"), "its run has just ended: {}", said.stdout);
+    std::fs::rename(project.path(".windlass"), project.path(".elsewhere")).unwrap();
     let said = project.run(&["prune"]).code(0);
     assert!(said.stdout.contains("will be dropped for good"), "{}", said.stdout);
     assert!(said.stderr.contains("Nothing was dropped; `windlass prune --yes`"), "{}", said.stderr);
@@ -26,4 +31,127 @@ fn what_was_set_aside_is_kept_for_its_time_and_dropped_after_it_was_asked() {
     let said = project.run(&["prune", "--yes"]).code(0);
     assert!(said.stderr.contains("db: table record is gone"), "{}", said.stderr);
     assert!(!held(&db));
+}
+
+const RELEASE: &str = "---\nrelease: 2\nfrom: 1\n---\n# 2\n\n```sql {#tidy on=db}\nUPDATE part SET note = 'x' WHERE id > 1;\n\
+    ALTER TABLE part DROP COLUMN old;\nDROP TABLE legacy;\nCREATE TABLE made (id INT PRIMARY KEY);\n```\n";
+
+/// On a server: everything is kept for its time, shown, dropped, and a rollback behind that says what is missing.
+fn on_a_server(flavor: Flavor, list: &str, old: &str, image: &str) {
+    let database = server(flavor).database();
+    database.run(
+        "CREATE TABLE part (id INT PRIMARY KEY, note VARCHAR(50), old INT); INSERT INTO part VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3); \
+         CREATE TABLE legacy (id INT PRIMARY KEY); INSERT INTO legacy VALUES (4)",
+    );
+    let project = Project::empty();
+    project.write("windlass.toml", format!("[target.db]\nurl = \"{}\"\n", database.url()));
+    project.write("release.md", RELEASE);
+    assert!(project.run(&["prune"]).code(0).stderr.contains("Nothing is old enough"));
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    let said = project.run(&["prune", "--yes"]).code(0);
+    assert!(
+        said.stdout.contains("kept for another") && !said.stdout.contains("dropped for good"),
+        "{}",
+        said.stdout
+    );
+    database.run(old);
+    // Its run has just ended; where the journal does not know it, its age counts.
+    assert!(project.run(&["prune", "--yes"]).code(0).stdout.contains("kept for another"));
+    std::fs::rename(project.path(".windlass"), project.path(".elsewhere")).unwrap();
+    let shown = project.run(&["prune", "--json"]).code(0).json();
+    let all = shown["asides"].as_array().unwrap();
+    let of = |kind: &str| {
+        all.iter()
+            .filter(|aside| aside["kind"] == kind && aside["fate"] == "due")
+            .map(|aside| aside["rows"].as_u64())
+            .next()
+            .flatten()
+    };
+    assert_eq!(of("table"), Some(1), "legacy: {shown}");
+    assert!(of("before-image").is_some_and(|rows| rows > 1), "{shown}");
+    assert_eq!(database.run(list), all.len().to_string(), "a preview drops nothing");
+    let done = project.run(&["prune", "--yes", "--json"]).code(0).json();
+    assert!(done["asides"].as_array().unwrap().iter().all(|aside| aside["fate"] == "dropped"), "{done}");
+    assert_eq!(database.run(list), "0");
+    assert!(!database.run(image).contains("image_"), "{}", database.run(image));
+    assert_eq!(database.run("SELECT id, note FROM part ORDER BY id").replace('|', "\t"), "1\ta\n2\tx\n3\tx");
+    std::fs::rename(project.path(".elsewhere"), project.path(".windlass")).unwrap();
+    let refused = project.run(&["rollback", "--yes"]);
+    assert_eq!(refused.code, Some(3), "{}{}", refused.stdout, refused.stderr);
+    assert_eq!(database.run("SELECT id, note FROM part ORDER BY id").replace('|', "\t"), "1\ta\n2\tx\n3\tx");
+}
+
+#[test]
+fn what_is_kept_on_postgresql_is_dropped_after_its_time() {
+    on_a_server(
+        Flavor::Postgres15,
+        "SELECT count(*) FROM windlass.aside",
+        "UPDATE windlass.aside SET at = '2020-01-01'",
+        "SELECT string_agg(relname, ' ') FROM pg_class WHERE relkind = 'r' AND relname LIKE 'image%' OR relname = 'legacy'",
+    );
+}
+
+#[test]
+fn what_is_kept_on_mysql_and_mariadb_is_dropped_after_its_time() {
+    for flavor in [Flavor::Mariadb, Flavor::Mysql] {
+        on_a_server(
+            flavor,
+            "SELECT COUNT(*) FROM windlass_aside",
+            "UPDATE windlass_aside SET at = '2020-01-01'",
+            "SHOW TABLES LIKE '\\_windlass%'; SHOW CREATE TABLE part",
+        );
+    }
+}
+
+/// What batches leave behind is kept as long as that of a statement: before its time nothing of it goes, and once it has gone a
+/// rollback says so and changes nothing. What is taken back leaves nothing behind.
+#[test]
+fn what_batches_leave_behind_is_kept_for_its_time() {
+    for (flavor, list, batches, old) in [
+        (
+            Flavor::Postgres15,
+            "SELECT count(*) FROM windlass.aside",
+            "SELECT count(*) FROM windlass.batch",
+            "UPDATE windlass.aside SET at = '2020-01-01'",
+        ),
+        (
+            Flavor::Mariadb,
+            "SELECT COUNT(*) FROM windlass_aside",
+            "SELECT COUNT(*) FROM windlass_batch",
+            "UPDATE windlass_aside SET at = '2020-01-01'",
+        ),
+    ] {
+        let database = server(flavor).database();
+        let rows: Vec<String> = (1..=100).map(|id| format!("({id}, 0)")).collect();
+        database.run(&format!(
+            "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL); INSERT INTO t VALUES {}",
+            rows.join(", ")
+        ));
+        let project = Project::empty();
+        project.write("windlass.toml", format!("[target.db]\nurl = \"{}\"\n", database.url()));
+        let body = "```sql {#fill on=db batch=40}\nUPDATE t SET n = n + 1;\n```\n";
+        project.write("release.md", format!("---\nrelease: 2\nfrom: 1\n---\n# 2\n\n{body}"));
+        let sum = || database.run("SELECT SUM(n) FROM t");
+        project.run(&["apply", "release.md", "--yes"]).code(0);
+        let said = project.run(&["prune", "--yes"]).code(0);
+        assert!(said.stdout.contains("kept for another"), "{}", said.stdout);
+        project.run(&["rollback", "--yes"]).code(0);
+        assert_eq!(
+            (sum().as_str(), database.run(list).as_str(), database.run(batches).as_str()),
+            ("0", "0", "0")
+        );
+
+        project.run(&["apply", "release.md", "--yes"]).code(0);
+        database.run(old);
+        let said = project.run(&["prune", "--yes"]).code(0);
+        assert!(said.stdout.contains("kept for another"), "its run has just ended: {}", said.stdout);
+        std::fs::rename(project.path(".windlass"), project.path(".elsewhere")).unwrap();
+        let done = project.run(&["prune", "--yes", "--json"]).code(0).json();
+        let fates: Vec<_> = done["asides"].as_array().unwrap().iter().map(|aside| &aside["fate"]).collect();
+        assert_eq!(fates, ["dropped"], "{done}");
+        std::fs::rename(project.path(".elsewhere"), project.path(".windlass")).unwrap();
+        let refused = project.run(&["rollback", "--yes"]);
+        assert_eq!(refused.code, Some(3), "{}{}", refused.stdout, refused.stderr);
+        assert_eq!(sum(), "100", "the cursor alone is no reason to call it undone");
+    }
 }

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
+use windlass_lab::Machine;
 
 /// Nothing here takes longer than this; waiting for more means that something hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -250,8 +251,13 @@ impl Running {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    pub fn end(mut self) -> Said {
-        let end = Instant::now() + PATIENCE;
+    pub fn end(self) -> Said {
+        self.end_within(PATIENCE)
+    }
+
+    /// The same, for commands that have much to do.
+    pub fn end_within(mut self, patience: Duration) -> Said {
+        let end = Instant::now() + patience;
         let status = loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => break status,
@@ -280,4 +286,18 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Two machines, and a project whose target `app` is the folder `/srv/app` of both.
+pub fn two_machines() -> ([Machine; 2], Project) {
+    let machines = ["web1", "web2"].map(Machine::start);
+    let project = Project::empty();
+    let include: String =
+        machines.iter().map(|machine| format!("Include {}\n", machine.config().display())).collect();
+    project.write("ssh_config", include);
+    project.write(
+        "windlass.toml",
+        "[target.app]\nhosts = [\"deploy@web1\", \"deploy@web2\"]\ndir = \"/srv/app\"\nssh_config = \"ssh_config\"\n",
+    );
+    (machines, project)
 }

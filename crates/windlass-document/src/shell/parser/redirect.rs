@@ -54,10 +54,10 @@ impl Parser<'_, '_> {
                 let raw = &self.lexer.text[target.span.start..target.span.end];
                 let literal = raw.chars().filter(|c| !matches!(c, '\'' | '"' | '\\')).collect();
                 let delimiter = if target.because.is_some() { literal } else { target.text };
-                let at = span.start;
-                self.lexer.here.push(HereDocument { delimiter, strip_tabs: operator == "<<-", at });
-                self.because("a here-document", span);
-                self.current.here = true;
+                let quoted = raw.contains(['\'', '"', '\\']);
+                let (at, strip_tabs) = (span.start, operator == "<<-");
+                self.lexer.here.push(HereDocument { delimiter, strip_tabs, quoted, at });
+                self.current.here = Some((descriptor.unwrap_or(0), span));
                 return;
             }
             "<" | ">" | ">>" => {}

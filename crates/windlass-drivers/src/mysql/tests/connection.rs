@@ -12,7 +12,8 @@ fn a_query_that_is_dropped_leaves_nothing_behind() {
     let unit = release.units[0].clone();
     let capsule = Capsule::default();
     release.wait(async {
-        let work = crate::mysql::MysqlDriver.apply(&cx, &unit, &capsule);
+        let driver = crate::mysql::MysqlDriver::new();
+        let work = driver.apply(&cx, &unit, &capsule);
         assert!(tokio::time::timeout(Duration::from_millis(100), work).await.is_err());
     });
     release.capsules.push(Capsule::default());
@@ -33,7 +34,7 @@ fn a_statement_that_takes_too_long_is_killed_on_the_server() {
     assert!(began.elapsed() < Duration::from_secs(25));
     assert!(failure.message.contains("did not finish in the time it was given"), "{failure:?}");
     assert_eq!(failure.effect, Effect::None);
-    assert_eq!(release.rows("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(30)%' AND id <> CONNECTION_ID()"), "0");
+    assert_eq!(release.rows("SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE '%SLEEP(30)%' AND id <> CONNECTION_ID()"), "0");
     assert_eq!(release.rows("SELECT id FROM t"), "1");
 }
 
@@ -46,10 +47,11 @@ fn a_person_who_stops_stops_the_statement() {
     );
     let cx = release.context(0);
     let unit = release.units[0].clone();
-    let capsule = release.wait(crate::mysql::MysqlDriver.capture(&cx, &unit)).unwrap();
+    let capsule = release.wait(crate::mysql::MysqlDriver::new().capture(&cx, &unit)).unwrap();
     let stopping = cx.stopping.clone();
     let failure = release.wait(async {
-        let work = crate::mysql::MysqlDriver.apply(&cx, &unit, &capsule);
+        let driver = crate::mysql::MysqlDriver::new();
+        let work = driver.apply(&cx, &unit, &capsule);
         let stop = async {
             tokio::time::sleep(Duration::from_millis(200)).await;
             stopping.stop();
@@ -162,11 +164,11 @@ fn a_server_that_is_killed_and_restarted_has_each_statement_once() {
         &["UPDATE t SET n = n + 1 WHERE id = 1 AND SLEEP(2) = 0", "ALTER TABLE t ADD COLUMN a INT"],
     );
     let cx = release.context(0);
-    let capsule = release.wait(crate::mysql::MysqlDriver.capture(&cx, &release.units[0])).unwrap();
+    let capsule = release.wait(crate::mysql::MysqlDriver::new().capture(&cx, &release.units[0])).unwrap();
     release.capsules.push(capsule);
     std::thread::scope(|scope| {
         let work = scope.spawn(|| release.again(0));
-        let runs = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(2)%' AND id <> CONNECTION_ID()";
+        let runs = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE '%SLEEP(2)%' AND id <> CONNECTION_ID()";
         testing::wait_until("it runs", || release.rows(runs) == "1");
         server.kill();
         assert_ne!(work.join().unwrap().unwrap_err().effect, Effect::Partial);

@@ -19,26 +19,32 @@ const SETUP: &str = "CREATE TABLE parent (id INT PRIMARY KEY, code VARCHAR(10) N
 
 /// Every definition and every row, as text.
 pub(super) fn world(database: &Database) -> String {
-    let list = |sql: &str| -> Vec<String> { database.run(sql).lines().map(str::to_owned).collect() };
+    let mut direct = Direct::to(database);
+    world_by(&mut |sql| direct.run(sql))
+}
+
+/// The same, asked by `run`.
+pub(super) fn world_by(run: &mut dyn FnMut(&str) -> Result<String, String>) -> String {
     let mut text = String::new();
-    let tables = list(
+    let tables = run(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name NOT LIKE '%windlass\\_%' ORDER BY 1",
     );
-    for table in tables {
-        let create = database.run(&format!("SHOW CREATE TABLE `{table}`")).replace("\\n", "\n");
+    for table in tables.unwrap().lines() {
+        let create = run(&format!("SHOW CREATE TABLE `{table}`")).unwrap();
         let (_, create) = create.split_once('\t').unwrap();
         text += &windlass_sql::mysql::Table::read(create).map_or(create.to_owned(), |table| table.print());
         text += "\n";
-        text += &database
-            .try_run(&format!("SELECT * FROM `{table}` ORDER BY 1, 2"))
-            .unwrap_or_else(|error| error);
+        text += &run(&format!("SELECT * FROM `{table}` ORDER BY 1, 2")).unwrap_or_else(|error| error);
         text += "\n";
     }
-    text += &database.run(
-        "SELECT trigger_name, action_order, action_statement FROM information_schema.triggers WHERE trigger_schema = DATABASE() ORDER BY 1; \
-         SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = DATABASE() ORDER BY 1; \
-         SELECT event_name, event_definition FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY 1",
-    );
+    for sql in [
+        "SELECT trigger_name, action_order, action_statement FROM information_schema.triggers WHERE trigger_schema = DATABASE() ORDER BY 1",
+        "SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = DATABASE() ORDER BY 1",
+        "SELECT event_name, event_definition FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY 1",
+    ] {
+        text += &run(sql).unwrap();
+        text += "\n";
+    }
     text
 }
 
@@ -253,11 +259,47 @@ fn a_lock_of_somebody_is_waited_for_and_named() {
         database.run("START TRANSACTION; SELECT COUNT(*) FROM plain; SELECT SLEEP(5); COMMIT");
     });
     testing::wait_until("the transaction is open", || {
-        release.rows("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(5)%'")
+        release.rows("SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'SELECT SLEEP(5)%'")
             == "1"
     });
     release.step(0).unwrap();
     holder.join().unwrap();
     let seen = release.seen.lock().unwrap().clone();
     assert!(seen.contains("locked by another session") && seen.contains("SELECT SLEEP(…)"), "{seen}");
+}
+
+#[test]
+fn statements_behind_another_character_set_come_back() {
+    let setup = "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(20), kind ENUM('a','b') NOT NULL DEFAULT 'a', note TEXT, \
+        said VARCHAR(9) CHARACTER SET latin1, KEY (name)) DEFAULT CHARSET=utf8mb4; INSERT INTO t VALUES (1, 'n', 'b', 'x', 'y');";
+    for flavor in flavors() {
+        for charset in ["latin1", "utf8mb3", "utf8mb4 COLLATE utf8mb4_bin"] {
+            let convert = format!("ALTER TABLE t CONVERT TO CHARACTER SET {charset}");
+            let mut wrong = vec![];
+            for behind in [
+                "ALTER TABLE t ADD COLUMN more VARCHAR(10) NOT NULL DEFAULT 'm'",
+                "ALTER TABLE t MODIFY name VARCHAR(50) NOT NULL",
+                "ALTER TABLE t DROP COLUMN note",
+                "ALTER TABLE t CHANGE name title VARCHAR(20) AFTER note",
+                "CREATE INDEX k ON t (kind)",
+                "ALTER TABLE t RENAME TO u",
+                "DROP TABLE t",
+                "CREATE TABLE v LIKE t",
+                "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4",
+                "ALTER TABLE t DEFAULT CHARACTER SET ascii",
+            ] {
+                let mut release = Release::new(flavor, setup, &[convert.as_str(), behind]);
+                let before = world(&release.database);
+                if let Err(failure) = release.step(0).and_then(|_| release.step(1)) {
+                    wrong.push(format!("{behind}: {} {:?}", failure.message, failure.hints));
+                    continue;
+                }
+                release.roll_back();
+                if world(&release.database) != before {
+                    wrong.push(format!("{behind}: {} instead of {before}", world(&release.database)));
+                }
+            }
+            assert!(wrong.is_empty(), "{flavor:?} {charset}:\n{}", wrong.join("\n"));
+        }
+    }
 }

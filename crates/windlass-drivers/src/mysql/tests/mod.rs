@@ -1,11 +1,18 @@
 //! On real servers.
 
+mod batches;
 mod connection;
 mod definitions;
 mod generated;
+mod keep;
+mod live;
+mod narrow;
+mod referred;
 mod rows;
 mod runbook;
+mod servers;
 mod survey;
+mod way_back;
 
 use crate::testing;
 use std::sync::{Arc, Mutex};
@@ -18,6 +25,45 @@ pub(super) fn flavors() -> Vec<Flavor> {
     vec![Flavor::Mariadb, Flavor::Mysql]
 }
 
+/// A connection for tests that ask too much for the servers' client tools.
+pub(super) struct Direct {
+    conn: mysql_async::Conn,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Direct {
+    pub(super) fn to(database: &Database) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let opts = mysql_async::OptsBuilder::from_opts(mysql_async::Opts::from_url(&database.url()).unwrap());
+        let conn = runtime.block_on(mysql_async::Conn::new(opts.prefer_socket(false))).unwrap();
+        Self { conn, runtime }
+    }
+
+    /// Statements one at a time; rows of the last as lines of values with tabs between.
+    pub(super) fn run(&mut self, sql: &str) -> Result<String, String> {
+        let (parts, problems) = windlass_sql::split(sql, windlass_sql::Dialect::Mysql);
+        assert!(problems.is_empty(), "{problems:?}");
+        let mut text = String::new();
+        for part in parts {
+            let work = mysql_async::prelude::Queryable::query(&mut self.conn, part.span.of(sql));
+            let rows: Vec<mysql_async::Row> =
+                self.runtime.block_on(work).map_err(|error| error.to_string())?;
+            let value = |value: mysql_async::Value| match value {
+                mysql_async::Value::NULL => "NULL".to_owned(),
+                mysql_async::Value::Bytes(bytes) => match String::from_utf8(bytes) {
+                    Ok(text) => text,
+                    Err(error) => format!("{:02x?}", error.into_bytes()),
+                },
+                other => other.as_sql(true),
+            };
+            let line =
+                |row: mysql_async::Row| row.unwrap().into_iter().map(value).collect::<Vec<_>>().join("\t");
+            text = rows.into_iter().map(line).collect::<Vec<_>>().join("\n");
+        }
+        Ok(text)
+    }
+}
+
 /// A release on one database, unit by unit, as the engine would drive it.
 pub(super) struct Release {
     pub(super) database: Database,
@@ -28,6 +74,8 @@ pub(super) struct Release {
     pub(super) on_conflict: OnConflict,
     pub(super) timeout_ms: u64,
     pub(super) seen: Arc<Mutex<String>>,
+    /// That of `step`, `again`, `undo` and `inspect`.
+    pub(super) driver: super::MysqlDriver,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -51,6 +99,14 @@ pub(super) fn units(statements: &[&str]) -> Vec<Unit> {
     statements.iter().enumerate().map(unit).collect()
 }
 
+/// For one of the units, with the database of the URL as their target.
+fn context(folder: &std::path::Path, url: &str, units: &[Unit], at: usize) -> Context {
+    let (mut cx, _) = testing::context(folder, &units[at]);
+    let target = Target::Url { url: Value::Plain(url.to_owned()), kind: UrlKind::Mysql };
+    cx.plan = Arc::new(testing::plan(units, &[("db", target)]));
+    cx
+}
+
 impl Release {
     pub(super) fn new(flavor: Flavor, setup: &str, statements: &[&str]) -> Self {
         let database = server(flavor).database();
@@ -72,14 +128,13 @@ impl Release {
             on_conflict: OnConflict::Keep,
             timeout_ms: 60_000,
             seen: Arc::default(),
+            driver: super::MysqlDriver::new(),
             runtime,
         }
     }
 
     pub(super) fn context(&self, at: usize) -> Context {
-        let (mut cx, _) = testing::context(self.folder.path(), &self.units[at]);
-        let target = Target::Url { url: Value::Plain(self.url.clone()), kind: UrlKind::Mysql };
-        cx.plan = Arc::new(testing::plan(&self.units, &[("db", target)]));
+        let mut cx = context(self.folder.path(), &self.url, &self.units, at);
         cx.on_conflict = self.on_conflict;
         cx.timeout_ms = Some(self.timeout_ms);
         drop(std::mem::take(&mut *self.seen.lock().unwrap()));
@@ -94,17 +149,27 @@ impl Release {
 
     /// Captures and applies unit `at` (from 0).
     pub(super) fn step(&mut self, at: usize) -> Result<Done, Failure> {
+        self.try_capture(at)?;
+        self.again(at)
+    }
+
+    fn try_capture(&mut self, at: usize) -> Result<(), Failure> {
         let cx = self.context(at);
-        let capsule = self.wait(super::MysqlDriver.capture(&cx, &self.units[at]))?;
+        let capsule = self.wait(self.driver.capture(&cx, &self.units[at]))?;
         self.capsules.truncate(at);
         self.capsules.push(capsule);
-        self.again(at)
+        Ok(())
+    }
+
+    /// Captures unit `at`, which [`Self::again`] applies.
+    pub(super) fn capture(&mut self, at: usize) {
+        self.try_capture(at).unwrap_or_else(|failure| panic!("{}: {failure:?}", self.units[at].id));
     }
 
     /// Applies unit `at`, which was captured before.
     pub(super) fn again(&self, at: usize) -> Result<Done, Failure> {
         let cx = self.context(at);
-        self.wait(super::MysqlDriver.apply(&cx, &self.units[at], &self.capsules[at]))
+        self.wait(self.driver.apply(&cx, &self.units[at], &self.capsules[at]))
     }
 
     /// Applies all; panics with the message of what fails.
@@ -116,7 +181,7 @@ impl Release {
 
     pub(super) fn undo(&self, at: usize) -> Result<Done, Failure> {
         let cx = self.context(at);
-        self.wait(super::MysqlDriver.undo(&cx, &self.units[at], &self.capsules[at], None))
+        self.wait(self.driver.undo(&cx, &self.units[at], &self.capsules[at], None))
     }
 
     /// Undoes all that were applied, newest first.
@@ -129,7 +194,7 @@ impl Release {
 
     pub(super) fn inspect(&self, at: usize, way: Way) -> Found {
         let cx = self.context(at);
-        self.wait(super::MysqlDriver.inspect(&cx, &self.units[at], &self.capsules[at], way))
+        self.wait(self.driver.inspect(&cx, &self.units[at], &self.capsules[at], way))
     }
 
     pub(super) fn rows(&self, sql: &str) -> String {

@@ -187,7 +187,7 @@ fn each_statement_happens_once() {
     for flavor in flavors() {
         let mut release = Release::new(flavor, PEOPLE, &["UPDATE person SET score = COALESCE(score, 0) + 1"]);
         let cx = release.context(0);
-        let capsule = release.wait(crate::mysql::MysqlDriver.capture(&cx, &release.units[0])).unwrap();
+        let capsule = release.wait(crate::mysql::MysqlDriver::new().capture(&cx, &release.units[0])).unwrap();
         release.capsules.push(capsule);
         assert_eq!(release.inspect(0, Way::Forward), Found::NotApplied);
         assert!(release.again(0).unwrap().changed);
@@ -199,6 +199,57 @@ fn each_statement_happens_once() {
         assert!(!release.undo(0).unwrap().changed);
         assert!(matches!(release.inspect(0, Way::Undo), Found::Applied(_)));
         assert_eq!(release.rows("SELECT score FROM person WHERE id = 100"), "0.0000");
+    }
+}
+
+/// Another schema of the same server may be read; what a statement would change there is not changed.
+#[test]
+fn other_schemas_are_read_and_never_changed() {
+    for flavor in flavors() {
+        let other = server(flavor).database();
+        other.run("CREATE TABLE u (id INT PRIMARY KEY, a INT); INSERT INTO u VALUES (1, 10), (2, 20)");
+        let name = other.name();
+        let setup = "CREATE TABLE t (id INT PRIMARY KEY, a INT); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)";
+        let everything = || other.run("SELECT * FROM u ORDER BY id; SHOW TABLES; SHOW CREATE TABLE u");
+        let before = everything();
+        for statement in [
+            format!("UPDATE t JOIN {name}.u ON t.id = u.id SET t.a = u.a"),
+            format!("UPDATE t SET a = (SELECT max(a) FROM `{name}`.u)"),
+            format!("INSERT INTO t SELECT id + 10, a FROM {name}.u"),
+            format!("DELETE FROM t WHERE id IN (SELECT id FROM {name}.u)"),
+        ] {
+            let mut release = Release::new(flavor, setup, &[&statement]);
+            let was = release.rows("SELECT * FROM t ORDER BY id");
+            release.apply();
+            assert_ne!(release.rows("SELECT * FROM t ORDER BY id"), was, "{flavor:?} {statement}");
+            release.undo(0).unwrap();
+            assert_eq!(release.rows("SELECT * FROM t ORDER BY id"), was, "{flavor:?} {statement}");
+            assert_eq!(everything(), before, "{flavor:?} {statement}");
+        }
+        for statement in [
+            format!("UPDATE {name}.u SET a = 0"),
+            format!("UPDATE t JOIN {name}.u ON t.id = u.id SET u.a = t.a"),
+            format!("DELETE u FROM {name}.u JOIN t ON t.id = u.id"),
+            format!("INSERT INTO {name}.u VALUES (3, 30)"),
+            format!("ALTER TABLE {name}.u ADD COLUMN b INT"),
+            format!("DROP TABLE {name}.u"),
+            format!("TRUNCATE TABLE `{name}`.`u`"),
+            format!("CREATE TABLE {name}.made (id INT)"),
+            format!("RENAME TABLE t TO {name}.t"),
+            format!("CREATE INDEX i ON {name}.u (a)"),
+            format!("DROP TABLE t, {name}.u"),
+            format!("ALTER TABLE t RENAME TO {name}.t"),
+            format!("ALTER TABLE t EXCHANGE PARTITION p WITH TABLE {name}.u"),
+        ] {
+            let mut release = Release::new(flavor, setup, &[&statement]);
+            let was = release.rows("SELECT * FROM t ORDER BY id");
+            let failure = release.step(0).expect_err(&statement);
+            assert!(failure.effect == Effect::None, "{flavor:?} {statement}: {failure:?}");
+            let is_said = failure.message.contains(name) || statement.contains("PARTITION");
+            assert!(is_said, "{flavor:?} {statement}: {failure:?}");
+            assert_eq!(everything(), before, "{flavor:?} {statement}");
+            assert_eq!(release.rows("SELECT * FROM t ORDER BY id"), was, "{flavor:?} {statement}");
+        }
     }
 }
 

@@ -7,35 +7,7 @@ use std::time::Duration;
 const ROWS: u32 = 200_000;
 
 /// The tables as they were before the release, as far as its statements tell.
-const SETUP: &str = "
-CREATE TABLE subscription_transfer_record (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, subscription_id INT(10) UNSIGNED DEFAULT NULL COMMENT '订阅',
-  user_id INT UNSIGNED, old_user_id INT UNSIGNED COMMENT '原用户') COMMENT='错误的注释';
-CREATE TABLE user_profile (id INT PRIMARY KEY, user_id BIGINT NOT NULL, gender ENUM('M','F') DEFAULT 'M' COMMENT '性别', KEY idx_user (user_id));
-CREATE TABLE local_notifications (id INT PRIMARY KEY, frequency ENUM('FrequencyDaily','FrequencyWeekly','FrequencyMonthly'), has_weekdays TINYINT(1) NOT NULL, has_month_days TINYINT(1) NOT NULL);
-CREATE TABLE audit_user_credential_update (id INT PRIMARY KEY, updated_record_type ENUM('username','phone','email','password'));
-CREATE TABLE audit_user_signin_signout (id INT PRIMARY KEY, user_id INT DEFAULT NULL, record_type ENUM('signin','signout') NOT NULL);
-CREATE TABLE verification_code (id INT PRIMARY KEY, sn VARCHAR(40), code VARCHAR(10), send_to VARCHAR(100), send_via ENUM('phone','email') NOT NULL DEFAULT 'phone', expired_at DATETIME NULL);
-CREATE TABLE phone_or_email_verfication (id INT PRIMARY KEY, user_id INT, verification_type ENUM('phone','email') NOT NULL, expired_at DATETIME DEFAULT NULL COMMENT '到期');
-CREATE TABLE pn_record (id INT PRIMARY KEY, user_id BIGINT);
-CREATE TABLE sem_record (id INT PRIMARY KEY, to_address VARCHAR(100), KEY idx_to_address (to_address));
-CREATE TABLE sms_record (id INT PRIMARY KEY, phone VARCHAR(20), is_valid TINYINT(1) NOT NULL DEFAULT 1 COMMENT '有效', expired_at DATETIME NOT NULL, text TEXT, KEY idx_phone (phone));
-CREATE TABLE user_access_token (id INT PRIMARY KEY, token VARCHAR(64), expired_at DATETIME);
-CREATE TABLE wechat_user (id INT PRIMARY KEY, user_id INT UNSIGNED);
-CREATE TABLE organization_admin (id INT PRIMARY KEY, name VARCHAR(20));
-CREATE TABLE feedback (id INT PRIMARY KEY, content VARCHAR(500) NOT NULL);
-CREATE TABLE record (record_id VARCHAR(20) PRIMARY KEY, user_id INT UNSIGNED NOT NULL, transaction_number VARCHAR(50), heart_rate SMALLINT, updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP);
-INSERT INTO subscription_transfer_record VALUES (1, 5, 6, 7), (2, 8, 9, 10);
-INSERT INTO user_profile VALUES (1, 11, 'M'), (2, 12, 'F'), (3, 13, NULL);
-INSERT INTO local_notifications VALUES (1, 'FrequencyDaily', 0, 1), (2, NULL, 1, 0);
-INSERT INTO audit_user_credential_update VALUES (1, 'phone'), (2, 'password');
-INSERT INTO audit_user_signin_signout VALUES (1, 5, 'signin'), (2, NULL, 'signout');
-INSERT INTO verification_code VALUES (1, 's', '1234', 'a@b', 'email', '2020-01-01 00:00:00');
-INSERT INTO phone_or_email_verfication VALUES (1, 4, 'email', '2021-01-01 10:00:00');
-INSERT INTO pn_record VALUES (1, 3), (2, NULL); INSERT INTO sem_record VALUES (1, 'a@b'), (2, 'c@d');
-INSERT INTO sms_record VALUES (1, '13800138000', 0, '2020-02-02 00:00:00', '你好'), (2, NULL, 1, '2021-02-02 00:00:00', NULL);
-INSERT INTO user_access_token VALUES (1, 't', NULL); INSERT INTO wechat_user VALUES (1, 77); INSERT INTO organization_admin VALUES (1, '管理员');
-INSERT INTO feedback VALUES (1, '很好');
-";
+const SETUP: &str = windlass_lab::RUNBOOK_000;
 
 /// Statements of its two SQL fences.
 fn statements() -> Vec<String> {
@@ -83,15 +55,63 @@ fn world(release: &Release) -> String {
     format!("{rows}\n{columns}\n{}", each.join("\n"))
 }
 
+/// Run by the test below as a process of its own: one unit, one way, until it is killed.
 #[test]
-fn there_and_back_with_200_000_rows() {
+fn controller_process() {
+    let Some(argument) = crate::testing::argument() else { return };
+    let (url, folder, at, way, capsule): (String, std::path::PathBuf, usize, Way, Capsule) =
+        serde_json::from_str(&argument).unwrap();
+    let statements = statements();
+    let units = units(&statements.iter().map(String::as_str).collect::<Vec<_>>());
+    let cx = context(&folder, &url, &units, at);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        match way {
+            Way::Forward => drop(crate::mysql::MysqlDriver::new().apply(&cx, &units[at], &capsule).await),
+            Way::Undo => drop(crate::mysql::MysqlDriver::new().undo(&cx, &units[at], &capsule, None).await),
+        }
+    });
+}
+
+/// Kills a controller at some moment of the unit; then the unit is brought to its end from what the server tells.
+fn killed_once(release: &Release, at: usize, way: Way, after: Duration) {
+    let folder = release.folder.path();
+    let argument = serde_json::to_string(&(&release.url, folder, at, way, &release.capsules[at])).unwrap();
+    let mut controller = crate::testing::controller("mysql::tests::runbook::controller_process", &argument);
+    // The moment is what is tested: any is right.
+    std::thread::sleep(after);
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    match release.inspect(at, way) {
+        Found::Applied(_) => {}
+        Found::Unknown(text) => panic!("{text}"),
+        Found::NotApplied | Found::Failed(_) => {
+            let done = if way == Way::Forward { release.again(at) } else { release.undo(at) };
+            drop(done.unwrap_or_else(|failure| panic!("{way:?} {at}: {failure:?}")));
+        }
+    }
+}
+
+#[test]
+fn there_and_back_with_200_000_rows_killed_at_every_unit() {
     for flavor in flavors() {
         let mut release = release(flavor, ROWS);
         let before = world(&release);
-        let done = release.apply();
+        let mut random = Random::new(12);
+        let mut moment = || Duration::from_millis(random.below(150) as u64);
+        for at in 0..release.units.len() {
+            let cx = release.context(at);
+            let capsule =
+                release.wait(crate::mysql::MysqlDriver::new().capture(&cx, &release.units[at])).unwrap();
+            release.capsules.push(capsule);
+            killed_once(&release, at, Way::Forward, moment());
+        }
         assert_ne!(world(&release), before);
-        assert!(done[31].facts["rows"].as_u64().unwrap() > 10_000, "{done:?}");
-        release.roll_back();
+        let written = release.rows("SELECT COUNT(*) FROM record WHERE s3_key IS NOT NULL");
+        assert!(written.parse::<u32>().unwrap() > 10_000, "{written}");
+        for at in (0..release.units.len()).rev() {
+            killed_once(&release, at, Way::Undo, moment());
+        }
         assert_eq!(world(&release), before, "{flavor:?}");
     }
 }
@@ -131,8 +151,9 @@ fn killed_at_every_statement_both_ways() {
                 let at = if way == Way::Forward { step } else { release.units.len() - 1 - step };
                 if way == Way::Forward {
                     let cx = release.context(at);
-                    let capsule =
-                        release.wait(crate::mysql::MysqlDriver.capture(&cx, &release.units[at])).unwrap();
+                    let capsule = release
+                        .wait(crate::mysql::MysqlDriver::new().capture(&cx, &release.units[at]))
+                        .unwrap();
                     release.capsules.push(capsule);
                 }
                 let cx = release.context(at);
@@ -144,14 +165,14 @@ fn killed_at_every_statement_both_ways() {
                         Way::Forward => drop(
                             tokio::time::timeout(
                                 patience,
-                                crate::mysql::MysqlDriver.apply(&cx, &unit, &capsule),
+                                crate::mysql::MysqlDriver::new().apply(&cx, &unit, &capsule),
                             )
                             .await,
                         ),
                         Way::Undo => drop(
                             tokio::time::timeout(
                                 patience,
-                                crate::mysql::MysqlDriver.undo(&cx, &unit, &capsule, None),
+                                crate::mysql::MysqlDriver::new().undo(&cx, &unit, &capsule, None),
                             )
                             .await,
                         ),

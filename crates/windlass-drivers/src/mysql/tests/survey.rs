@@ -5,7 +5,7 @@ use windlass_driver::Survey;
 
 fn survey(release: &Release, at: usize) -> Survey {
     let cx = release.context(at);
-    release.wait(crate::mysql::MysqlDriver.survey(&cx, &release.units[at])).unwrap()
+    release.wait(crate::mysql::MysqlDriver::new().survey(&cx, &release.units[at])).unwrap()
 }
 
 #[test]

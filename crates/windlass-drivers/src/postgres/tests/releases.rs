@@ -105,11 +105,37 @@ async fn a_plan_shows_the_undo_and_later_errors() {
         "{:?}",
         seen[3]
     );
-    assert_eq!(world.run("SELECT count(*) FROM pg_database WHERE datname ~ '^windlass_scratch'"), "0");
+    assert_eq!(scratches(&world), "0");
     assert_eq!(
         world.run("SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'n'"),
         "0"
     );
+}
+
+/// Scratch databases with the definitions of this one.
+fn scratches(world: &World) -> String {
+    let of = crate::postgres::scratch::OF;
+    world.run(&format!(
+        "SELECT count(*) FROM pg_database WHERE shobj_description(oid, 'pg_database') = '{of}' || current_database()"
+    ))
+}
+
+/// Plans that are made at the same instant by one process do not meet in one scratch database.
+#[tokio::test]
+async fn plans_at_once_have_a_scratch_database_each() {
+    let worlds: Vec<World> = (0..4)
+        .map(|_| World::new("CREATE TABLE t (id int PRIMARY KEY)", &["ALTER TABLE t ADD COLUMN n int"]))
+        .collect();
+    let seen = futures_util::future::join_all(
+        worlds
+            .iter()
+            .map(async |world| PostgresDriver::new().survey(&world.cx, &world.units[0]).await.unwrap()),
+    );
+    for (survey, world) in seen.await.iter().zip(&worlds) {
+        let undo = "undo: ALTER TABLE \"public\".\"t\" DROP COLUMN \"n\"";
+        assert!(survey.effects.iter().any(|line| line.contains(undo)), "{survey:?}");
+        assert_eq!(scratches(world), "0");
+    }
 }
 
 /// A lock that is held: named, waited for within bounds, nothing changed.
@@ -145,7 +171,7 @@ async fn a_person_may_stop_a_statement() {
     let stopping = world.cx.stopping.clone();
     let (failure, ()) = tokio::join!(world.apply(1), async {
         loop {
-            if world.run("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> \
+            if world.run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> \
                           pg_backend_pid()") != "0" {
                 return stopping.stop();
             }
@@ -194,6 +220,7 @@ async fn mistakes_are_told_without_secrets() {
         ("SELEC 1", "syntax error at or near \"SELEC\""),
         ("CREATE CAST (text AS point) WITHOUT FUNCTION", "cannot"),
         ("VACUUM nope", "\"nope\" does not exist"),
+        ("ALTER TABLE parts DETACH PARTITION one CONCURRENTLY", "without CONCURRENTLY it can"),
     ] {
         let other = World::on(world.database().clone(), &[statement]);
         let failure = other.apply(1).await.unwrap_err();

@@ -215,6 +215,106 @@ async fn cascades_of_every_kind_come_back() {
     }
 }
 
+/// A referenced key that is changed, under every rule of its foreign keys: what they did comes back, and what others wrote since
+/// stays and is listed.
+#[tokio::test]
+async fn every_rule_for_a_changed_key_comes_back() {
+    let tree = "CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree ON UPDATE RULE); INSERT INTO tree SELECT g, NULLIF(g / 2, 0) FROM \
+                generate_series(1, 15) g";
+    for flavor in flavors() {
+        for rule in ["CASCADE", "SET NULL", "SET DEFAULT"] {
+            let setup = "CREATE TABLE a (id int PRIMARY KEY, code text UNIQUE); INSERT INTO a VALUES (0, 'none'); INSERT INTO a SELECT g, 'c' || g FROM generate_series(1, 9) g;
+                CREATE TABLE b (id int PRIMARY KEY, a int DEFAULT 0 REFERENCES a ON UPDATE RULE, code text DEFAULT 'none' REFERENCES a (code) ON UPDATE RULE);
+                INSERT INTO b SELECT g, g % 9 + 1, 'c' || (g % 9 + 1) FROM generate_series(1, 30) g;
+                CREATE TABLE c (k int DEFAULT 0 REFERENCES a ON UPDATE RULE, PRIMARY KEY (k)); INSERT INTO c VALUES (4);
+                CREATE TABLE d (c int REFERENCES c ON UPDATE RULE); INSERT INTO d VALUES (4), (4), (NULL);";
+            let setup = [setup, tree].concat().replace("RULE", rule);
+            for statement in [
+                "UPDATE a SET id = id + 100 WHERE id IN (1, 2, 3)",
+                "UPDATE a SET id = id + 100, code = 'new' || code WHERE id IN (5, 6)",
+                "UPDATE a SET code = upper(code) WHERE id > 0",
+                "UPDATE a SET id = CASE id WHEN 7 THEN 70 ELSE 80 END WHERE id IN (7, 8)",
+                "UPDATE tree SET id = id + 100 WHERE id = 2",
+                "INSERT INTO a VALUES (1, 'c1'), (2, 'c2') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id + 200",
+                "WITH x AS (UPDATE a SET id = 300 WHERE id = 9 RETURNING id) INSERT INTO b SELECT 100, NULL, 'none' FROM x",
+            ] {
+                let world = World::of(flavor, &setup, &[statement]);
+                let all = |world: &World| ["a", "b", "c", "d", "tree"].map(|table| world.rows(table));
+                let before = all(&world);
+                let done =
+                    world.apply(1).await.unwrap_or_else(|failure| panic!("{rule}: {statement}: {failure:?}"));
+                assert_ne!(before, all(&world), "{rule}: {statement}: {done:?}");
+                let undone =
+                    world.undo(1).await.unwrap_or_else(|failure| panic!("{rule}: {statement}: {failure:?}"));
+                assert_eq!(undone.facts["conflicts"], 0, "{rule}: {statement}: {undone:?}");
+                assert_eq!(before, all(&world), "{rule}: {statement}");
+            }
+            let world = World::of(flavor, &setup, &["UPDATE a SET id = id + 100 WHERE id IN (1, 2)"]);
+            world.apply(1).await.unwrap();
+            // Row 9 of b referred to 1, row 10 to 2.
+            world.run("UPDATE b SET a = 5 WHERE id = 9");
+            let done = world.undo(1).await.unwrap();
+            assert_eq!(
+                world.run("SELECT a FROM b WHERE id IN (9, 10) ORDER BY id"),
+                "5\n2",
+                "{rule}: {done:?}"
+            );
+            assert_eq!(done.facts["conflicts"], 1, "{rule}: {done:?}");
+            assert_eq!(world.run("SELECT count(*) FROM a WHERE id > 100"), "0", "{rule}: {done:?}");
+        }
+    }
+}
+
+/// A row that others refer to is not taken away, nor what it refers to: by foreign keys of its own table, of other
+/// schemas, and by such that are there only since.
+#[tokio::test]
+async fn rows_that_others_built_upon_are_kept_and_listed() {
+    let setup = "CREATE TABLE a (id int PRIMARY KEY); CREATE SCHEMA elsewhere;
+        CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a ON DELETE CASCADE);
+        CREATE TABLE elsewhere.c (id int PRIMARY KEY, b int REFERENCES b ON DELETE SET NULL); CREATE TABLE d (id int, a int);
+        CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree ON DELETE CASCADE); INSERT INTO tree VALUES (1, NULL);";
+    let (pair, tree) = (
+        "WITH x AS (INSERT INTO a VALUES (1), (2), (3) RETURNING id) INSERT INTO b SELECT id, id FROM x",
+        "INSERT INTO tree VALUES (10, 1), (11, 10), (12, 11), (13, 13), (20, 1), (21, 20)",
+    );
+    for (statement, others, left, conflicts) in [
+        (pair, "INSERT INTO elsewhere.c VALUES (1, 1)", "1 / 1 / 1:1 /  / 1", 2),
+        (
+            pair,
+            "ALTER TABLE d ADD FOREIGN KEY (a) REFERENCES a ON DELETE CASCADE; INSERT INTO d VALUES (7, 3)",
+            "3 /  /  / 7:3 / 1",
+            1,
+        ),
+        (tree, "SELECT 1", " /  /  /  / 1", 0),
+        (tree, "INSERT INTO tree VALUES (99, 12)", " /  /  /  / 1 10 11 12 99", 3),
+        (tree, "UPDATE tree SET up = NULL WHERE id = 11", " /  /  /  / 1 11", 1),
+        (tree, "INSERT INTO tree VALUES (99, 13)", " /  /  /  / 1 13 99", 1),
+    ] {
+        for force in [false, true] {
+            let mut world = World::new(setup, &[statement]);
+            world.apply(1).await.unwrap();
+            world.run(others);
+            if force && others.starts_with("UPDATE") {
+                continue;
+            }
+            world.cx.on_conflict = if force { OnConflict::Force } else { OnConflict::Keep };
+            let done = world.undo(1).await.unwrap();
+            let list = |what: &str, table: &str| {
+                world.run(&format!("SELECT string_agg(({what})::text, ' ' ORDER BY id) FROM {table}"))
+            };
+            let now = [
+                list("id", "a"),
+                list("id", "b"),
+                list("id || ':' || b", "elsewhere.c"),
+                list("id || ':' || a", "d"),
+                list("id", "tree"),
+            ];
+            assert_eq!(now.join(" / "), left, "{others}: {done:?}");
+            assert_eq!(done.facts["conflicts"], conflicts, "{others}: {done:?}");
+        }
+    }
+}
+
 /// What became of a dropped index that was cut off is settled by hand of the definition in the ledger.
 #[tokio::test]
 async fn indexes_are_built_and_dropped_beside_writers() {
@@ -252,4 +352,85 @@ async fn indexes_are_built_and_dropped_beside_writers() {
     let done = world.apply(3).await.unwrap();
     assert!(done.effects[0].contains("INVALID"), "{done:?}");
     assert_eq!(world.run("SELECT indisvalid FROM pg_index WHERE indexrelid = 'u'::regclass"), "t");
+}
+
+/// What stands in the way of one row (a unique value that another has taken, a row that it refers to and that is gone, a check
+/// that is there since) is a conflict of that row; all others come back.
+#[tokio::test]
+async fn a_row_that_cannot_come_back_holds_up_no_other() {
+    let setup = "CREATE TABLE kind (id int PRIMARY KEY); INSERT INTO kind VALUES (1), (2);
+        CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE, kind int REFERENCES kind, n int);
+        INSERT INTO t SELECT g, 'c' || g, 1 + g % 2, g FROM generate_series(1, 100) g;
+        CREATE TABLE bare (a int UNIQUE, b int); INSERT INTO bare SELECT g, g FROM generate_series(1, 20) g;";
+    for (statement, others, back, refused) in [
+        (
+            "UPDATE t SET code = 'x' || id",
+            "INSERT INTO t VALUES (900, 'c40', 1, 0), (901, 'c77', 1, 0)",
+            98,
+            "t_code_key",
+        ),
+        (
+            "UPDATE t SET kind = 2",
+            "DELETE FROM t WHERE id > 100; UPDATE t SET kind = 2; DELETE FROM kind WHERE id = 1",
+            50,
+            "t_kind_fkey",
+        ),
+        ("DELETE FROM t WHERE id <= 60", "INSERT INTO t VALUES (900, 'c40', 1, 0)", 59, "t_code_key"),
+        ("UPDATE t SET n = -id", "ALTER TABLE t ADD CHECK (n <> 7) NOT VALID", 99, "t_n_check"),
+        ("DELETE FROM bare", "INSERT INTO bare VALUES (3, 3), (4, 9)", 18, "bare_a_key"),
+    ] {
+        for on_conflict in [OnConflict::Keep, OnConflict::Force] {
+            let mut world = World::new(setup, &[statement]);
+            world.apply(1).await.unwrap();
+            world.run(others);
+            world.cx.on_conflict = on_conflict;
+            let done = world.undo(1).await.unwrap_or_else(|failure| panic!("{statement}: {failure:?}"));
+            assert_eq!(done.facts["rows"], back, "{statement}: {done:?}");
+            assert!(done.effects.iter().any(|line| line.contains("rows stay as they are")), "{done:?}");
+            assert!(matches!(world.inspect(1, Way::Undo).await, Found::Applied(_)));
+            let file = std::fs::read_to_string(world.cx.workspace.join("conflicts.csv")).unwrap();
+            assert!(file.contains("not put back: ") && file.contains(refused), "{file}");
+        }
+    }
+    // Asked about it, nothing of the unit is taken back.
+    let mut world = World::new(setup, &["UPDATE t SET code = 'x' || id"]);
+    world.apply(1).await.unwrap();
+    world.run("INSERT INTO t VALUES (900, 'c40', 1, 0)");
+    world.cx.on_conflict = OnConflict::Ask;
+    assert!(world.undo(1).await.unwrap_err().message.contains("nothing of it was taken back"));
+    assert_eq!(world.run("SELECT count(*) FROM t WHERE code LIKE 'x%'"), "100");
+}
+
+/// Unique numbers that were moved up go down again one after the other, in whatever order they lie.
+#[tokio::test]
+async fn rows_in_each_others_way_come_back() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, n int UNIQUE); INSERT INTO t SELECT g, 300 - g FROM generate_series(1, 200) g;";
+    let world = World::new(setup, &["UPDATE t SET n = n + 1"]);
+    let before = world.rows("t");
+    world.apply(1).await.unwrap();
+    let done = world.undo(1).await.unwrap();
+    assert_eq!((done.facts["conflicts"].as_u64(), world.rows("t")), (Some(0), before), "{done:?}");
+}
+
+/// Numbers that were taken are said before and after: nothing turns a sequence back that others use as well.
+#[tokio::test]
+async fn sequences_that_move_are_said() {
+    let setup = "CREATE SEQUENCE extra; CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
+                 n bigint DEFAULT nextval('extra'), v text)";
+    let world = World::new(setup, &["INSERT INTO t (v) VALUES ('a'), ('b')", "UPDATE t SET v = 'c'"]);
+    let survey = PostgresDriver::new().survey(&world.cx, &world.units[0]).await.unwrap();
+    for name in ["t_id_seq", "extra"] {
+        assert!(
+            survey.effects.iter().any(|line| line.contains(&format!("sequence {name} moves on"))
+                || line.contains(&format!("sequence public.{name} moves on"))),
+            "{survey:?}"
+        );
+    }
+    world.apply(1).await.unwrap();
+    world.apply(2).await.unwrap();
+    let done = world.undo(2).await.unwrap();
+    assert!(!done.effects.iter().any(|line| line.contains("sequence")), "{done:?}");
+    let done = world.undo(1).await.unwrap();
+    assert_eq!(done.effects.iter().filter(|line| line.contains("stays where it is")).count(), 2, "{done:?}");
+    assert_eq!(world.run("SELECT count(*) FROM t; SELECT last_value FROM extra"), "0\n2");
 }

@@ -182,3 +182,244 @@ async fn definitions_come_back_as_they_were() {
         );
     }
 }
+
+const TYPES: &str = "CREATE TABLE t (id int PRIMARY KEY, n int, big bigint, note text, price numeric(8,3), at timestamptz, tags text[]);
+        INSERT INTO t SELECT g, g, g * 10, 'note ' || g, g + 0.125, '2026-01-01 10:20:30+00'::timestamptz + g * '1 h'::interval, ARRAY['a', \
+        'b' || g] FROM generate_series(1, 20) g;
+        CREATE TABLE parts (id int, day int, v text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+        CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10); CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20);
+        INSERT INTO parts SELECT g, g % 20, 'value ' || g FROM generate_series(1, 40) g;
+        CREATE TABLE top (id int PRIMARY KEY, v text); CREATE TABLE heir (w text, PRIMARY KEY (id)) INHERITS (top);
+        INSERT INTO top SELECT g, 'top ' || g FROM generate_series(1, 5) g; INSERT INTO heir SELECT g, 'heir ' || g, 'w' FROM generate_series(11, 15) g;
+        CREATE TABLE bare (v text); INSERT INTO bare VALUES ('one'), ('two');";
+
+/// Values that a change of type loses are kept: also by `USING` under a type that holds as much, in partitions and heirs.
+#[tokio::test]
+async fn values_that_a_change_of_type_loses_come_back() {
+    for flavor in flavors() {
+        for statement in [
+            "ALTER TABLE t ALTER COLUMN n TYPE bigint USING n * 2",
+            "ALTER TABLE t ALTER note TYPE text USING left(note, 3), ALTER n SET DEFAULT 4",
+            "ALTER TABLE t ALTER COLUMN price TYPE numeric(8,1)",
+            "ALTER TABLE t ALTER COLUMN at TYPE date",
+            "ALTER TABLE t ALTER COLUMN big TYPE smallint, ALTER COLUMN tags TYPE text USING tags[1]",
+            "ALTER TABLE t RENAME COLUMN note TO old",
+            "DO $$ BEGIN ALTER TABLE t ALTER COLUMN note TYPE text USING upper(note); END $$",
+            "ALTER TABLE parts ALTER COLUMN v TYPE varchar(3) USING left(v, 3)",
+            "ALTER TABLE parts ALTER COLUMN v TYPE text USING 'x'",
+            "ALTER TABLE parts DROP COLUMN v",
+            "ALTER TABLE top ALTER COLUMN v TYPE text USING left(v, 1)",
+            "ALTER TABLE top DROP COLUMN v",
+        ] {
+            let world = World::of(flavor, TYPES, &[statement]);
+            let all = |world: &World| {
+                ["t", "parts", "ONLY top"]
+                    .map(|table| world.run(&format!("SELECT to_jsonb(x)::text FROM {table} x ORDER BY 1")))
+            };
+            let heir = |world: &World| world.run("SELECT to_jsonb(x)::text FROM heir x ORDER BY 1");
+            let before = (all(&world), heir(&world));
+            match world.apply(1).await {
+                Ok(_) => {
+                    let undone =
+                        world.undo(1).await.unwrap_or_else(|failure| panic!("{statement}: {failure:?}"));
+                    assert_eq!((all(&world), heir(&world)), before, "{statement}: {undone:?}");
+                }
+                // It says so before it runs.
+                Err(failure) => {
+                    assert!(failure.message.contains("nothing was changed"), "{statement}: {failure:?}")
+                }
+            }
+            assert_eq!((all(&world), heir(&world)), before, "{statement}");
+        }
+        let world = World::of(flavor, TYPES, &["ALTER TABLE bare ALTER COLUMN v TYPE text USING left(v, 1)"]);
+        let survey = PostgresDriver::new().survey(&world.cx, &world.units[0]).await.unwrap();
+        assert!(
+            survey.effects.iter().any(|line| line.contains("refused where there are values in v of bare")),
+            "{survey:?}"
+        );
+        let failure = world.apply(1).await.unwrap_err();
+        assert!(failure.message.contains("bare has no key that stays"), "{failure:?}");
+        let world = World::of(flavor, TYPES, &["ALTER TABLE t ALTER COLUMN n TYPE bigint USING n * 2"]);
+        world.apply(1).await.unwrap();
+        world.run("UPDATE t SET n = 7 WHERE id = 1");
+        world.undo(1).await.unwrap();
+        assert_eq!(world.run("SELECT n FROM t WHERE id IN (1, 2, 3) ORDER BY id"), "7\n2\n3");
+    }
+}
+
+/// What a body does to values is not read: they are weighed. What cannot be kept is refused.
+#[tokio::test]
+async fn values_that_a_body_computes_come_back_or_it_is_refused() {
+    let setup = format!(
+        "{TYPES} CREATE FUNCTION double() RETURNS void LANGUAGE plpgsql AS $$ BEGIN ALTER TABLE t ALTER n TYPE bigint USING n * 2; END $$;
+        CREATE PROCEDURE cut() LANGUAGE plpgsql AS $$ BEGIN ALTER TABLE parts ALTER v TYPE text USING left(v, 2); END $$;
+        CREATE TABLE moved (id int PRIMARY KEY, a int, b int); INSERT INTO moved VALUES (1, 10, 20), (2, 20, 10);"
+    );
+    for (at, (statement, is_done)) in [
+        ("DO $$ BEGIN PERFORM double(); END $$", true),
+        ("CALL cut()", true),
+        ("DO $$ BEGIN EXECUTE 'ALTER TABLE t ALTER note TYPE text US' || 'ING upper(note)'; END $$", true),
+        ("DO $$ BEGIN ALTER TABLE parts ALTER COLUMN v TYPE text USING 'x'; END $$", true),
+        // Each column holds the same values as before, in other rows.
+        ("DO $$ BEGIN ALTER TABLE moved ALTER a TYPE int USING b, ALTER b TYPE int USING a; END $$", true),
+        // Nothing is lost: the key stays what it is.
+        ("DO $$ BEGIN ALTER TABLE t ALTER id TYPE bigint; ALTER TABLE t RENAME note TO old; END $$", true),
+        ("DO $$ BEGIN ALTER TABLE bare ADD COLUMN r float8 DEFAULT random(); END $$", true),
+        ("DO $$ BEGIN ALTER TABLE t ALTER id TYPE int USING id + 100; END $$", false),
+        ("DO $$ BEGIN ALTER TABLE bare ALTER v TYPE text USING upper(v); END $$", false),
+        ("DO $$ BEGIN TRUNCATE t; INSERT INTO t (id, n) VALUES (1, 1); END $$", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let flavors = flavors();
+        let world = World::of(flavors[at % flavors.len()], &setup, &[statement]);
+        let all = || {
+            ["t", "parts", "moved", "bare"]
+                .map(|table| world.run(&format!("SELECT to_jsonb(x)::text FROM {table} x ORDER BY 1")))
+        };
+        let before = (catalog(&world).await, all());
+        match world.apply(1).await {
+            Ok(_) => {
+                assert!(is_done, "{statement}");
+                assert_ne!(
+                    (compare(&before.0, &catalog(&world).await), all()),
+                    (Verdict::Exact, before.1.clone())
+                );
+                world.undo(1).await.unwrap_or_else(|failure| panic!("{statement}: {failure:?}"));
+            }
+            Err(failure) => {
+                assert!(!is_done, "{statement}: {failure:?}");
+                assert!(failure.message.contains("nothing was changed"), "{statement}: {failure:?}");
+            }
+        }
+        let after = catalog(&world).await;
+        assert_eq!(compare(&before.0, &after), Verdict::Exact, "{statement}");
+        assert!(all() == before.1, "{statement}: rows are not as they were");
+    }
+    let world = World::of(
+        Flavor::Postgres15,
+        &setup,
+        &["DO $$ BEGIN ALTER TABLE bare ALTER v TYPE text USING upper(v); END $$"],
+    );
+    let survey = PostgresDriver::new().survey(&world.cx, &world.units[0]).await.unwrap();
+    assert!(
+        survey.effects.iter().any(|line| line.contains("refused if it changes values of bare")),
+        "{survey:?}"
+    );
+    let emptied = World::of(Flavor::Postgres15, &setup, &["TRUNCATE bare"]);
+    let survey = PostgresDriver::new().survey(&emptied.cx, &emptied.units[0]).await.unwrap();
+    assert!(!survey.effects.iter().any(|line| line.contains("refused if")), "{survey:?}");
+}
+
+/// The rows of a materialised view are of its query: an undo makes them anew, and it is said before.
+#[tokio::test]
+async fn rows_of_materialised_views_are_said_to_be_made_anew() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2);
+        CREATE MATERIALIZED VIEW m AS SELECT id * 10 AS n FROM t; CREATE MATERIALIZED VIEW none AS SELECT 1 AS n WITH NO DATA;";
+    let said = |lines: &[String], name: &str| {
+        lines.iter().any(|line| line.contains(&format!("{name} are made anew")))
+    };
+    for statement in ["DROP MATERIALIZED VIEW m", "REFRESH MATERIALIZED VIEW m", "DROP TABLE t CASCADE"] {
+        let world = World::new(setup, &[statement]);
+        world.run("INSERT INTO t VALUES (3)");
+        let survey = PostgresDriver::new().survey(&world.cx, &world.units[0]).await.unwrap();
+        assert!(said(&survey.effects, "public.m"), "{statement}: {survey:?}");
+        let done = world.apply(1).await.unwrap();
+        assert!(said(&done.effects, "public.m"), "{statement}: {done:?}");
+        world.undo(1).await.unwrap();
+        assert_eq!(world.run("SELECT n FROM m ORDER BY 1"), "10\n20\n30", "{statement}");
+    }
+    for statement in ["DROP MATERIALIZED VIEW none", "REFRESH MATERIALIZED VIEW none"] {
+        let world = World::new(setup, &[statement]);
+        let done = world.apply(1).await.unwrap();
+        assert!(!said(&done.effects, "none"), "there were no rows: {done:?}");
+        world.undo(1).await.unwrap();
+        assert_eq!(
+            world.run("SELECT relispopulated FROM pg_class WHERE relname = 'none'"),
+            "f",
+            "{statement}"
+        );
+    }
+}
+
+/// Writers of the table below go on while a materialised view is dropped, refreshed and made again: none of their rows is lost, and the
+/// view has those that were there when it was made.
+#[tokio::test(flavor = "multi_thread")]
+async fn materialised_views_come_back_beside_writers() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2);
+        CREATE MATERIALIZED VIEW m AS SELECT id FROM t; CREATE UNIQUE INDEX m_id ON m (id);";
+    for statement in ["DROP MATERIALIZED VIEW m", "REFRESH MATERIALIZED VIEW m"] {
+        let world = World::new(setup, &[statement]);
+        let (stop, database) = (std::sync::atomic::AtomicBool::new(false), world.database.clone().unwrap());
+        let written = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut id = 2;
+                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    id += 1;
+                    database.run(&format!("INSERT INTO t VALUES ({id})"));
+                }
+                id
+            });
+            let rows = || world.run("SELECT count(*) FROM t").parse::<u64>().unwrap();
+            let goes_on = |from: u64| crate::testing::wait_until("the writer goes on", || rows() > from);
+            goes_on(2);
+            tokio::task::block_in_place(|| {
+                let handle = tokio::runtime::Handle::current();
+                handle.block_on(world.apply(1)).unwrap();
+                goes_on(rows());
+                let before = rows();
+                handle.block_on(world.undo(1)).unwrap();
+                let made = world.run("SELECT count(*) FROM m").parse::<u64>().unwrap();
+                assert!((before..=rows()).contains(&made), "{statement}: {made} of {before} rows");
+                goes_on(rows());
+            });
+            stop.store(true, std::sync::atomic::Ordering::SeqCst);
+            writer.join().unwrap()
+        });
+        assert_eq!(world.run("SELECT count(*), max(id) FROM t"), format!("{written}|{written}"));
+        assert_eq!(world.run("SELECT count(*) FROM m WHERE id NOT IN (SELECT id FROM t)"), "0");
+        assert_eq!(world.run("SELECT count(*) FROM pg_indexes WHERE indexname = 'm_id'"), "1");
+    }
+}
+
+/// Triggers of the table do not answer when values come back.
+#[tokio::test]
+async fn values_of_a_column_come_back_in_silence() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, v text, changed int DEFAULT 0); INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 9) g;
+        CREATE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.changed := OLD.changed + 1; RETURN NEW; END $$;
+        CREATE TRIGGER count_it BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION count_it();";
+    for statement in
+        ["ALTER TABLE t DROP COLUMN v", "ALTER TABLE t ALTER COLUMN v TYPE varchar(1) USING left(v, 1)"]
+    {
+        let world = World::new(setup, &[statement]);
+        world.apply(1).await.unwrap();
+        world.undo(1).await.unwrap();
+        assert_eq!(
+            world.run("SELECT count(*), sum(changed), min(v), max(v) FROM t"),
+            "9|0|v1|v9",
+            "{statement}"
+        );
+        assert_eq!(world.run("SELECT tgenabled FROM pg_trigger WHERE tgname = 'count_it'"), "O");
+    }
+}
+
+/// What only tidies up leaves nothing to take back.
+#[tokio::test]
+async fn upkeep_is_done_and_changes_nothing() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, n text); CREATE INDEX i ON t (n); INSERT INTO t SELECT g, g FROM generate_series(1, 500) g";
+    let statements =
+        ["ANALYZE t", "ANALYZE", "VACUUM ANALYZE t", "REINDEX TABLE t", "REINDEX TABLE CONCURRENTLY t"];
+    let world = World::new(setup, &statements);
+    let before = (catalog(&world).await, world.rows("t"));
+    for number in 1..=statements.len() {
+        let done = world.apply(number).await.unwrap_or_else(|failure| panic!("{number}: {failure:?}"));
+        assert!(done.changed, "{number}");
+    }
+    assert_ne!(world.run("SELECT reltuples FROM pg_class WHERE relname = 't'"), "-1", "it was counted");
+    for number in (1..=statements.len()).rev() {
+        world.undo(number).await.unwrap_or_else(|failure| panic!("{number}: {failure:?}"));
+    }
+    assert_eq!(compare(&before.0, &catalog(&world).await), Verdict::Exact);
+    assert_eq!(before.1, world.rows("t"));
+}

@@ -10,6 +10,7 @@ use super::{
     file::Backward,
     record::Images,
     shape::{Key, Shape},
+    ties::{self, Tie},
 };
 use crate::sql::{conflicts::Conflict, listing::Listing};
 use rusqlite::{Connection, Error, ErrorCode, OptionalExtension as _, params_from_iter};
@@ -57,31 +58,43 @@ pub(crate) fn replay(
     workspace: &Path,
     force: bool,
 ) -> Result<Put, Stuck> {
-    let mut entries = Backward::open(&images.place, inline, workspace)?;
+    let mut entries = Backward::open(&images.place, inline.clone(), workspace)?;
     live.set_prepared_statement_cache_capacity(64);
+    let ties = images.tables.iter().map(|table| ties::to(live, &table.shape.name));
     let mut replay = Replay {
         live,
         images,
         force,
+        ties: ties.collect::<Result<_, _>>()?,
         left: HashSet::new(),
+        removed: HashSet::new(),
         put: Put { rows: 0, listing: Listing::new(workspace) },
     };
+    let mut is_missed = false;
     loop {
         let bytes = entries.entry()?;
         if bytes.is_empty() {
-            return Ok(replay.put);
+            break;
         }
-        let entry = codec::read(&bytes)?;
-        replay.entry(&entry)?;
+        is_missed |= replay.entry(&codec::read(&bytes)?)?;
     }
+    // A row that comes back needs those that it refers to itself.
+    while is_missed {
+        is_missed = replay.bring_back(Backward::open(&images.place, inline.clone(), workspace)?)?;
+    }
+    Ok(replay.put)
 }
 
 struct Replay<'a> {
     live: &'a Connection,
     images: &'a Images,
     force: bool,
+    /// Foreign keys to each table of the images.
+    ties: Vec<Vec<Tie>>,
     /// Hashes of the keys of rows that are left alone.
     left: HashSet<u64>,
+    /// Of rows that were removed, in tables that others may refer to.
+    removed: HashSet<u64>,
     put: Put,
 }
 
@@ -105,27 +118,79 @@ struct Found<'v> {
     key: Vec<(String, &'v Stored)>,
 }
 
-impl Replay<'_> {
-    fn entry(&mut self, entry: &Entry) -> Result<(), Stuck> {
-        let images = self.images;
+impl<'i> Replay<'i> {
+    fn shape(&self, table: usize) -> io::Result<&'i Shape> {
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the saved rows name an unknown table");
-        let shape = &images.tables.get(entry.table).ok_or_else(damaged)?.shape;
+        let images: &'i Images = self.images;
+        Ok(&images.tables.get(table).ok_or_else(damaged)?.shape)
+    }
+
+    /// Takes one change back. True: it removed a row that others refer to.
+    fn entry(&mut self, entry: &Entry) -> Result<bool, Stuck> {
+        let shape = self.shape(entry.table)?;
         match &entry.change {
-            Change::Insert { row_id, new } => self.insert(entry.table, shape, &Stored::Integer(*row_id), new),
-            Change::Delete { row_id, old } => self.delete(entry.table, shape, &Stored::Integer(*row_id), old),
+            Change::Insert { row_id, new } => {
+                return self.insert(entry.table, shape, &Stored::Integer(*row_id), new);
+            }
+            Change::Delete { row_id, old } => {
+                self.delete(entry.table, shape, &Stored::Integer(*row_id), old)?;
+            }
             Change::Update { old_row_id, row_id, by, columns } => {
                 let ids = (&Stored::Integer(*old_row_id), &Stored::Integer(*row_id));
-                self.update(entry.table, shape, ids, by, columns)
+                self.update(entry.table, shape, ids, by, columns)?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Rows that were removed, and that rows refer to at the end of it all, come back: others built upon them. Whether there
+    /// were any.
+    fn bring_back(&mut self, mut entries: Backward) -> Result<bool, Stuck> {
+        let mut any = false;
+        loop {
+            let bytes = entries.entry()?;
+            if bytes.is_empty() {
+                return Ok(any);
+            }
+            let entry = codec::read(&bytes)?;
+            if let Change::Insert { row_id, new } = &entry.change {
+                any |= self.is_missed(entry.table, &Stored::Integer(*row_id), new)?;
             }
         }
     }
 
-    /// A row that was made is removed.
-    fn insert(&mut self, table: usize, shape: &Shape, row_id: &Stored, new: &[Stored]) -> Result<(), Stuck> {
+    /// Brings a row back if rows refer to it; false: none does, or another row is in its place.
+    fn is_missed(&mut self, table: usize, row_id: &Stored, new: &[Stored]) -> Result<bool, Stuck> {
+        let shape = self.shape(table)?;
+        let found = find(shape, row_id, new);
+        if !self.removed.contains(&hash(table, &found)) || !self.make(shape, row_id, new, "ABORT")? {
+            return Ok(false);
+        }
+        let Some(child) = self.child(table, shape, &found)?.map(str::to_owned) else {
+            let sql = format!("DELETE FROM main.{} WHERE {}", quote(&shape.name), found.at.sql);
+            self.run(&Text { sql, ..found.at.copy() })?;
+            return Ok(false);
+        };
+        self.put.rows -= 1;
+        self.removed.remove(&hash(table, &found));
+        let now = Stored::Text(format!("rows of {child} refer to it").into_bytes());
+        self.conflict(shape, &found, None, [&Stored::Null, &row(shape, new), &now])?;
+        Ok(true)
+    }
+
+    /// A row that was made is removed. True: others refer to it.
+    fn insert(
+        &mut self,
+        table: usize,
+        shape: &Shape,
+        row_id: &Stored,
+        new: &[Stored],
+    ) -> Result<bool, Stuck> {
         let found = find(shape, row_id, new);
         if self.is_left(table, &found) {
-            return Ok(());
+            return Ok(false);
         }
+        let is_missed = self.child(table, shape, &found)?.is_some();
         let mut text = Text {
             sql: format!("DELETE FROM main.{} WHERE {}", quote(&shape.name), found.at.sql),
             ..found.at.copy()
@@ -135,17 +200,20 @@ impl Replay<'_> {
         }
         if self.run(&text)? == 1 {
             self.put.rows += 1;
-            return Ok(());
+            if !self.ties[table].is_empty() {
+                self.removed.insert(hash(table, &found));
+            }
+            return Ok(is_missed);
         }
         // Somebody has removed it already, or it holds something else.
-        let Some(now) = self.now(shape, &found)? else { return Ok(()) };
+        let Some(now) = self.now(shape, &found)? else { return Ok(false) };
         for ((at, wrote), now) in shape.saved().zip(new).zip(&now) {
             if wrote != now {
                 self.conflict(shape, &found, Some(at), [&Stored::Null, wrote, now])?;
             }
         }
         self.leave(table, &found);
-        Ok(())
+        Ok(false)
     }
 
     /// A row that was removed is made again.
@@ -154,31 +222,9 @@ impl Replay<'_> {
         if self.is_left(table, &found) {
             return Ok(());
         }
-        let extra = (shape.key != Key::RowId).then_some(shape.row_id.as_ref()).flatten();
-        let attempts = [extra.map(|name| (name, row_id)), None];
-        for attempt in attempts.iter().skip(usize::from(extra.is_none())) {
-            let mut names: Vec<String> = shape.saved().map(|at| shape.column(at)).collect();
-            let mut values: Vec<&Stored> = old.iter().collect();
-            if let Some((name, row_id)) = attempt {
-                names.push((*name).clone());
-                values.push(row_id);
-            }
-            let word = if self.force && attempt.is_none() { "REPLACE" } else { "ABORT" };
-            let sql = format!(
-                "INSERT OR {word} INTO main.{} ({}) VALUES (?{})",
-                quote(&shape.name),
-                names.join(", "),
-                ", ?".repeat(values.len() - 1)
-            );
-            match self.run(&Text { sql, values }) {
-                Ok(_) => {
-                    self.put.rows += 1;
-                    return Ok(());
-                }
-                // Without the old row id, which somebody has taken, it may still find its place.
-                Err(error) if is_constraint(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
+        if self.make(shape, row_id, old, if self.force { "REPLACE" } else { "ABORT" })? {
+            self.put.rows += 1;
+            return Ok(());
         }
         let now = match self.now(shape, &found)? {
             Some(now) => row(shape, &now),
@@ -187,6 +233,34 @@ impl Replay<'_> {
         self.conflict(shape, &found, None, [&row(shape, old), &Stored::Null, &now])?;
         self.leave(table, &found);
         Ok(())
+    }
+
+    /// Makes a row. False: another one is in its place.
+    fn make(&self, shape: &Shape, row_id: &Stored, values: &[Stored], word: &str) -> Result<bool, Stuck> {
+        let extra = (shape.key != Key::RowId).then_some(shape.row_id.as_ref()).flatten();
+        let attempts = [extra.map(|name| (name, row_id)), None];
+        for attempt in attempts.iter().skip(usize::from(extra.is_none())) {
+            let mut names: Vec<String> = shape.saved().map(|at| shape.column(at)).collect();
+            let mut values: Vec<&Stored> = values.iter().collect();
+            if let Some((name, row_id)) = attempt {
+                names.push((*name).clone());
+                values.push(row_id);
+            }
+            let sql = format!(
+                "INSERT OR {} INTO main.{} ({}) VALUES (?{})",
+                if attempt.is_none() { word } else { "ABORT" },
+                quote(&shape.name),
+                names.join(", "),
+                ", ?".repeat(values.len() - 1)
+            );
+            match self.run(&Text { sql, values }) {
+                Ok(_) => return Ok(true),
+                // Without the old row id, which somebody has taken, it may still find its place.
+                Err(error) if is_constraint(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(false)
     }
 
     /// Columns that were changed get their old values.
@@ -284,6 +358,17 @@ impl Replay<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A table with rows that refer to the row.
+    fn child(&self, table: usize, shape: &Shape, found: &Found<'_>) -> rusqlite::Result<Option<&str>> {
+        for tie in &self.ties[table] {
+            let sql = tie.question(&shape.name, &found.at.sql);
+            if self.live.prepare_cached(&sql)?.exists(params_from_iter(&found.at.values))? {
+                return Ok(Some(&tie.child));
+            }
+        }
+        Ok(None)
     }
 
     /// What the row holds now.

@@ -53,7 +53,7 @@ impl Shape {
 /// The table of this name as it is now; `None`: there is none (it is a view). The inner error says why its rows cannot be
 /// put back one by one.
 pub(crate) fn of(connection: &Connection, name: &str) -> rusqlite::Result<Option<Result<Shape, String>>> {
-    let sql = "SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE";
+    let sql = "SELECT type, wr FROM pragma_table_list(?1) WHERE schema = 'main'";
     let mut statement = connection.prepare_cached(sql)?;
     let found = statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((kind, keyed)) = found else { return Ok(None) };

@@ -301,6 +301,110 @@ async fn what_cannot_be_fine_is_undone_by_a_copy() {
     }
 }
 
+/// What others wrote to a table of the release is set aside by its undo; a copy from before does not have it.
+#[tokio::test]
+async fn what_was_set_aside_for_others_is_not_lost_with_a_copy_put_back() {
+    let units = [
+        exact("s/1", "UPDATE OR REPLACE t SET id = 1"),
+        exact("s/2", "CREATE TABLE \"mä de\" (k TEXT PRIMARY KEY COLLATE NOCASE, n REAL, m AS (n * 2))"),
+        exact("s/3", "ALTER TABLE booking ADD COLUMN paid"),
+        exact("s/4", "DROP TABLE note"),
+    ];
+    for mode in MODES {
+        let world = World::new(mode, &units);
+        world.exec(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b');
+             CREATE TRIGGER t_del AFTER DELETE ON t BEGIN SELECT 1; END",
+        );
+        let (before, start) = (world.print(), world.unit("s/4"));
+        // From an earlier release; its number is taken in the copy.
+        world.exec("CREATE TABLE windlass_aside_1 (old)");
+        for id in ["s/1", "s/2", "s/3"] {
+            world.go(id).await;
+        }
+        world.exec(
+            "DROP TABLE windlass_aside_1; INSERT INTO \"mä de\" (rowid, k, n) VALUES (7, 'of others', 1.5)",
+        );
+        world.exec("UPDATE booking SET paid = 'yes' WHERE id = 2");
+        for id in ["s/3", "s/2", "s/1"] {
+            world.undo(id).await.unwrap();
+        }
+        assert_eq!(before.differences(&world.print()), [""; 0], "{mode}");
+        let held = |name: &str, condition: &str| {
+            let sql = format!("SELECT stored FROM windlass_aside WHERE name = '{name}' AND why = 'undone'");
+            let stored: String = world.db().query_row(&sql, [], |row| row.get(0)).unwrap();
+            world.int(&format!("SELECT count(*) FROM {stored} WHERE {condition}"))
+        };
+        assert_eq!(held("mä de", "rowid = 7 AND k = 'OF OTHERS' AND m = 3.0"), 1, "{mode}");
+        assert_eq!(held("booking.paid", "k0 = 2 AND v = 'yes'"), 1, "{mode}");
+        assert_eq!(
+            world.int("SELECT count(*) FROM windlass_aside_1"),
+            0,
+            "{mode}: the old one is still there"
+        );
+        assert!(!world.cx(&start).workspace.with_file_name("s-1").join("restore.db").exists());
+        // Nothing stands in the way of the next release.
+        world.go("s/4").await;
+        world.undo("s/4").await.unwrap();
+        assert_eq!(before.differences(&world.print()), [""; 0], "{mode}");
+    }
+}
+
+/// Rows made again would move the counter of `AUTOINCREMENT` on, also where the statement left it alone.
+#[tokio::test]
+async fn counters_are_what_they_were_before_and_those_of_others_stay() {
+    let units = [
+        exact("s/1", "DELETE FROM counted"),
+        exact("s/2", "UPDATE counted SET id = 2"),
+        exact("s/3", "ALTER TABLE counted DROP COLUMN w"),
+    ];
+    let world = World::new("wal", &units);
+    let seq = || world.int("SELECT seq FROM sqlite_sequence WHERE name = 'counted'");
+    world.exec(
+        "CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO counted VALUES (9, 'a');
+         UPDATE sqlite_sequence SET seq = 4 WHERE name = 'counted'",
+    );
+    for id in ["s/1", "s/2"] {
+        world.go(id).await;
+        world.undo(id).await.unwrap();
+        assert_eq!(seq(), 4, "{id}");
+    }
+    // A table without rows is built anew.
+    world.exec("ALTER TABLE counted ADD COLUMN w; DELETE FROM counted; DELETE FROM sqlite_sequence");
+    world.go("s/3").await;
+    world.undo("s/3").await.unwrap();
+    assert_eq!(world.int("SELECT count(*) FROM sqlite_sequence"), 0);
+    world.exec("INSERT INTO counted VALUES (3, 'a', NULL); UPDATE sqlite_sequence SET seq = 4");
+    world.go("s/1").await;
+    world.exec("INSERT INTO counted (v) VALUES ('since'); DELETE FROM counted");
+    world.undo("s/1").await.unwrap();
+    assert_eq!(seq(), 5);
+}
+
+/// The copy of an earlier try holds the same rows, and a ledger that is no longer true.
+#[tokio::test]
+async fn a_copy_with_another_ledger_is_made_anew() {
+    let units = [
+        exact("s/1", "ALTER TABLE booking DROP COLUMN seats"),
+        exact("s/2", "UPDATE OR REPLACE t SET id = 1"),
+    ];
+    let world = World::new("wal", &units);
+    world.exec(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b');
+         CREATE TRIGGER t_del AFTER DELETE ON t BEGIN SELECT 1; END",
+    );
+    let before = world.print();
+    for _ in 0..2 {
+        world.go("s/1").await;
+        world.go("s/2").await;
+        world.undo("s/2").await.unwrap();
+        world.undo("s/1").await.unwrap();
+        assert_eq!(before.differences(&world.print()), [""; 0]);
+        // What the column holds will be set aside under another number.
+        world.exec("CREATE TABLE IF NOT EXISTS windlass_aside_1 (v)");
+    }
+}
+
 #[tokio::test]
 async fn a_schema_changed_since_is_a_clean_failure_with_a_way_out() {
     let world = World::new("wal", &[exact("s/1", "UPDATE booking SET seats = 1")]);
@@ -332,4 +436,44 @@ async fn a_full_disk_of_the_workspace_is_a_clean_failure() {
     world.go("s/1").await;
     world.undo("s/1").await.unwrap();
     assert_eq!(world.print(), start);
+}
+
+/// A row that others refer to is not taken away, nor what it refers to; one that was replaced is.
+#[tokio::test]
+async fn rows_that_others_built_upon_are_kept_and_listed() {
+    let setup = "CREATE TABLE a (id INTEGER PRIMARY KEY, code TEXT COLLATE NOCASE UNIQUE, up INT REFERENCES a ON DELETE CASCADE);
+        CREATE TABLE b (id INTEGER PRIMARY KEY, code TEXT REFERENCES a (code) ON DELETE CASCADE);
+        CREATE TABLE k (x INT, y INT, PRIMARY KEY (x, y)) WITHOUT ROWID;
+        CREATE TABLE c (x INT, y INT, FOREIGN KEY (x, y) REFERENCES k ON DELETE SET NULL);
+        INSERT INTO a VALUES (1, 'one', NULL); INSERT INTO b VALUES (1, 'ONE');";
+    let tree = "INSERT INTO a VALUES (10, 'ten', 12), (11, 'eleven', 10), (12, 'twelve', NULL), (13, 'self', 13), (14, 'x', 1)";
+    for (statement, others, left, count) in [
+        (tree, "SELECT 1", "1", 0),
+        (tree, "INSERT INTO a VALUES (99, 'z', 11)", "1 10 11 12 99", 3),
+        (tree, "INSERT INTO b VALUES (2, 'SELF')", "1 13", 1),
+        (tree, "UPDATE a SET code = 'mine' WHERE id = 11", "1 10 11 12", 3),
+        ("REPLACE INTO a VALUES (1, 'one', 1)", "SELECT 1", "1", 0),
+        ("INSERT INTO k VALUES (1, 2), (2, 3)", "INSERT INTO c VALUES (2, 3), (NULL, 2)", "1", 1),
+    ] {
+        for force in [OnConflict::Keep, OnConflict::Force] {
+            if force == OnConflict::Force && others.starts_with("UPDATE") {
+                continue;
+            }
+            let world = World::new("wal", &[exact("s/1", statement)]);
+            world.db().execute_batch(setup).unwrap();
+            world.go("s/1").await;
+            world.db().execute_batch(&format!("PRAGMA foreign_keys = ON; {others}")).unwrap();
+            let done = undo(&world, "s/1", force).await.unwrap();
+            let ids = "SELECT group_concat(id, ' ' ORDER BY id) FROM a";
+            let ids: String = world.db().query_row(ids, [], |row| row.get(0)).unwrap();
+            assert_eq!(ids, left, "{statement}; {others}: {done:?}");
+            assert_eq!(done.facts["conflicts"], count, "{statement}; {others}: {done:?}");
+            assert_eq!(world.int("SELECT count(*) FROM pragma_foreign_key_check"), 0, "{others}");
+            assert_eq!(world.int("SELECT up IS NULL FROM a WHERE id = 1"), 1, "replaced, and back");
+            if others.contains("INTO c") {
+                assert_eq!(world.int("SELECT x FROM k"), 2);
+                assert!(conflicts(&world).contains("rows of c refer to it"), "{}", conflicts(&world));
+            }
+        }
+    }
 }

@@ -136,3 +136,24 @@ async fn a_controller_killed_at_any_point_leaves_the_truth() {
     }
     assert!(seen.len() >= 2, "the kills hit different points: {seen:?}");
 }
+
+#[tokio::test]
+async fn no_connection_stays_open_beside_what_a_hand_written_undo_copies_over_the_file() {
+    let fine = |id: &str, by: UndoBy| {
+        let unit = sql(id, "UPDATE booking SET seats = 9");
+        Unit { undo: Undo { class: Class::Exact, by, ..unit.undo }, ..unit }
+    };
+    let wal = |world: &World| world.folder.join("app.db-wal").exists();
+    // Forwards a connection is kept for the next statement, and none on the way back, whatever the plan has beside it.
+    let world = World::new("wal", &[fine("one/1", UndoBy::Driver), fine("two/1", UndoBy::Driver)]);
+    world.go("one/1").await;
+    assert!(wal(&world), "kept for two/1");
+    world.go("two/1").await;
+    assert!(!wal(&world));
+    world.undo("two/1").await.unwrap();
+    assert!(!wal(&world), "a shell line may be next");
+    // The next statement may fail before it begins; then the step's own undo is next.
+    let world = World::new("wal", &[fine("one/1", UndoBy::Script), fine("two/1", UndoBy::Driver)]);
+    world.go("one/1").await;
+    assert!(!wal(&world));
+}

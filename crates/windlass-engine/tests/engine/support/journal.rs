@@ -102,6 +102,7 @@ fn name(event: &Event) -> String {
     let back = |way: &Way| if *way == Way::Undo { "undo " } else { "" };
     match event {
         Event::Started { .. } => "started".into(),
+        Event::Replanned { .. } => "replanned".into(),
         Event::Taken { from: None, .. } => "taken".into(),
         Event::Taken { from: Some(from), .. } => format!("taken from {from}"),
         Event::Intended { unit, way, .. } => format!("intend {}{unit}", back(way)),
@@ -119,6 +120,7 @@ fn name(event: &Event) -> String {
         Event::Turned { to, .. } => format!("turned {}", lower(to)),
         Event::Decided { verb, unit: Some(unit), .. } => format!("decided {} {unit}", lower(verb)),
         Event::Decided { verb, unit: None, .. } => format!("decided {}", lower(verb)),
+        Event::Probed { .. } => "probed".into(),
         Event::Ended { ending } => format!("ended {}", lower(ending)),
     }
 }

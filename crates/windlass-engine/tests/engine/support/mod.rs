@@ -11,7 +11,7 @@ pub use time::{Time, WALL_MS};
 pub use world::*;
 
 use std::sync::Arc;
-use windlass_driver::Drivers;
+use windlass_driver::{Drivers, NoProber};
 use windlass_engine::{Engine, EngineError, Fault, Faults, Settings, Stop};
 use windlass_journal::{
     Entry, Forward, OnFailure, Owner, RunId, RunState, Store, UndoPhase, UnitState, Verb, fold,
@@ -60,6 +60,7 @@ impl Rig {
             people: Arc::new(self.world.clone()),
             observer: Arc::new(self.world.clone()),
             faults: Arc::new(Faults::new(faults)),
+            prober: Arc::new(NoProber),
             crash: Arc::new(self.time.clone()),
             stopping: self.world.stopping(),
             base: "/srv".into(),

@@ -18,7 +18,9 @@ pub fn plan(steps: Vec<Step>) -> Plan {
         release: Release { version: "2.0.0".into(), ..Release::default() },
         document: DocumentRef::default(),
         targets: [("db".to_owned(), Target::Url { url, kind: UrlKind::Sqlite })].into(),
+        claims: Default::default(),
         services: [].into(),
+        budget: Default::default(),
         class: steps.iter().map(|step| step.class).max().unwrap_or_default(),
         steps,
     }
@@ -60,7 +62,7 @@ pub fn unit(name: &str) -> Unit {
         driver: DriverKind::Shell,
         line: 1,
         column: 1,
-        action: Action::Shell { script: "true".into(), dir: None, readonly: false },
+        action: Action::Shell { script: "true".into(), dir: None, readonly: false, database: None },
         effect: "changes".into(),
         undo: Undo { class: Class::Exact, how: "as planned".into(), by: UndoBy::Driver },
         timeout_ms: None,
@@ -74,7 +76,7 @@ pub fn by(unit: Unit, class: Class, by: UndoBy) -> Unit {
 }
 
 pub fn readonly(name: &str) -> Unit {
-    let action = Action::Shell { script: "true".into(), dir: None, readonly: true };
+    let action = Action::Shell { script: "true".into(), dir: None, readonly: true, database: None };
     Unit { action, ..by(unit(name), Class::Readonly, UndoBy::Nothing) }
 }
 
@@ -95,6 +97,6 @@ pub fn by_hand(name: &str, units: Vec<Unit>, undo: &[&str], partial: bool) -> St
         class => by(unit, class, UndoBy::Script),
     });
     let undo = undo.iter().map(|name| by(unit(name), Class::None, UndoBy::Nothing)).collect();
-    let script = UndoScript { id: StepId(format!("{name}-undo")), units: undo, partial };
+    let script = UndoScript { id: StepId(format!("{name}-undo")), on: String::new(), units: undo, partial };
     Step { undo: Some(script), ..step(name, units.collect()) }
 }

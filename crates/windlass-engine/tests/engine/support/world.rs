@@ -7,7 +7,9 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
-use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Secrets, Stopping, Survey};
+use windlass_driver::{
+    Capsule, Context, Done, Driver, Failure, Fault, Found, Secrets, Stopping, Survey, Work,
+};
 use windlass_engine::{Answer, Choice, Notice, Observer, People};
 use windlass_journal::{Entry, Life, Liveness, Owner, RunState};
 use windlass_plan::{Secret, Step, Unit, UnitId, Way};
@@ -111,6 +113,7 @@ struct Inner {
     notices: Vec<Notice>,
     entries: Vec<Entry>,
     stopping: Stopping,
+    together_max: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -143,6 +146,11 @@ impl World {
 
     pub fn life(&self, actor: &str, life: Life) {
         self.lock().lives.insert(actor.to_owned(), life);
+    }
+
+    /// Of those that go together, the driver comes to this many.
+    pub fn together_at_most(&self, most: usize) {
+        self.lock().together_max = Some(most);
     }
 
     pub fn note(&self, line: String) {
@@ -264,6 +272,25 @@ impl Driver for World {
     async fn apply(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Result<Done, Failure> {
         (cx.output)(&format!("applying with {SECRET}"));
         result(self.play(Op::Apply, cx, unit, capsule, None).await)
+    }
+
+    /// Those of steps whose names begin with `g`.
+    fn goes_with(&self, unit: &Unit, next: &Unit) -> bool {
+        unit.id.0.starts_with('g') && next.id.0.starts_with('g')
+    }
+
+    async fn apply_together(&self, works: &[Work]) -> Vec<Option<Result<Done, Failure>>> {
+        let mut answers = vec![];
+        let most = self.lock().together_max.unwrap_or(usize::MAX);
+        for work in works.iter().take(most) {
+            let answer = self.apply(&work.cx, &work.unit, &work.capsule).await;
+            let failed = answer.is_err();
+            answers.push(Some(answer));
+            if failed {
+                break;
+            }
+        }
+        answers
     }
 
     async fn undo(

@@ -1,8 +1,10 @@
 //! The run of the golden file: it meets every event and every outcome. Shared by its test and by what writes the file.
 
-use crate::scene::{id, started, unlinked};
+use crate::scene::{id, plan, started, unlinked};
 use serde_json::json;
-use windlass_journal::{Direction, Ending, Entry, Event, Outcome, Report, Trouble, Verb, link};
+use windlass_journal::{
+    Approved, BreakGlass, Direction, Ending, Entry, Event, Outcome, Report, Trouble, Verb, link,
+};
 use windlass_plan::Way;
 
 fn trouble(message: &str) -> Trouble {
@@ -29,6 +31,7 @@ fn events() -> Vec<Event> {
         hints: vec!["ssh app-1".into()],
         output: "timeout".into(),
         retry: true,
+        person: false,
         interrupted: false,
     };
     let interrupted = Trouble { interrupted: true, ..trouble("its controller died") };
@@ -79,8 +82,34 @@ fn events() -> Vec<Event> {
 
 /// Its entries.
 pub fn entries() -> Vec<Entry> {
+    linked(events())
+}
+
+/// A run with what came with format 2: its tail was edited after the first unit.
+pub fn entries_2() -> Vec<Entry> {
+    let mut plan = plan();
+    plan.steps[1].units[0].effect = "something else".into();
+    plan.steps[1].units[0].timeout_ms = Some(7);
+    let (from, digest, plan) = (crate::scene::plan().digest(), plan.digest(), Box::new(plan));
+    let approvals = vec![Approved { by: "alice@example.org".into(), at_ms: 1_700_000_000_000 }];
+    let against = vec!["it is Friday".into()];
+    let break_glass = Some(BreakGlass { against, reason: "the shop is down".into() });
+    linked(vec![
+        started(),
+        intend("a/1", Way::Forward, 1, json!({})),
+        settle("a/1", Way::Forward, 1, Outcome::Applied(Report::default())),
+        intend("b/1", Way::Forward, 1, json!({})),
+        settle("b/1", Way::Forward, 1, Outcome::Failed(trouble("no such table"))),
+        Event::Turned { to: Direction::Person, why: "no such table".into(), unit: Some(id("b/1")) },
+        Event::Replanned { from, digest, plan, break_glass, approvals },
+        intend("b/1", Way::Forward, 2, json!({})),
+        settle("b/1", Way::Forward, 2, Outcome::Applied(Report::default())),
+    ])
+}
+
+fn linked(events: Vec<Event>) -> Vec<Entry> {
     let mut all: Vec<Entry> = Vec::new();
-    for (event, seq) in events().into_iter().zip(1..) {
+    for (event, seq) in events.into_iter().zip(1..) {
         let previous = all.last().map_or_else(String::new, |entry| entry.hash.clone());
         all.push(link(seq, 1 + seq / 6, &previous, unlinked("20260102-030405-beef", event)).0);
     }

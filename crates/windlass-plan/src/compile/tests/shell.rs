@@ -7,7 +7,7 @@ fn actions(body: &str) -> Vec<Action> {
 }
 
 fn shell(script: &str, dir: &str, readonly: bool) -> Action {
-    Action::Shell { script: script.into(), dir: Some(dir.into()), readonly }
+    Action::Shell { script: script.into(), dir: Some(dir.into()), readonly, database: None }
 }
 
 #[test]
@@ -150,9 +150,19 @@ fn services_are_operated_where_they_run_and_only_if_this_version_can() {
     let toml = |service: &str| format!("[target.app]\n[target.web]\n[service.s]\non = \"app\"\n{service}\n");
     let restart = "```sh {on=app}\nwindlass service restart s\n```\n";
     let line = "windlass service restart s";
-    for service in ["compose = \"c.yml\"", "systemd = \"s\"", "run = [\"s\"]\nstrategy = \"rolling\""] {
+    for service in [
+        "compose = \"c.yml\"\nstrategy = \"rolling\"",
+        "systemd = \"s\"",
+        "run = [\"s\"]\nstrategy = \"rolling\"",
+    ] {
         assert_eq!(errors_with(restart, &toml(service)), [pair("driver-missing", line)], "{service}");
     }
     let other = "```sh {on=web}\nwindlass service restart s\n```\n";
     assert_eq!(errors_with(other, &toml("run = [\"s\"]")), [pair("service-elsewhere", "web")]);
+}
+
+#[test]
+fn a_backup_may_say_readonly() {
+    let plan = plan("```sh {#backup on=app readonly}\nsqlite3 app.db '.backup b'\n```\n");
+    assert_eq!(units(&plan, "backup"), [("backup/1".into(), Class::Readonly, UndoBy::Nothing)]);
 }

@@ -124,7 +124,7 @@ fn statements_come_from_files_in_their_order() {
     let wrong = Folder(vec![("migrations/001.sql", "SELECT 1;\nBEGIN;\n")]);
     let (none, findings) = compiled_with(&text, &config(EXAMPLE_CONFIG), &wrong);
     assert!(none.is_none());
-    assert!(findings[0].message.starts_with("migrations/001.sql:2: "), "{}", findings[0].message);
+    assert!(findings[0].message.starts_with("migrations/001.sql:2:1: "), "{}", findings[0].message);
     assert!(text[findings[0].span.start..findings[0].span.end].contains("migrations/*.sql"));
 
     for files in [&NoFiles as &dyn FileSource, &Folder(vec![])] {
@@ -238,4 +238,80 @@ fn copied_lines_belong_to_their_statement() {
         _ => None,
     });
     assert_eq!(data.as_deref(), Some("1\ta\n"));
+}
+
+#[test]
+fn batches_are_for_updates_and_deletes_and_say_so() {
+    let toml = "[target.pg]\nurl = \"postgres://h/d\"\nbatch = { share = \"20%\" }\n";
+    let text = document(
+        "```sql {#s on=pg batch=100}\nDELETE FROM t WHERE id < 5;\nINSERT INTO t VALUES (1);\nSELECT 1;\n```\n",
+    );
+    let (plan, findings) = compiled_with(&text, &config(toml), &NoFiles);
+    let batches: Vec<_> = plan.unwrap().steps[0]
+        .units
+        .iter()
+        .map(|unit| match &unit.action {
+            Action::Sql { batch, .. } => batch.as_ref().map(|batch| (batch.rows, batch.throttle.share)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(batches, [Some((100, 20)), None, None]);
+    let note = findings.iter().find(|finding| finding.rule == "batch-for-some").unwrap();
+    assert!(note.message.contains("1 of the 2 statements"), "{}", note.message);
+    for (body, rule, marked) in [
+        ("```sql {on=pg batch=100}\nDROP TABLE t;\n```\n", "batch-for-nothing", "100"),
+        (
+            "```sql {on=pg batch=100}\nUPDATE t SET a = (SELECT max(a) FROM t);\n```\n",
+            "batch-changes-meaning",
+            "UPDATE t SET a = (SELECT max(a) FROM t)",
+        ),
+    ] {
+        assert_eq!(errors_with(body, toml), [pair(rule, marked)], "{body}");
+    }
+}
+
+const BOTH: &str =
+    "[target.my]\nurl = \"mysql://app@127.0.0.1/biz\"\n[target.pg]\nurl = \"postgres://app@127.0.0.1/biz\"\n";
+
+#[test]
+fn a_fence_whose_statements_share_a_session_is_refused() {
+    for (on, first, second) in [
+        ("my", "INSERT INTO menu (a) VALUES (1);", "INSERT INTO role_menu VALUES (1, LAST_INSERT_ID())"),
+        ("my", "SELECT @p := id FROM menu;", "UPDATE menu SET a = @p"),
+        ("pg", "INSERT INTO menu (a) VALUES (1);", "INSERT INTO role_menu VALUES (1, lastval())"),
+    ] {
+        let body = format!("```sql {{#a on={on}}}\n{first}\n{second};\n```\n");
+        let found = errors_with(&body, BOTH);
+        assert_eq!(found, [("sql-not-in-transaction".to_owned(), second.to_owned())], "{body}");
+    }
+}
+
+#[test]
+fn a_line_that_does_more_than_its_statements_is_left_to_its_client() {
+    for (on, line, is_lifted) in [
+        ("my", "mysql biz -e 'UPDATE t SET a = 1 WHERE id = 2'", true),
+        ("my", "mysql biz -e 'SET NAMES utf8mb4; UPDATE t SET a = 1 WHERE id = 2'", true),
+        ("my", "mysql biz -e 'INSERT INTO m (a) VALUES (1); INSERT INTO r VALUES (LAST_INSERT_ID())'", false),
+        ("my", "mysql biz -e 'SET GLOBAL max_connections = 500'", false),
+        ("my", "mysql biz -e 'SET @@PERSIST.max_connections = 500'", false),
+        ("my", "mysql biz -e 'RESET MASTER'", false),
+        ("pg", "psql biz -c 'SELECT count(*) FROM t'", true),
+        ("pg", "psql biz -c \"SELECT setval('s', 7)\"", false),
+        ("pg", "psql biz -c 'INSERT INTO m (a) VALUES (1)' -c 'DELETE FROM r'", true),
+        ("pg", "psql biz -c 'INSERT INTO m (a) VALUES (1)' -c 'INSERT INTO r VALUES (lastval())'", false),
+        ("pg", "psql biz -c 'CREATE TEMP TABLE x AS TABLE m' -c 'UPDATE m SET a = 1'", false),
+        ("pg", "psql biz -c 'SET LOCAL search_path = x; DELETE FROM t'", false),
+    ] {
+        let body = format!("```sh {{#a on={on} irreversible}}\n{line}\n```\n");
+        let (plan, findings) = compiled_with(&document(&body), &config(BOTH), &NoFiles);
+        let plan = plan.unwrap_or_else(|| panic!("{line}: {findings:#?}"));
+        let lifted = plan.steps[0].units.iter().all(|unit| matches!(unit.action, Action::Sql { .. }));
+        assert_eq!(lifted, is_lifted, "{line}: {findings:#?}");
+    }
+}
+
+#[test]
+fn what_changes_the_server_is_no_setting_of_a_session() {
+    let found = errors_with("```sql {#a on=my readonly}\nSET GLOBAL max_connections = 500;\n```\n", BOTH);
+    assert!(!found.is_empty(), "it passed for readonly");
 }

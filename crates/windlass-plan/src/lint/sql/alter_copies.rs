@@ -1,6 +1,6 @@
 //! `alter-copies`
 
-use super::script::{At, Found, found};
+use super::script::{At, Found, found, handed_over};
 use super::{SqlRule, at_least};
 use windlass_document::Severity;
 use windlass_sql::{Algorithm, AlterTable, Change, Generated};
@@ -26,10 +26,8 @@ fn check(at: At<'_>) -> Vec<Found> {
         return Vec::new();
     }
     let message = format!("writes to {} wait until it is copied", at.words(&alter.table));
-    vec![found(
-        message,
-        "do it with the service stopped, or hand the table to gh-ost or pt-online-schema-change",
-    )]
+    let help = "do it with the service stopped, or hand the table to gh-ost or pt-online-schema-change";
+    vec![found(message, format!("{help}{}", handed_over(at)))]
 }
 
 /// What another rule says in better words.

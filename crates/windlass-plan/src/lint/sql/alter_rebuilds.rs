@@ -1,6 +1,6 @@
 //! `alter-rebuilds`
 
-use super::script::{At, Found, found};
+use super::script::{At, Found, found, handed_over};
 use super::{SqlRule, at_least};
 use windlass_document::Severity;
 use windlass_sql::{Algorithm, Change, Generated};
@@ -31,5 +31,6 @@ fn check(at: At<'_>) -> Vec<Found> {
         return Vec::new();
     }
     let message = format!("all of {} is written anew", at.words(&alter.table));
-    vec![found(message, "do it when nobody needs the table, or hand it to gh-ost or pt-online-schema-change")]
+    let help = "do it when nobody needs the table, or hand it to gh-ost or pt-online-schema-change";
+    vec![found(message, format!("{help}{}", handed_over(at)))]
 }

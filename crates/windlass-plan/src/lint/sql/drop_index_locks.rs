@@ -20,7 +20,13 @@ pub(super) const RULE: SqlRule = SqlRule {
 fn check(at: At<'_>) -> Vec<Found> {
     match at.ddl() {
         Some(Ddl::Drop(drop)) if drop.what == "INDEX" && !drop.concurrently => {
-            vec![found("the table of this index is locked, for readers as well", "`DROP INDEX CONCURRENTLY`")]
+            let known = at.now.and_then(|now| drop.names.iter().find_map(|name| now.table_of_index(name)));
+            if known.is_some_and(|table| !at.matters(&table.name)) {
+                return Vec::new();
+            }
+            let table =
+                known.map_or_else(|| "the table of this index".to_owned(), |table| at.words(&table.name));
+            vec![found(format!("{table} is locked, for readers as well"), "`DROP INDEX CONCURRENTLY`")]
         }
         _ => Vec::new(),
     }

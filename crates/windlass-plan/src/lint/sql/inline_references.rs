@@ -18,7 +18,7 @@ pub(super) const RULE: SqlRule = SqlRule {
 };
 
 fn check(at: At<'_>) -> Vec<Found> {
-    let makes_it = at.script.live.and_then(|live| live.server).is_some_and(|server| {
+    let makes_it = at.now.and_then(|live| live.server).is_some_and(|server| {
         server.is_at_least(Product::Mysql, (9, 0, 0)) || server.is_at_least(Product::Mariadb, (10, 5, 0))
     });
     if makes_it {

@@ -18,7 +18,7 @@ pub(super) const RULE: SqlRule = SqlRule {
 };
 
 fn check(at: At<'_>) -> Vec<Found> {
-    let Some(live) = at.script.live.filter(|_| at.ddl().is_some()) else { return Vec::new() };
+    let Some(live) = at.now.filter(|_| at.ddl().is_some()) else { return Vec::new() };
     if matches!(at.ddl(), Some(Ddl::CreateTable(_) | Ddl::CreateOther { .. })) {
         return Vec::new();
     }
@@ -30,8 +30,14 @@ fn check(at: At<'_>) -> Vec<Found> {
     else {
         return Vec::new();
     };
-    let who = if oldest.program.is_empty() { &oldest.user } else { &oldest.program };
-    let message = format!("`{who}` (process {}) has a transaction open for {} s", oldest.pid, oldest.age_s);
+    let who = match (oldest.program.as_str(), oldest.user.as_str()) {
+        ("", user) => format!("`{user}`"),
+        (program, "") => format!("`{program}`"),
+        (program, user) => format!("`{program}` of `{user}`"),
+    };
+    let idle = if oldest.idle { ", idle" } else { "" };
+    let message =
+        format!("{who} (process {}) has a transaction open for {} s{idle}", oldest.pid, oldest.age_s);
     vec![found(message, "wait until it ends, or end it; never run a dump beside a change of definitions")]
 }
 
@@ -40,6 +46,8 @@ const LONG_S: u64 = 60;
 
 fn is_dump(open: &LiveTransaction) -> bool {
     ["pg_dump", "mysqldump", "mariadb-dump", "mydumper"].iter().any(|name| open.program.contains(name))
+        || open.query.contains("SQL_NO_CACHE * FROM")
+        || open.query.starts_with("COPY ") && open.query.contains(" TO stdout")
 }
 
 fn live() -> Live {
@@ -49,6 +57,6 @@ fn live() -> Live {
         age_s: 480,
         ..LiveTransaction::default()
     };
-    let table = LiveTable { name: table_name("orders"), rows: 500, ..LiveTable::default() };
+    let table = LiveTable { name: table_name("orders"), rows: Some(500), ..LiveTable::default() };
     Live { tables: vec![table], transactions: vec![dump], ..Live::default() }
 }

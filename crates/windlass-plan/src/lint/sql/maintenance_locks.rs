@@ -3,7 +3,7 @@
 use super::SqlRule;
 use super::script::{At, Found, found};
 use windlass_document::Severity;
-use windlass_sql::{Change, Ddl};
+use windlass_sql::{Change, Ddl, ObjectName};
 
 pub(super) const RULE: SqlRule = SqlRule {
     name: "maintenance-locks",
@@ -32,12 +32,20 @@ fn check(at: At<'_>) -> Vec<Found> {
         return Vec::new();
     }
     let help = match what.as_str() {
-        "REINDEX" => "`REINDEX … CONCURRENTLY`",
-        "REFRESH" => "`REFRESH MATERIALIZED VIEW CONCURRENTLY`, which needs a unique index on the view",
-        "CLUSTER" => "pg_repack, which works beside the readers and writers",
-        "VACUUM" if *full => "a plain `VACUUM`, or pg_repack",
+        "REINDEX" => "`REINDEX … CONCURRENTLY`".to_owned(),
+        "REFRESH" => {
+            "`REFRESH MATERIALIZED VIEW CONCURRENTLY`, which needs a unique index on the view".to_owned()
+        }
+        "CLUSTER" => format!("{}, which works beside the readers and writers", repack("", name.as_ref())),
+        "VACUUM" if *full => format!("a plain `VACUUM`, or {}", repack("--no-order ", name.as_ref())),
         _ => return Vec::new(),
     };
     let name = name.as_ref().map_or_else(|| "the database".to_owned(), |name| at.words(name));
     vec![found(format!("{what} of {name} blocks who uses it until it is done"), help)]
+}
+
+/// The line of a shell step that hands the table over.
+fn repack(options: &str, name: Option<&ObjectName>) -> String {
+    let table = name.map_or_else(|| "--all".to_owned(), |name| format!("--table {}", name.parts.join(".")));
+    format!("`pg_repack {options}--dbname DATABASE {table}` (password by PGPASSFILE)")
 }

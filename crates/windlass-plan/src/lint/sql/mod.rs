@@ -25,6 +25,7 @@ mod identifier_too_long;
 mod index_blocks;
 mod index_dropped_untried;
 mod inline_references;
+mod lock_on_large_table;
 mod long_transaction;
 mod maintenance_locks;
 mod no_key;
@@ -104,14 +105,15 @@ pub struct SqlFinding {
 /// All findings of all rules about the statements of one database in order of execution, in that order.
 #[must_use]
 pub fn lint_sql(statements: &[SqlText<'_>], live: Option<&Live>) -> Vec<SqlFinding> {
-    let script = Script::new(statements, live);
+    let script = Script::new(statements);
+    let mut now = live.cloned();
     let mut findings = Vec::new();
     for (index, read) in script.statements.iter().enumerate() {
         if read.ddl.is_none() && read.dml.is_none() {
             continue;
         }
         for rule in SQL_RULES.iter().filter(|rule| rule.dialects.contains(&read.source.dialect)) {
-            let found = (rule.check)(At { script: &script, index });
+            let found = (rule.check)(At { script: &script, index, now: now.as_ref() });
             findings.extend(found.into_iter().map(|found| SqlFinding {
                 statement: index,
                 rule: rule.name,
@@ -120,6 +122,9 @@ pub fn lint_sql(statements: &[SqlText<'_>], live: Option<&Live>) -> Vec<SqlFindi
                 why: rule.why,
                 help: found.help,
             }));
+        }
+        if let (Some(now), Some(ddl)) = (&mut now, &read.ddl) {
+            now.change(ddl);
         }
     }
     findings
@@ -153,6 +158,7 @@ pub const SQL_RULES: &[SqlRule] = &[
     unbatched_backfill::RULE,
     no_key::RULE,
     long_transaction::RULE,
+    lock_on_large_table::RULE,
     alter_copies::RULE,
     enum_members::RULE,
     alter_rebuilds::RULE,
@@ -171,7 +177,7 @@ pub const SQL_RULES: &[SqlRule] = &[
 
 /// The servers that predictions are made for: the one that a survey found, or a new MySQL and a MariaDB.
 fn servers(at: At<'_>) -> Vec<Server> {
-    let known = at.script.live.and_then(|live| live.server);
+    let known = at.now.and_then(|live| live.server);
     known.map_or_else(
         || {
             vec![

@@ -50,8 +50,8 @@ fn live() -> Live {
         usable: true,
         ..LiveIndex::default()
     };
-    let event = LiveTable { name: table_name("event"), rows: 500, ..LiveTable::default() };
+    let event = LiveTable { name: table_name("event"), rows: Some(500), ..LiveTable::default() };
     let orders =
-        LiveTable { name: table_name("orders"), rows: 500, indexes: vec![key], ..LiveTable::default() };
+        LiveTable { name: table_name("orders"), rows: Some(500), indexes: vec![key], ..LiveTable::default() };
     Live { tables: vec![event, orders], ..Live::default() }
 }

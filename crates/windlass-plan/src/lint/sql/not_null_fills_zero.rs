@@ -19,7 +19,7 @@ pub(super) const RULE: SqlRule = SqlRule {
 
 fn check(at: At<'_>) -> Vec<Found> {
     let Some(alter) = at.alter().filter(|alter| !at.is_new(&alter.table)) else { return Vec::new() };
-    if at.live(&alter.table).is_some_and(|table| table.rows == 0) {
+    if at.live(&alter.table).is_some_and(|table| table.rows == Some(0)) {
         return Vec::new();
     }
     let columns = alter.changes.iter().filter_map(|change| match change {

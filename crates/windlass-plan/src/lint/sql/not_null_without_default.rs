@@ -18,7 +18,7 @@ pub(super) const RULE: SqlRule = SqlRule {
 };
 
 fn check(at: At<'_>) -> Vec<Found> {
-    let empty = at.alter().and_then(|alter| at.live(&alter.table)).is_some_and(|table| table.rows == 0);
+    let empty = at.alter().and_then(|alter| at.live(&alter.table)).is_some_and(|table| table.rows == Some(0));
     at.alter()
         .filter(|alter| !at.is_new(&alter.table) && !empty)
         .into_iter()

@@ -55,7 +55,7 @@ fn live() -> Live {
         LiveColumn { name: "id".to_owned(), kind, not_null: true, numbered: true, ..LiveColumn::default() };
     let table = |name, next| LiveTable {
         name: table_name(name),
-        rows: 500,
+        rows: Some(500),
         columns: vec![id.clone()],
         next_number: Some(next),
         ..LiveTable::default()

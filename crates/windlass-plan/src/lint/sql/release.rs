@@ -4,10 +4,10 @@ use super::{SqlText, lint_sql};
 use crate::lint::{Entry, Facts};
 use crate::{Action, Target, UrlKind};
 use std::collections::BTreeMap;
-use windlass_document::{Finding, Severity};
+use windlass_document::Finding;
 use windlass_sql::Dialect;
 
-/// What the rules find in the statements of a release, from their text alone.
+/// What the rules find in the statements of a release, from their text and from the catalogs that were read.
 pub(in crate::lint) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let mut databases: BTreeMap<&str, Vec<(Entry<'_>, SqlText<'_>)>> = BTreeMap::new();
     for entry in facts.entries() {
@@ -19,21 +19,17 @@ pub(in crate::lint) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
         }
     }
     let mut findings = Vec::new();
-    for statements in databases.values() {
+    for (target, statements) in &databases {
         let texts: Vec<_> = statements.iter().map(|(_, text)| *text).collect();
-        for found in lint_sql(&texts, None) {
+        for found in lint_sql(&texts, facts.catalogs.get(*target)) {
             let Some((entry, _)) = statements.get(found.statement) else { continue };
             let message = match &entry.unit.action {
                 Action::Sql { from: Some(place), .. } => {
-                    format!("{}:{}: {}", place.file, place.line, found.message)
+                    format!("{}:{}:{}: {}", place.file, place.line, place.column, found.message)
                 }
                 _ => found.message,
             };
-            let finding = match found.severity {
-                Severity::Error => Finding::error(found.rule, entry.mark.span, message),
-                Severity::Warning => Finding::warning(found.rule, entry.mark.span, message),
-                Severity::Note => Finding::note(found.rule, entry.mark.span, message),
-            };
+            let finding = Finding::new(found.rule, found.severity, entry.mark.span, message);
             findings.push(finding.why(found.why).help(found.help));
         }
     }

@@ -38,7 +38,11 @@ fn check(at: At<'_>) -> Vec<Found> {
 const NEAR: u32 = 60;
 
 fn live() -> Live {
-    let table =
-        LiveTable { name: table_name("orders"), rows: 500, row_versions: Some(63), ..LiveTable::default() };
+    let table = LiveTable {
+        name: table_name("orders"),
+        rows: Some(500),
+        row_versions: Some(63),
+        ..LiveTable::default()
+    };
     Live { tables: vec![table], ..Live::default() }
 }

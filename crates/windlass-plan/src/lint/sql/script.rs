@@ -26,7 +26,6 @@ pub(super) struct Read<'a> {
 /// All statements with what is known of the database.
 pub(super) struct Script<'a> {
     pub(super) statements: Vec<Read<'a>>,
-    pub(super) live: Option<&'a Live>,
     /// Tables that the release makes, by the statement that does.
     created: HashMap<String, usize>,
     /// Columns that it adds, by table.
@@ -41,7 +40,7 @@ fn key(name: &ObjectName) -> String {
 }
 
 impl<'a> Script<'a> {
-    pub(super) fn new(statements: &[SqlText<'a>], live: Option<&'a Live>) -> Self {
+    pub(super) fn new(statements: &[SqlText<'a>]) -> Self {
         let statements: Vec<_> = statements
             .iter()
             .map(|source| {
@@ -50,13 +49,8 @@ impl<'a> Script<'a> {
                 Read { source: *source, ddl, dml }
             })
             .collect();
-        let mut script = Self {
-            statements,
-            live,
-            created: HashMap::new(),
-            added: HashMap::new(),
-            indexed: HashMap::new(),
-        };
+        let mut script =
+            Self { statements, created: HashMap::new(), added: HashMap::new(), indexed: HashMap::new() };
         for index in 0..script.statements.len() {
             script.remember(index);
         }
@@ -106,12 +100,16 @@ fn is_indexed(constraint: &Constraint) -> bool {
 /// Fewer rows and bytes than this are changed before anybody notices.
 const SMALL_ROWS: u64 = 10_000;
 const SMALL_BYTES: u64 = 64 << 20;
+/// A table that nobody has counted is small up to here.
+const UNCOUNTED_BYTES: u64 = 1 << 20;
 
 /// One statement in its script.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
     pub(super) script: &'a Script<'a>,
     pub(super) index: usize,
+    /// The database as the statements before leave it.
+    pub(super) now: Option<&'a Live>,
 }
 
 impl<'a> At<'a> {
@@ -188,14 +186,17 @@ impl<'a> At<'a> {
         self.script.created.get(&key(table)).is_some_and(|at| *at < self.index)
     }
 
-    /// The table as a survey found it.
+    /// The table as a survey found it, and as the statements before leave it.
     pub(super) fn live(self, table: &ObjectName) -> Option<&'a LiveTable> {
-        self.script.live.and_then(|live| live.table(table))
+        self.now.and_then(|live| live.table(table))
     }
 
     /// Whether a lock or a rewrite of the table can hurt: it is neither made by the release nor known to be small.
     pub(super) fn matters(self, table: &ObjectName) -> bool {
-        let small = |table: &LiveTable| table.rows < SMALL_ROWS && table.bytes < SMALL_BYTES;
+        let small = |table: &LiveTable| match (table.rows, table.bytes) {
+            (Some(rows), bytes) => rows < SMALL_ROWS && bytes.is_none_or(|bytes| bytes < SMALL_BYTES),
+            (None, bytes) => bytes.is_some_and(|bytes| bytes < UNCOUNTED_BYTES),
+        };
         !self.is_new(table) && !self.live(table).is_some_and(small)
     }
 
@@ -231,9 +232,22 @@ impl<'a> At<'a> {
     /// The table in words, with its size where it is known.
     pub(super) fn words(self, table: &ObjectName) -> String {
         match self.live(table) {
-            Some(live) => format!("`{table}` ({} rows, {})", live.rows, bytes(live.bytes)),
+            Some(live) => match size(live) {
+                Some(size) => format!("`{table}` ({size})"),
+                None => format!("`{table}`"),
+            },
             None => format!("`{table}`"),
         }
+    }
+}
+
+/// Rows and bytes of a table in words, as far as they are known.
+fn size(table: &LiveTable) -> Option<String> {
+    match (table.rows, table.bytes) {
+        (Some(rows), Some(count)) => Some(format!("{rows} rows, {}", bytes(count))),
+        (Some(rows), None) => Some(format!("{rows} rows")),
+        (None, Some(count)) => Some(bytes(count)),
+        (None, None) => None,
     }
 }
 
@@ -250,6 +264,27 @@ pub(super) fn bytes(count: u64) -> String {
 pub(super) struct Found {
     pub(super) message: String,
     pub(super) help: String,
+}
+
+/// How a statement is handed to the tools that copy a table beside those who write it: lines for a shell step.
+pub(super) fn handed_over(at: At<'_>) -> String {
+    let found = windlass_sql::hand_over(at.text()).filter(|_| at.dialect() == Dialect::Mysql);
+    let Some(found) = found else { return String::new() };
+    let keys = at
+        .alter()
+        .and_then(|alter| at.live(&alter.table))
+        .is_some_and(|table| !table.referenced_by.is_empty());
+    let back = match found.percona_back(None, keys) {
+        Some(back) => format!("back: `{back}`"),
+        None => "back: the same with what `SHOW CREATE TABLE` says of it now".to_owned(),
+    };
+    let or = found.gh_ost(None).map(|line| format!("; or `{line}`")).unwrap_or_default();
+    format!(
+        ". As lines of shell steps on the database: `{}` first, then `{}`; {back}{or}. What to do before and behind it: \
+         docs/guide.md, \"A table too large for ALTER\"",
+        found.percona("--dry-run", None, keys),
+        found.percona("--execute", None, keys),
+    )
 }
 
 pub(super) fn found(message: impl Into<String>, help: impl Into<String>) -> Found {

@@ -1,6 +1,6 @@
 //! `table-too-big`
 
-use super::script::{At, Found, found};
+use super::script::{At, Found, found, handed_over};
 use super::{SqlRule, servers, table_name};
 use windlass_document::Severity;
 use windlass_sql::{ColumnType, Dialect, Live, LiveColumn, LiveTable, Work, postgres_locks, predict};
@@ -12,7 +12,7 @@ pub(super) const RULE: SqlRule = SqlRule {
     why: "it takes hours, in which writes wait or replicas lag; tools that copy beside the writers do it in steps",
     dialects: &[Dialect::Postgresql, Dialect::Mysql],
     bad: "ALTER TABLE orders ALTER COLUMN note TYPE varchar(50);",
-    good: "ALTER TABLE orders ADD COLUMN extra text;",
+    good: "CREATE TABLE order_note (order_id bigint PRIMARY KEY, note varchar(50));",
     live: Some(live),
     check,
 };
@@ -20,18 +20,15 @@ pub(super) const RULE: SqlRule = SqlRule {
 fn check(at: At<'_>) -> Vec<Found> {
     let Some(alter) = at.alter() else { return Vec::new() };
     let Some(table) =
-        at.live(&alter.table).filter(|table| table.rows > HUGE_ROWS || table.bytes > HUGE_BYTES)
+        at.live(&alter.table).filter(|table| table.rows > Some(HUGE_ROWS) || table.bytes > Some(HUGE_BYTES))
     else {
         return Vec::new();
     };
     let Some(ddl) = at.ddl() else { return Vec::new() };
     let (rewrites, tool) = match at.dialect() {
         Dialect::Postgresql => {
-            let locks = postgres_locks(ddl, at.script.live);
-            (
-                locks.iter().any(|lock| lock.work == Work::Rewrite),
-                "a new column that is filled with `batch=`, or pg_repack",
-            )
+            let locks = postgres_locks(ddl, at.now);
+            (locks.iter().any(|lock| lock.work == Work::Rewrite), "a new column that is filled with `batch=`")
         }
         _ => {
             let servers = servers(at);
@@ -48,7 +45,10 @@ fn check(at: At<'_>) -> Vec<Found> {
         (Dialect::Mysql, _, false) => " (pt-online-schema-change refuses tables with triggers)",
         _ => "",
     };
-    vec![found(format!("{} would be written anew", at.words(&alter.table)), format!("{tool}{refused}"))]
+    vec![found(
+        format!("{} would be written anew", at.words(&alter.table)),
+        format!("{tool}{refused}{}", handed_over(at)),
+    )]
 }
 
 /// What a server writes anew in some minutes.
@@ -60,8 +60,8 @@ fn live() -> Live {
     let note = LiveColumn { name: "note".to_owned(), kind, ..LiveColumn::default() };
     let table = LiveTable {
         name: table_name("orders"),
-        rows: 40_000_000,
-        bytes: 12 << 30,
+        rows: Some(40_000_000),
+        bytes: Some(12 << 30),
         columns: vec![note],
         ..LiveTable::default()
     };

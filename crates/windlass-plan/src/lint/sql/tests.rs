@@ -78,8 +78,8 @@ fn a_table_that_is_small_or_made_by_the_release_is_no_noise() {
         }
         let table = |name: &str, rows, bytes| LiveTable {
             name: table_name(name),
-            rows,
-            bytes,
+            rows: Some(rows),
+            bytes: Some(bytes),
             ..LiveTable::default()
         };
         let small = |rows| Live {
@@ -123,7 +123,7 @@ fn the_catalog_decides_what_the_text_cannot() {
     proven.proven_not_null = true;
     let table = LiveTable {
         name: table_name("orders"),
-        rows: 5_000_000,
+        rows: Some(5_000_000),
         columns: vec![column("short", "varchar", &["10"]), column("state", "enum", &["'a'", "'b'"]), proven],
         indexes: vec![index("good", true), index("broken", false)],
         ..LiveTable::default()

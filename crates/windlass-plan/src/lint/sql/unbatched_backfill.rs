@@ -26,7 +26,7 @@ fn check(at: At<'_>) -> Vec<Found> {
     }
     let help = "give the step `batch=5000`: key ranges with a pause between them, and a way back for each";
     match at.live(&dml.table) {
-        Some(table) if table.rows > MANY_ROWS && !by_key(table, at, dml.filter) => {
+        Some(table) if table.rows.is_none_or(|rows| rows > MANY_ROWS) && !by_key(table, at, dml.filter) => {
             let message = format!("up to all of {} in one transaction", at.words(&dml.table));
             vec![found(message, help)]
         }

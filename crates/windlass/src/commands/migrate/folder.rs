@@ -11,7 +11,7 @@ const BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Folders inside of each other: Diesel has one, Flyway may have more.
 const DEPTH_MAX: usize = 6;
 
-/// Reads what may be a migration: SQL, and Go files by name, which goose would run.
+/// Reads what may be a migration: SQL, programs, and Go files by name, which goose would run.
 pub fn read(dir: &Path) -> Result<Vec<SourceFile>, Failure> {
     let mut files = Vec::new();
     let mut left = BYTES_MAX;
@@ -43,7 +43,7 @@ fn walk(
             walk(&path, &shown, depth + 1, left, files)?;
         } else if meta.is_file() && name.ends_with(".go") {
             files.push(SourceFile { name: shown, line: 1, text: String::new() });
-        } else if meta.is_file() && name.ends_with(".sql") {
+        } else if meta.is_file() && [".sql", ".py", ".sh"].iter().any(|end| name.ends_with(end)) {
             *left = left.checked_sub(meta.len()).ok_or_else(|| {
                 Failure::wrong(format!(
                     "the files of the folder have more than {} MiB",
@@ -51,11 +51,12 @@ fn walk(
                 ))
             })?;
             let bytes = fs::read(&path).map_err(|error| exit::file("cannot read", &path, &error))?;
-            let text = String::from_utf8(bytes).map_err(|error| {
-                let at = error.utf8_error().valid_up_to();
-                Failure::wrong(format!("{} is not UTF-8: see byte {at}", path.display()))
-                    .hint("save it as UTF-8 in your editor, or convert it with iconv")
-            })?;
+            // Of a program the text is only hashed.
+            let text = if name.ends_with(".sql") {
+                utf8(&path, bytes)?
+            } else {
+                String::from_utf8_lossy(&bytes).into_owned()
+            };
             files.push(SourceFile { name: shown, line: 1, text });
         }
         if files.len() > FILES_MAX {
@@ -63,4 +64,12 @@ fn walk(
         }
     }
     Ok(())
+}
+
+fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, Failure> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::wrong(format!("{} is not UTF-8: see byte {at}", path.display()))
+            .hint("save it as UTF-8 in your editor, or convert it with iconv")
+    })
 }

@@ -5,6 +5,7 @@ mod folder;
 mod history;
 mod run;
 mod show;
+mod tried;
 mod world;
 
 use crate::{

@@ -10,7 +10,9 @@ use crate::{
         apply::agree,
         drive::{Drive, Work, check_names, new_run},
     },
+    env,
     exit::{Exit, Failure, Wanted},
+    policy::Start,
     terminal, wiring,
 };
 use std::path::Path;
@@ -19,11 +21,11 @@ use windlass_journal::{Ending, OnFailure, RunId};
 use windlass_plan::{
     Class, Plan,
     migrations::{
-        Asked, Chosen, Down, FolderFinding, Migration, RowState, Way, down as choose_down, edits, statements,
-        up as choose_up,
+        Asked, Chosen, Down, FolderFinding, Migration, ROW, RowState, Script, Way, down as choose_down,
+        edits, statements, table_of, up as choose_up,
     },
 };
-use windlass_report::{Surveys, plan_short_text};
+use windlass_report::{Mark, Surveys, Text, plan_short_text};
 
 /// `windlass migrate up`.
 pub fn up(args: &MigrateUpArgs, config: Option<&Path>) -> Result<Exit, Failure> {
@@ -35,7 +37,8 @@ pub fn up(args: &MigrateUpArgs, config: Option<&Path>) -> Result<Exit, Failure> 
     // What Windlass itself began and left is not dirty: the journal knows each of its statements.
     list.extend(half_done(&world).filter(|at| !list.contains(at)).collect::<Vec<_>>());
     list.sort_unstable();
-    let findings = against(&world, &list, &asked);
+    let mut findings = against(&world, &list, &asked);
+    findings.extend(programs(&world, &list, &args.rerun));
     show::tell(&world, &findings);
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(Failure::shown(Exit::Refused));
@@ -46,6 +49,10 @@ pub fn up(args: &MigrateUpArgs, config: Option<&Path>) -> Result<Exit, Failure> 
             "Nothing is pending: the database has every migration of the folder.",
         );
     }
+    let reason = args.policy.break_glass.as_deref();
+    let start = Start { policy: &world.config.policy, place: &world.place, document: None, severity: None };
+    let permit = || start.permit(args.on_failure.into(), reason);
+    permit()?;
     let store = refuse_busy(&world.place)?;
     let plan = plan_up(&world, &list, &args.irreversible)?;
     check_names(&plan, &args.driving)?;
@@ -56,7 +63,7 @@ pub fn up(args: &MigrateUpArgs, config: Option<&Path>) -> Result<Exit, Failure> 
         store,
         secrets: world.secrets.clone(),
         run: new_run(wiring::now_ms()),
-        work: Work::Start(Box::new(plan), OnFailure::from(args.on_failure)),
+        work: Work::Start(Box::new(plan), permit()?),
         wanted: Wanted::Done,
         driving: &args.driving,
         output: &args.output,
@@ -116,7 +123,8 @@ fn against(world: &World, list: &[usize], asked: &Asked) -> Vec<FolderFinding> {
 /// Statements that ran and stand otherwise in the file now.
 pub fn edited(world: &World) -> Vec<FolderFinding> {
     let mut findings = Vec::new();
-    for migration in world.folder.migrations.iter().filter(|migration| !migration.repeatable) {
+    let sql = |migration: &&Migration| !migration.repeatable && migration.up.program.is_none();
+    for migration in world.folder.migrations.iter().filter(sql) {
         let Some(ran) = world.history.up(&migration.version) else { continue };
         let now = statements(&migration.up, world.dialect);
         let mut found = edits(&ran.statements, &now);
@@ -158,14 +166,83 @@ pub fn edited(world: &World) -> Vec<FolderFinding> {
     findings
 }
 
+/// What stands against programs: one of which nobody knows whether it ran, one that nothing here can run.
+fn programs(world: &World, list: &[usize], rerun: &[String]) -> Vec<FolderFinding> {
+    let mut findings = Vec::new();
+    for migration in list.iter().filter_map(|at| world.folder.migrations.get(*at)) {
+        let Some(program) = migration.up.program else { continue };
+        let mut find = |rule: &str, message: String, help: String| {
+            let file = migration.up.file.clone();
+            findings.push(FolderFinding {
+                rule: rule.into(),
+                severity: Severity::Error,
+                file,
+                line: 0,
+                message,
+                help,
+            });
+        };
+        let version = &migration.version;
+        let unknown = world.history.up(version).filter(|ran| ran.unknown && !rerun.contains(version));
+        if let Some(ran) = unknown {
+            let message =
+                format!("run {} began version {version}, and nobody knows how far it came", ran.run);
+            let help = format!(
+                "look at the database; `--rerun {version}` runs it again; if it is done, say so: INSERT INTO {} (name, sha256) \
+                 VALUES ('{version}', '{}')",
+                table_of(world.folder.tool),
+                migration.checksum.as_deref().unwrap_or_default(),
+            );
+            find("migration-unknown-end", message, help);
+        }
+        let back = match &migration.down {
+            Down::Script(back) => back.program,
+            _ => None,
+        };
+        for program in [Some(program), back].into_iter().flatten().filter(|program| !env::is_program(program))
+        {
+            let message =
+                format!("version {version} needs the program {program}, which is not on this machine");
+            find("migration-program-missing", message, "install it; nothing was started".to_owned());
+        }
+    }
+    findings
+}
+
+/// Programs that take a version back, and that were begun before: they are not run again unasked.
+fn programs_back(world: &World, list: &[usize], rerun: &[String]) -> Vec<FolderFinding> {
+    let mut findings = Vec::new();
+    for migration in list.iter().filter_map(|at| world.folder.migrations.get(*at)) {
+        let Down::Script(back) = &migration.down else { continue };
+        let version = &migration.version;
+        if back.program.is_none() || rerun.contains(version) {
+            continue;
+        }
+        let Some(ran) = world.history.begun_back(version) else { continue };
+        findings.push(FolderFinding {
+            rule: "migration-unknown-end".into(),
+            severity: Severity::Error,
+            file: back.file.clone(),
+            line: 0,
+            message: format!("run {} began to take version {version} back and did not come to its end", ran.run),
+            help: format!(
+                "look at the database; `--rerun {version}` runs it again; if it is done, say so: DELETE FROM {} WHERE name = '{version}'",
+                table_of(world.folder.tool)
+            ),
+        });
+    }
+    findings
+}
+
 /// The plan. A script back is used where the driver's own undo is worse than it, or is none.
 fn plan_up(world: &World, list: &[usize], irreversible: &[String]) -> Result<Plan, Failure> {
     let chosen = |by_script: &dyn Fn(&Migration) -> bool| -> Vec<Chosen> {
         let one = |at: &usize| {
             let migration = world.folder.migrations.get(*at)?;
             let irreversible = irreversible.contains(&migration.version);
-            let by_script =
-                !irreversible && matches!(migration.down, Down::Script(_)) && by_script(migration);
+            let is_program = migration.up.program.is_some();
+            let fits = matches!(&migration.down, Down::Script(back) if is_program || back.program.is_none());
+            let by_script = !irreversible && fits && (is_program || by_script(migration));
             Some(Chosen { migration: *at, ran: stand(world, migration), by_script, irreversible })
         };
         list.iter().filter_map(one).collect()
@@ -199,7 +276,7 @@ fn refused(world: &World, findings: &[FolderFinding]) -> Failure {
 
 /// `windlass migrate down`.
 pub fn down(args: &MigrateDownArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    let world = World::read(&args.place, config)?;
+    let mut world = World::read(&args.place, config)?;
     let asked = Asked { to: args.to.clone(), count: args.steps, out_of_order: false };
     let list =
         choose_down(&world.folder, &world.survey, &asked).map_err(|finding| refused(&world, &[finding]))?;
@@ -210,12 +287,14 @@ pub fn down(args: &MigrateDownArgs, config: Option<&Path>) -> Result<Exit, Failu
         .filter(|finding| matches!(finding.rule.as_str(), "migration-dirty" | "migration-locked"))
         .cloned()
         .collect();
+    let dirty = [dirty, programs_back(&world, &list, &args.rerun)].concat();
     if !dirty.is_empty() {
         return Err(refused(&world, &dirty));
     }
     if list.is_empty() {
         return nothing(args.output.json, "Nothing to take back: the database has none of these migrations.");
     }
+    recorded_ways_back(&mut world, &list);
     let migrations: Vec<&Migration> = list.iter().filter_map(|at| world.folder.migrations.get(*at)).collect();
     let without: Vec<&&Migration> =
         migrations.iter().filter(|migration| !matches!(migration.down, Down::Script(_))).collect();
@@ -242,12 +321,36 @@ pub fn down(args: &MigrateDownArgs, config: Option<&Path>) -> Result<Exit, Failu
         store,
         secrets: world.secrets.clone(),
         run: new_run(wiring::now_ms()),
-        work: Work::Start(Box::new(plan), OnFailure::Unwind),
+        work: Work::Start(Box::new(plan), OnFailure::Unwind.into()),
         wanted: Wanted::Done,
         driving: &args.driving,
         output: &args.output,
     }
     .go()
+}
+
+/// Programs without a script back whose definitions can be taken away again, as they were recorded.
+fn recorded_ways_back(world: &mut World, list: &[usize]) {
+    for at in list {
+        let Some(migration) = world.folder.migrations.get_mut(*at) else { continue };
+        if migration.up.program.is_none() || migration.down != Down::Missing {
+            continue;
+        }
+        let ran = world.history.up(&migration.version);
+        let Some(back) = ran.and_then(|ran| ran.back.as_ref()).filter(|back| !back.is_empty()) else {
+            continue;
+        };
+        let mut text = Text::new();
+        text.line().plain(format!("No script back for {}:", migration.version));
+        let words = "the definitions that it made are taken away, as they were recorded. What it did to rows of other tables \
+                     stays; nobody recorded that.";
+        text.wrapped("  ", Mark::Warn, words);
+        for statement in back {
+            text.line().plain(format!("  {statement}"));
+        }
+        terminal::say(&text);
+        migration.down = Down::Script(Script::sql(&migration.up.file, 1, back.join(";\n")));
+    }
 }
 
 /// No script back: the run that brought them is taken back, if it brought exactly these. Never "done" with nothing undone.
@@ -261,12 +364,15 @@ fn by_rollback(
         migrations.iter().map(|migration| windlass_plan::migrations::step_id(&migration.version)).collect();
     wanted.sort();
     let brought = world.history.newest.as_ref().map(|(run, steps)| {
-        let mut steps: Vec<String> = steps.iter().filter(|step| *step != "table").cloned().collect();
+        let mut steps: Vec<String> =
+            steps.iter().filter(|step| *step != "table" && !step.ends_with(ROW)).cloned().collect();
         steps.sort();
         (run.clone(), steps)
     });
+    let has_program = without.iter().any(|migration| migration.up.program.is_some());
     if let Some((run, steps)) = &brought
         && *steps == wanted
+        && !has_program
     {
         return rollback(world, args, run, without);
     }
@@ -285,6 +391,12 @@ fn no_way_back(world: &World, migration: &Migration) -> FolderFinding {
     };
     let run = world.history.up(&migration.version).filter(|ran| ran.ending == Some(Ending::Done));
     let help = match run {
+        Some(ran) if migration.up.program.is_some() => format!(
+            "it is a program, and what it changed cannot be taken back by itself ({}): a person does it, or a script \
+             `{}.down.…`",
+            if ran.changed.is_empty() { "nothing was recorded".to_owned() } else { ran.changed.join("; ") },
+            migration.version
+        ),
         Some(ran) => format!(
             "`windlass rollback {}` takes back the run that brought it, with everything else of that run; or write the script",
             ran.run

@@ -1,8 +1,12 @@
 //! `windlass migrate status` and `verify`: what folder, table and journal say.
 
-use super::{run::edited, world::World};
+use super::{
+    run::edited,
+    tried::{self, Outcome, Tried},
+    world::World,
+};
 use crate::{
-    args::MigrateShowArgs,
+    args::{MigrateShowArgs, MigrateVerifyArgs, Tries},
     exit::{Exit, Failure},
     terminal,
 };
@@ -31,6 +35,9 @@ struct StatusJson {
     migrations: Vec<RowJson>,
     /// What does not fit.
     findings: Vec<FindingJson>,
+    /// `verify`: what was tried on scratch copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tried: Option<Vec<Tried>>,
 }
 
 /// One migration.
@@ -103,7 +110,7 @@ pub fn status(args: &MigrateShowArgs, config: Option<&Path>) -> Result<Exit, Fai
     let world = World::read(&args.place, config)?;
     let findings = all_findings(&world);
     if args.output.json {
-        print_json(&world, &findings)?;
+        print_json(&world, &findings, None)?;
     } else {
         terminal::show(&table(&world, &findings))?;
         tell(&world, &findings);
@@ -111,16 +118,27 @@ pub fn status(args: &MigrateShowArgs, config: Option<&Path>) -> Result<Exit, Fai
     Ok(Exit::Done)
 }
 
-/// `windlass migrate verify`: the same, and a difference is a failure.
-pub fn verify(args: &MigrateShowArgs, config: Option<&Path>) -> Result<Exit, Failure> {
+/// `windlass migrate verify`: the same, then each migration on a scratch copy; a difference is a failure.
+pub fn verify(args: &MigrateVerifyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let world = World::read(&args.place, config)?;
-    let findings = all_findings(&world);
+    let mut findings = all_findings(&world);
+    let is_wrong =
+        |findings: &[FolderFinding]| findings.iter().any(|found| found.severity == Severity::Error);
+    let is_clean = !is_wrong(&findings);
+    // What the files and the table disagree about has to be settled first: nobody knows what was to be tried.
+    let Outcome { tried, findings: more } =
+        if is_clean { tried::run(args, &world)? } else { Outcome::default() };
+    findings.extend(more);
     if args.output.json {
-        print_json(&world, &findings)?;
+        print_json(&world, &findings, Some(tried))?;
     } else {
+        terminal::show(&tried::table(&world, &tried))?;
         tell(&world, &findings);
+        if !is_clean && args.tries != Tries::None {
+            terminal::line("Nothing was tried on a copy: put this right first.");
+        }
     }
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+    if is_wrong(&findings) {
         return Err(Failure::shown(Exit::Refused));
     }
     let known = world.survey.rows.iter().filter(|row| row.state == RowState::Applied).count();
@@ -130,7 +148,7 @@ pub fn verify(args: &MigrateShowArgs, config: Option<&Path>) -> Result<Exit, Fai
     Ok(Exit::Done)
 }
 
-fn print_json(world: &World, findings: &[FolderFinding]) -> Result<(), Failure> {
+fn print_json(world: &World, findings: &[FolderFinding], tried: Option<Vec<Tried>>) -> Result<(), Failure> {
     let migrations = world.survey.rows.iter().map(|row| {
         let migration = row.migration.and_then(|at| world.folder.migrations.get(at));
         let half = world.history.up(&row.version).filter(|ran| !ran.whole && !row.state.is_in());
@@ -168,6 +186,7 @@ fn print_json(world: &World, findings: &[FolderFinding]) -> Result<(), Failure> 
                 help,
             })
             .collect(),
+        tried,
     })
 }
 

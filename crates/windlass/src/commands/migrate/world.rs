@@ -15,10 +15,9 @@ use std::{
     sync::Arc,
 };
 use windlass_document::{Finding, LineIndex, Severity};
-use windlass_driver::Secrets as _;
+use windlass_driver::{Context, Driver, Secrets};
 use windlass_plan::{
-    Action, Class, Config, DocumentMeta, DriverKind, Plan, Target, Undo, UndoBy, Unit, UnitId, UrlKind,
-    compile,
+    Class, Config, DocumentMeta, DriverKind, Plan, Target, Unit, UrlKind, compile,
     migrations::{
         Applied, Ask, Chosen, Drafted, Folder, FolderFinding, Survey, Table, Tool, Way, detect, draft,
         read_folder, survey, table_of,
@@ -54,17 +53,13 @@ impl World {
         let (on, dialect) = target(&settings.config, args.on.as_deref())?;
         let files = folder::read(&args.dir)?;
         let secrets = Arc::new(SecretStore::new(&place.base));
-        let asker = Asker { place: &place, config: &settings.config, on: &on, dialect, secrets: &secrets };
-        let present = asker.ask(&Table::present(dialect))?;
-        let tool = tool(args, &detect(&files), &present, dialect)?;
-        let folder = read_folder(&files, tool, dialect);
-        let table = Table { tool, dialect };
-        let applied = if table.is_in(&present) {
-            let locks = table.lock(&present).map(|ask| asker.ask(&ask)).transpose()?.unwrap_or_default();
-            table.read(&folder, &asker.ask(&table.rows())?, &locks)
-        } else {
-            Applied::default()
-        };
+        let asker = Asker::new(&place, (&on, settings.config.targets.get(&on)), dialect, secrets.clone())?;
+        let (folder, applied) = wiring::runtime()?.block_on(async {
+            let present = asker.present().await?;
+            let folder = read_folder(&files, tool(args, &detect(&files), &present, dialect)?, dialect);
+            let applied = asker.applied(&folder).await?;
+            Ok::<_, Failure>((folder, applied))
+        })?;
         let survey = survey(&folder, &applied);
         let dir = shown(&args.dir, &place.base);
         let history = History::read(&place, &on, &dir)?;
@@ -84,7 +79,17 @@ impl World {
 
     /// The chosen migrations as a plan, or what stands against it.
     pub fn plan(&self, way: Way, chosen: &[Chosen]) -> Result<Plan, Vec<FolderFinding>> {
-        let drafted = draft(&self.folder, &self.applied, way, chosen, (&self.on, &self.dir, self.dialect));
+        self.plan_on(&self.applied, way, chosen)
+    }
+
+    /// The same for a database of which the tool says `applied`.
+    pub fn plan_on(
+        &self,
+        applied: &Applied,
+        way: Way,
+        chosen: &[Chosen],
+    ) -> Result<Plan, Vec<FolderFinding>> {
+        let drafted = draft(&self.folder, applied, way, chosen, (&self.on, &self.dir, self.dialect));
         let parsed = windlass_document::parse(drafted.document.as_bytes());
         let word = if way == Way::Up { "migrate-up" } else { "migrate-down" };
         let meta = DocumentMeta { name: word, text: &drafted.document };
@@ -132,78 +137,93 @@ fn help(finding: &Finding) -> String {
         "sql-without-undo" => {
             "write a script back for the migration, or name its version with `--irreversible`".to_owned()
         }
+        "opaque-without-undo" => "write a script back beside it (`0007_backfill.down.py`, `.down.sh` or `.down.sql`), or name its version \
+                                  with `--irreversible`: then what it changes of the definitions is recorded, and taken away by \
+                                  `migrate down` where all of it is new; what it does to rows needs a person"
+            .to_owned(),
         _ => finding.help.clone(),
     }
 }
 
 /// Questions to one database.
-struct Asker<'a> {
-    place: &'a Place,
-    config: &'a Config,
-    on: &'a str,
+pub struct Asker {
+    cx: Context,
+    driver: Arc<dyn Driver>,
+    on: String,
     dialect: Dialect,
-    secrets: &'a Arc<SecretStore>,
 }
 
-impl Asker<'_> {
-    fn ask(&self, ask: &Ask) -> Result<Vec<Vec<Option<String>>>, Failure> {
-        let unit = question(self.on, self.dialect, &ask.0);
-        let plan = Arc::new(plan_of(self.config, self.on));
+impl Asker {
+    /// For the target `on`.
+    pub fn new(
+        place: &Place,
+        (on, target): (&str, Option<&Target>),
+        dialect: Dialect,
+        secrets: Arc<dyn Secrets>,
+    ) -> Result<Self, Failure> {
+        let unit = question(on, dialect, "");
         let drivers = wiring::drivers()?;
         let Some(driver) = drivers.get(unit.driver) else {
-            let message = format!("`{}` cannot be asked: this version has no driver for it", self.on);
+            let message = format!("`{on}` cannot be asked: this version has no driver for it");
             return Err(Failure::wrong(message));
         };
-        let cx = wiring::survey_context(self.place, &plan, self.secrets, &unit);
-        let rows = wiring::runtime()?.block_on(driver.query(&cx, &unit));
-        let rows = rows.map_err(|mut failure| {
-            failure.message = self.secrets.mask(&failure.message);
+        let cx = wiring::survey_context(place, &Arc::new(plan_of(on, target)), secrets, &unit);
+        Ok(Self { cx, driver: driver.clone(), on: on.to_owned(), dialect })
+    }
+
+    async fn ask(&self, ask: &Ask) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        let unit = question(&self.on, self.dialect, &ask.0);
+        let rows = self.driver.query(&self.cx, &unit).await.map_err(|mut failure| {
+            failure.message = self.cx.secrets.mask(&failure.message);
             Failure::from(failure)
         })?;
         Ok(rows.rows)
     }
+
+    /// Which tables of tools are there.
+    async fn present(&self) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        self.ask(&Table::present(self.dialect)).await
+    }
+
+    /// What the table of the folder's tool says.
+    pub async fn applied(&self, folder: &Folder) -> Result<Applied, Failure> {
+        let table = Table { tool: folder.tool, dialect: self.dialect };
+        let present = self.present().await?;
+        if !table.is_in(&present) {
+            return Ok(Applied::default());
+        }
+        let locks = match table.lock(&present) {
+            Some(ask) => self.ask(&ask).await?,
+            None => Vec::new(),
+        };
+        Ok(table.read(folder, &self.ask(&table.rows()).await?, &locks))
+    }
 }
 
 /// A plan that has nothing but the target.
-fn plan_of(config: &Config, on: &str) -> Plan {
-    let targets = config.targets.get(on).map(|target| (on.to_owned(), target.clone()));
+fn plan_of(on: &str, target: Option<&Target>) -> Plan {
+    let targets = target.map(|target| (on.to_owned(), target.clone()));
     Plan {
         format: windlass_plan::PLAN_FORMAT,
         tool: TOOL.to_owned(),
         release: windlass_plan::Release::default(),
         document: windlass_plan::DocumentRef::default(),
         targets: targets.into_iter().collect(),
+        claims: Default::default(),
         services: BTreeMap::new(),
+        budget: Default::default(),
         steps: Vec::new(),
         class: Class::Readonly,
     }
 }
 
 fn question(on: &str, dialect: Dialect, statement: &str) -> Unit {
-    Unit {
-        id: UnitId("migrate/1".into()),
-        host: "local".into(),
-        driver: match dialect {
-            Dialect::Sqlite => DriverKind::Sqlite,
-            Dialect::Postgresql => DriverKind::Postgres,
-            Dialect::Mysql => DriverKind::Mysql,
-        },
-        line: 1,
-        column: 1,
-        action: Action::Sql {
-            target: on.to_owned(),
-            statement: statement.to_owned(),
-            rows: None,
-            session: false,
-            data: None,
-            batch: None,
-            from: None,
-        },
-        effect: String::new(),
-        undo: Undo { class: Class::Readonly, how: String::new(), by: UndoBy::Nothing },
-        timeout_ms: Some(60_000),
-        within_ms: None,
-    }
+    let driver = match dialect {
+        Dialect::Sqlite => DriverKind::Sqlite,
+        Dialect::Postgresql => DriverKind::Postgres,
+        Dialect::Mysql => DriverKind::Mysql,
+    };
+    Unit::question("migrate/1", driver, on, statement, 60_000)
 }
 
 /// `windlass.toml` beside the folder, above it, or above where the command was given.
@@ -219,11 +239,11 @@ fn place(dir: &Path, config: Option<&Path>) -> Result<Place, Failure> {
     }
 }
 
-/// The folder relative to that of windlass.toml; as named, if it is elsewhere.
+/// The folder relative to that of windlass.toml; in full, if it is elsewhere.
 fn shown(dir: &Path, base: &Path) -> String {
     let real: PathBuf = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let base = base.canonicalize().unwrap_or_else(|_| base.to_owned());
-    real.strip_prefix(&base).map_or_else(|_| dir.display().to_string(), |path| path.display().to_string())
+    real.strip_prefix(&base).map_or_else(|_| real.display().to_string(), |path| path.display().to_string())
 }
 
 /// The database: the one named, or the only one there is.
@@ -232,7 +252,7 @@ fn target(config: &Config, named: Option<&str>) -> Result<(String, Dialect), Fai
         Target::Url { kind: UrlKind::Sqlite, .. } => Some(Dialect::Sqlite),
         Target::Url { kind: UrlKind::Postgresql, .. } => Some(Dialect::Postgresql),
         Target::Url { kind: UrlKind::Mysql, .. } => Some(Dialect::Mysql),
-        Target::Url { kind: UrlKind::S3, .. } | Target::Hosts { .. } => None,
+        Target::Store(_) | Target::Hosts { .. } => None,
     };
     let databases: Vec<(&String, Dialect)> =
         config.targets.iter().filter_map(|(name, target)| Some((name, dialect(target)?))).collect();

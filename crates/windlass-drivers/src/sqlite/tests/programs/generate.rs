@@ -116,9 +116,31 @@ impl Make {
     fn attempt(&mut self, to: &mut Vec<String>, make: impl Fn(&mut Self) -> String) {
         let sql = make(self);
         let prepared = self.model.prepare(&sql).map(|statement| statement.readonly());
-        if !sql.is_empty() && prepared == Ok(false) && self.model.execute_batch(&sql).is_ok() {
+        if !sql.is_empty()
+            && prepared == Ok(false)
+            && self.is_defined(&sql)
+            && self.model.execute_batch(&sql).is_ok()
+        {
             to.push(sql);
         }
+    }
+
+    /// Which of several rows that get in each other's way stays depends on the order in which SQLite comes to them, and
+    /// that is its own affair: it may be another one where rows are recorded.
+    fn is_defined(&self, sql: &str) -> bool {
+        if !sql.starts_with("UPDATE OR") {
+            return true;
+        }
+        let way = |reverse: &str| {
+            self.model
+                .execute_batch(&format!("PRAGMA reverse_unordered_selects = {reverse}; SAVEPOINT way"))
+                .unwrap();
+            let picture = self.model.execute_batch(sql).map(|()| picture(&self.model));
+            self.model.execute_batch("ROLLBACK TO way; RELEASE way").unwrap();
+            picture
+        };
+        let there = way("ON");
+        there == way("OFF")
     }
 
     fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {

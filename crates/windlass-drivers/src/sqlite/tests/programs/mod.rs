@@ -45,7 +45,13 @@ fn difference(wanted: &[String], found: &[String]) -> Option<String> {
 
 fn expect(program: &Program, world: &World, at: usize, what: &str) -> Result<(), String> {
     let found = difference(&program.pictures[at], &picture(&world.db()));
-    found.map_or(Ok(()), |found| Err(format!("{what}\n{found}\n{}", program.statements.join(";\n"))))
+    found.map_or(Ok(()), |found| {
+        Err(format!(
+            "{what}\n{found}\n{}\n-- setup\n{}",
+            program.statements.join(";\n"),
+            program.setup.join(";\n")
+        ))
+    })
 }
 
 async fn apply(world: &World, n: usize) -> Result<(), String> {
@@ -54,17 +60,40 @@ async fn apply(world: &World, n: usize) -> Result<(), String> {
     world.apply(&id).await.map(drop).map_err(|failure| format!("{id}: {}", failure.message))
 }
 
+/// Applies all from `first` on, as many at once as go together.
+async fn apply_together(world: &World, first: usize) -> Result<(), String> {
+    let ids: Vec<String> = (first..world.plan.units().count()).map(|n| format!("s/{n}")).collect();
+    let mut rest: Vec<&str> = ids.iter().map(String::as_str).collect();
+    while !rest.is_empty() {
+        let answers = world.together(&rest).await;
+        let done = answers.iter().take_while(|answer| matches!(answer, Some(Ok(_)))).count();
+        if let Some(Some(Err(failure))) = answers.get(done) {
+            return Err(format!("{}: {}", rest[done], failure.message));
+        }
+        if done == 0 {
+            return Err(format!("{}: it was not begun: {answers:?}", rest[0]));
+        }
+        rest.drain(..done);
+    }
+    Ok(())
+}
+
 async fn undo(world: &World, n: usize) -> Result<(), String> {
     world.undo(&format!("s/{n}")).await.map(drop).map_err(|failure| format!("s/{n}: {}", failure.message))
 }
 
 /// Applies all, takes all back, compares after each.
-async fn there_and_back(program: &Program, seen: &mut Seen) -> Result<(), String> {
+async fn there_and_back(program: &Program, together: bool, seen: &mut Seen) -> Result<(), String> {
     let world = world(program);
     expect(program, &world, 0, "the setup")?;
-    for n in 0..program.statements.len() {
-        apply(&world, n).await?;
-        expect(program, &world, n + 1, &format!("after applying s/{n}"))?;
+    if together {
+        apply_together(&world, 0).await?;
+        expect(program, &world, program.statements.len(), "after applying all together")?;
+    } else {
+        for n in 0..program.statements.len() {
+            apply(&world, n).await?;
+            expect(program, &world, n + 1, &format!("after applying s/{n}"))?;
+        }
     }
     seen.copies += world.int("SELECT count(*) FROM windlass_ledger WHERE undo LIKE '{\"copy\"%'") as usize;
     for n in (0..program.statements.len()).rev() {
@@ -112,7 +141,11 @@ async fn others_write(program: &Program, seen: &mut Seen, random: &mut Random) -
             break;
         }
         if let Some(lost) = marks.iter().find(|mark| !holds(&db, mark)) {
-            return Err(format!("`{lost}` is lost by the undo of s/{n}\n{}", program.statements.join(";\n")));
+            let change = difference(&before, &picture(&db)).unwrap_or_default();
+            return Err(format!(
+                "`{lost}` is lost by the undo of s/{n}\n{change}\n{}",
+                program.statements.join(";\n")
+            ));
         }
     }
     let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -170,6 +203,11 @@ async fn killed(program: &Program, seed: u64, seen: &mut Seen, random: &mut Rand
     expect(program, &world, 0, "after going back")
 }
 
+/// Whether the controller that is killed applies several at once.
+fn random_half(seed: &str) -> bool {
+    Random::new(seed.parse().unwrap()).below(2) == 0
+}
+
 /// Run by [`killed`] as a process of its own.
 #[tokio::test]
 async fn program_process() {
@@ -180,8 +218,12 @@ async fn program_process() {
         program.statements.iter().enumerate().map(|(n, sql)| exact(&format!("s/{n}"), sql)).collect();
     let world = World::at(Path::new(folder), &units);
     fs::write(world.folder.join("begun"), "").unwrap();
-    for n in 0..units.len() {
-        apply(&world, n).await.unwrap();
+    if random_half(seed) {
+        apply_together(&world, 0).await.unwrap();
+    } else {
+        for n in 0..units.len() {
+            apply(&world, n).await.unwrap();
+        }
     }
     for n in (0..units.len()).rev() {
         undo(&world, n).await.unwrap();
@@ -203,7 +245,7 @@ async fn run(parity: u64) {
         let result = match seed / 2 % 8 {
             0 | 1 => killed(&program, seed, &mut seen, &mut random).await,
             2..=4 => others_write(&program, &mut seen, &mut random).await,
-            _ => there_and_back(&program, &mut seen).await,
+            other => there_and_back(&program, other < 7, &mut seen).await,
         };
         if let Err(why) = result {
             panic!(

@@ -1,0 +1,33 @@
+//! How far apart the hosts of a step were switched.
+
+use crate::{time::duration, words::count};
+use std::collections::BTreeMap;
+use windlass_journal::{RunState, UndoPhase};
+use windlass_plan::{Step, StepId};
+
+/// Of each step that switched several hosts at once, in order: between the first host and the last, by the clock of the controller.
+/// One that was not done everywhere, or is taken back, has none.
+pub(crate) fn spreads(run: &RunState) -> Vec<(&StepId, String)> {
+    let words = |step| {
+        let (hosts, apart_ms) = spread(run, step)?;
+        Some((&step.id, format!("switched on {} within {}", count(hosts, "host"), duration(apart_ms))))
+    };
+    run.plan.steps.iter().filter_map(words).collect()
+}
+
+fn spread(run: &RunState, step: &Step) -> Option<(usize, u64)> {
+    if step.serial.is_some() {
+        return None;
+    }
+    // Of each host the last line that may change what is served.
+    let mut ended = BTreeMap::new();
+    for unit in step.units.iter().filter(|unit| unit.switches()) {
+        let state = run.units.get(&unit.id)?;
+        if !state.passed() || state.undo != UndoPhase::None {
+            return None;
+        }
+        ended.insert(unit.host.as_str(), state.ended_ms?);
+    }
+    let (first, last) = (ended.values().min()?, ended.values().max()?);
+    (ended.len() > 1).then(|| (ended.len(), u64::try_from(last - first).unwrap_or(0)))
+}

@@ -1,0 +1,237 @@
+//! From a line to its manifest: both listings are read once, before anything is written.
+
+use crate::{
+    client::{Client, Versioning},
+    error::{Error, Kind},
+    listing::{Listing, list},
+    local,
+    manifest::{Head, Manifest, Totals, Writer},
+};
+use std::path::{Path, PathBuf};
+use tokio::runtime::Handle;
+use windlass_objects::{Entry, Failed, Object, ObjectLine, Place, Roots, Scene, Verb, Work, select};
+
+/// Larger objects cannot be copied in one request.
+const COPY_BYTES_MAX: u64 = 5 << 30;
+/// Parts of a copy inside the store: 10,000 of them are the largest object of 5 TiB.
+const PART_BYTES: u64 = 512 << 20;
+
+/// How a line is frozen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    /// Where the manifest goes.
+    pub path: PathBuf,
+    /// In front of the keys of everything that is ever set aside, in the bucket of the source and in that of the destination: no
+    /// line means it. Empty: nothing is.
+    pub holds: [String; 2],
+    /// Whether what is overwritten or deleted is set aside, where there is a `hold` at the destination and it has no versions.
+    pub keeps: bool,
+    /// Below that, what only this manifest sets aside.
+    pub own: String,
+    /// Larger objects are copied in parts.
+    pub copy_bytes_max: u64,
+    /// Size of such parts.
+    pub part_bytes: u64,
+}
+
+impl Freeze {
+    /// With the sizes that stores prescribe.
+    #[must_use]
+    pub fn at(path: &Path, holds: [&str; 2], own: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            holds: holds.map(str::to_owned),
+            keeps: true,
+            own: own.to_owned(),
+            copy_bytes_max: COPY_BYTES_MAX,
+            part_bytes: PART_BYTES,
+        }
+    }
+}
+
+/// One side of a line as it is now, in order.
+enum Side {
+    Bucket { listing: Box<Listing>, handle: Handle, hold: String },
+    One(Option<Object>),
+    Folder(local::Walk),
+    Nothing,
+}
+
+impl Iterator for Side {
+    type Item = Result<Object, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Nothing => None,
+            Self::One(object) => object.take().map(Ok),
+            Self::Folder(walk) => walk.next(),
+            Self::Bucket { listing, handle, hold } => loop {
+                let next = match listing.ready() {
+                    Ok(None) => handle.block_on(listing.next()),
+                    ready => ready,
+                };
+                match next {
+                    Ok(Some(object)) if !hold.is_empty() && object.key.starts_with(hold.as_str()) => {}
+                    next => return next.transpose(),
+                }
+            },
+        }
+    }
+}
+
+async fn side(
+    client: &Client,
+    line: &ObjectLine,
+    place: &Place,
+    start: &str,
+    hold: &str,
+) -> Result<Side, Error> {
+    let is_source = *place == line.from;
+    match place {
+        Place::S3 { bucket, .. } if line.is_recursive() => {
+            let listing = Box::new(list(client, bucket, start).await?);
+            Ok(Side::Bucket { listing, handle: Handle::current(), hold: hold.to_owned() })
+        }
+        Place::S3 { bucket, .. } => {
+            let head = client.head(bucket, start, None).await?;
+            let object = head.map(|head| Object {
+                key: start.to_owned(),
+                size: head.size,
+                modified_us: head.modified_us,
+                etag: Some(head.etag),
+                version: head.version,
+                class: head.class,
+            });
+            if object.is_none() && is_source && line.verb != Verb::Remove {
+                let message = format!("s3://{bucket}/{start}: there is no such object");
+                return Err(Error::new(Kind::NotFound, message));
+            }
+            Ok(Side::One(object))
+        }
+        Place::Local { .. } if line.is_recursive() => {
+            local::walk(Path::new(start), !line.options.no_follow_symlinks, is_source).map(Side::Folder)
+        }
+        Place::Local { .. } => Ok(Side::One(local::one(Path::new(start), is_source)?)),
+    }
+}
+
+/// Chooses what `line` does as things are now, and gives each entry to `each`; changes nothing.
+///
+/// # Errors
+/// The store's; or what `each` says.
+pub async fn choose<T: Send + 'static>(
+    client: &Client,
+    line: &ObjectLine,
+    scene: &Scene,
+    holds: &[String; 2],
+    mut state: T,
+    mut each: impl FnMut(&mut T, Entry) -> Result<(), Error> + Send + 'static,
+) -> Result<T, Error> {
+    let roots = Roots::new(line, scene);
+    let from = side(client, line, &line.from, roots.from.start(), &holds[0]).await?;
+    let to = match &line.to {
+        // The destination of a line that means one object may be named by the source.
+        Some(Place::S3 { bucket, .. }) if !line.is_recursive() => {
+            let key = one_destination(&roots, line);
+            let to = Place::S3 { bucket: bucket.clone(), key: key.clone() };
+            side(client, line, &to, &key, &holds[1]).await?
+        }
+        Some(to) => side(client, line, to, roots.to.start(), &holds[1]).await?,
+        None => Side::Nothing,
+    };
+    let (line, scene) = (line.clone(), scene.clone());
+    let chosen = tokio::task::spawn_blocking(move || {
+        for entry in select(&line, &scene, from, to) {
+            let entry = entry.map_err(|failed| match failed {
+                Failed::Listing(error) => error,
+                failed => Error::new(Kind::Answer, failed.to_string()),
+            })?;
+            each(&mut state, entry)?;
+        }
+        Ok(state)
+    });
+    chosen.await.map_err(|error| Error::new(Kind::Windlass, format!("the choice ended: {error}")))?
+}
+
+fn one_destination(roots: &Roots, line: &ObjectLine) -> String {
+    let start = roots.to.start();
+    let is_folder = start.is_empty() || start.ends_with('/');
+    let name = match &line.from {
+        Place::S3 { key, .. } => key.rsplit('/').next().unwrap_or_default(),
+        Place::Local { path } => path.rsplit('/').next().unwrap_or_default(),
+    };
+    if is_folder { format!("{start}{name}") } else { start.to_owned() }
+}
+
+/// Writes the manifest of `line`.
+///
+/// # Errors
+/// The store's; a line whose order of objects would decide what is lost; or the file cannot be written.
+pub async fn freeze(
+    client: &Client,
+    line: &ObjectLine,
+    scene: &Scene,
+    how: &Freeze,
+) -> Result<Manifest, Error> {
+    let from = line.from.bucket();
+    let to = line.to.as_ref().map_or(from, Place::bucket);
+    let from_versions = versions(client, from).await?;
+    let to_versions = if from == to { from_versions } else { versions(client, to).await? };
+    let writer = Writer::begin(&how.path)?;
+    let add = |writer: &mut Writer, entry: Entry| {
+        refuse_itself(&entry)?;
+        writer.add(&entry)
+    };
+    let is_within = from.is_some() && from == to && line.to.is_some();
+    let checked = move |writer: &mut Writer, entry: Entry| {
+        if is_within { add(writer, entry) } else { writer.add(&entry) }
+    };
+    let writer = choose(client, line, scene, &how.holds, writer, checked).await?;
+    // Of `rm` what is written is the source.
+    let hold = Some(&how.holds[usize::from(line.to.is_some())]);
+    let head = Head {
+        line: line.clone(),
+        from_versions,
+        to_versions,
+        hold: hold.filter(|hold| how.keeps && !hold.is_empty()).map(|hold| format!("{hold}{}", how.own)),
+        part_bytes: how.part_bytes,
+        copy_bytes_max: how.copy_bytes_max,
+        from_root: match &line.from {
+            Place::Local { .. } => Roots::new(line, scene).from.start().to_owned(),
+            Place::S3 { .. } => String::new(),
+        },
+        totals: Totals::default(),
+    };
+    let manifest = writer.freeze(head)?;
+    if is_within {
+        refuse_chains(&manifest)?;
+    }
+    Ok(manifest)
+}
+
+async fn versions(client: &Client, bucket: Option<&str>) -> Result<bool, Error> {
+    match bucket {
+        Some(bucket) => Ok(client.versioning(bucket).await? == Versioning::Enabled),
+        None => Ok(false),
+    }
+}
+
+fn refuse_itself(entry: &Entry) -> Result<(), Error> {
+    let is_itself = entry.from.as_ref().is_some_and(|from| from.key == entry.to);
+    if is_itself && entry.work == Work::Copy {
+        let message = format!("`{}` would be copied onto itself", entry.to);
+        return Err(Error::new(Kind::Refused, message).hint("name another destination"));
+    }
+    Ok(())
+}
+
+/// An object that is written over by one entry and read by another: which comes first would decide what is lost.
+fn refuse_chains(manifest: &Manifest) -> Result<(), Error> {
+    let Some((key, count)) = manifest.chain()? else { return Ok(()) };
+    let message = format!(
+        "{count} objects are a source of this line and are overwritten by it, the first is `{key}`: \
+         which comes first would decide what is lost"
+    );
+    Err(Error::new(Kind::Refused, message)
+        .hint("the destination lies inside the source: leave it out with `--exclude`, or choose another"))
+}

@@ -1,0 +1,8 @@
+//! The crate against real stores.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot do what it wants has to fail")]
+
+mod common;
+mod lines;
+mod mend;
+mod store;

@@ -1,0 +1,4 @@
+ALTER TABLE `profile` COMMENT '简介', ROW_FORMAT=DYNAMIC;
+ALTER TABLE `profile` ALTER COLUMN `bio` SET DEFAULT '无';
+ALTER TABLE `profile` CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+ALTER TABLE `user` ADD CONSTRAINT `email_has_at` CHECK (`email` LIKE '%@%');

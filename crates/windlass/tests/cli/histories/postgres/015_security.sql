@@ -1,0 +1,7 @@
+ALTER TABLE postal_addresses ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON postal_addresses USING (account_id = 1);
+GRANT SELECT ON accounts TO PUBLIC;
+REVOKE SELECT ON accounts FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES IN SCHEMA audit GRANT SELECT ON TABLES TO PUBLIC;
+ALTER TABLE orders SET (fillfactor = 80);
+CREATE STATISTICS orders_stat ON account_id, state FROM orders;

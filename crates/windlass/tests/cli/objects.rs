@@ -1,0 +1,182 @@
+//! Lines of aws s3 in a release: applied, failed, killed, resumed, gone back; the bucket is compared object by object.
+
+use crate::sealed::{Project, Running, Said};
+use windlass_lab::{Store, StoreKind, store};
+
+const RELEASE: &str = "---
+release: 2.1.0
+from: 2.0.9
+---
+# 2.1.0
+
+```sh {#sync on=data}
+aws s3 sync s3://BUCKET/production/ s3://BUCKET/spec-v1/ --exclude \"*\" --include \"*.txt\"
+```
+```sh {#mv on=data}
+aws s3 mv s3://BUCKET/production/ s3://BUCKET/discard/ --recursive --exclude \"*\" --include \"*.txt\"
+```
+```sh {#rm on=data}
+aws s3 rm s3://BUCKET/old/ --recursive
+```
+";
+
+struct Scene {
+    project: Project,
+    store: &'static Store,
+    bucket: String,
+}
+
+impl Scene {
+    fn new(kind: StoreKind, release: &str) -> Self {
+        let store = store(kind);
+        let scene = Self { project: Project::empty(), store, bucket: store.bucket_name() };
+        scene.aws(&["s3", "mb", &format!("s3://{}", scene.bucket)]);
+        for (key, text) in [
+            ("production/1.txt", "one"),
+            ("production/2 b.txt", "two"),
+            ("production/日.txt", "three"),
+            ("production/4.pbd", "stays"),
+            ("spec-v1/1.txt", "an older one, of another size"),
+            ("old/x", "goes"),
+        ] {
+            scene.project.write(&format!("bucket/{key}"), text);
+        }
+        let from = scene.project.path("bucket").display().to_string();
+        scene.aws(&["s3", "cp", "--quiet", "--recursive", &from, &format!("s3://{}/", scene.bucket)]);
+        let config = format!(
+            "[target.app]\ndir = \".\"\n\n[target.data]\nurl = \"s3://{}\"\nendpoint = \"{}\"\nregion = \"us-east-1\"\nhold = \"windlass-hold/\"\n",
+            scene.bucket,
+            store.endpoint()
+        );
+        scene.project.write("windlass.toml", config);
+        scene.project.write("release.md", release.replace("BUCKET", &scene.bucket));
+        scene
+    }
+
+    fn aws(&self, args: &[&str]) -> String {
+        let out = self.store.aws(args).output().unwrap();
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
+    fn run(&self, args: &[&str]) -> Said {
+        let mut command = self.project.command(args);
+        command.envs(self.store.environment());
+        Running::start(command).end()
+    }
+
+    /// Key, ETag and size of each object.
+    fn world(&self) -> String {
+        let listed = self.run(&["objects", "list", "--json", &format!("s3://{}/", self.bucket)]).code(0);
+        let lines = listed.stdout.lines().filter(|line| !line.contains("modified_us"));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    fn keys(&self) -> Vec<String> {
+        let world = self.world();
+        let keys = world.lines().filter_map(|line| line.trim().strip_prefix("\"key\": \""));
+        keys.map(|line| line.trim_end_matches("\",").to_owned()).collect()
+    }
+}
+
+const AFTER: [&str; 7] = [
+    "discard/1.txt",
+    "discard/2 b.txt",
+    "discard/日.txt",
+    "production/4.pbd",
+    "spec-v1/1.txt",
+    "spec-v1/2 b.txt",
+    "spec-v1/日.txt",
+];
+
+#[test]
+fn a_release_moves_objects_and_goes_back() {
+    let scene = Scene::new(StoreKind::Seaweed, RELEASE);
+    let before = scene.world();
+    let plan = scene.run(&["plan", "release.md"]).code(0);
+    assert!(
+        plan.stdout.contains("copy 3 objects") && plan.stdout.contains("move 3 objects"),
+        "{}",
+        plan.stdout
+    );
+    assert_eq!(scene.world(), before, "a plan changes nothing");
+    scene.run(&["apply", "release.md", "--yes"]).code(0);
+    let seen: Vec<_> = scene.keys().into_iter().filter(|key| !key.starts_with("windlass-hold/")).collect();
+    assert_eq!(seen, AFTER);
+    scene.run(&["rollback", "--yes"]).code(0);
+    assert_eq!(scene.world(), before);
+    // No secret is anywhere.
+    let journal = std::fs::read(scene.project.path(".windlass/journal.db")).unwrap();
+    let secret = windlass_lab::SECRET_KEY.as_bytes();
+    assert!(!journal.windows(secret.len()).any(|window| window == secret));
+}
+
+#[test]
+fn killed_at_each_unit_it_resumes_and_goes_back() {
+    let scene = Scene::new(StoreKind::Seaweed, RELEASE);
+    let before = scene.world();
+    for unit in ["sync/1", "mv/1", "rm/1"] {
+        for fault in ["crash-before", "crash-after"] {
+            let word = format!("{fault}:{unit}");
+            let killed = scene.run(&["apply", "release.md", "--yes", "--fault", &word]);
+            assert_eq!(killed.code, None, "{word}: {}{}", killed.stdout, killed.stderr);
+            scene.run(&["resume"]).code(0);
+            let seen: Vec<_> =
+                scene.keys().into_iter().filter(|key| !key.starts_with("windlass-hold/")).collect();
+            assert_eq!(seen, AFTER, "{word}");
+            scene.run(&["rollback", "--yes"]).code(0);
+            assert_eq!(scene.world(), before, "{word}");
+        }
+    }
+}
+
+#[test]
+fn a_release_that_fails_goes_back_and_nothing_is_lost_without_hold() {
+    let failing = format!("{RELEASE}```sh {{#check on=app readonly}}\nfalse\n```\n");
+    let scene = Scene::new(StoreKind::Moto, &failing);
+    let before = scene.world();
+    scene.run(&["apply", "release.md", "--yes"]).code(1);
+    assert_eq!(scene.world(), before);
+    // Nothing keeps what would be overwritten: refused before anything runs.
+    let config = scene.project.read("windlass.toml").replace("hold = \"windlass-hold/\"\n", "");
+    scene.project.write("windlass.toml", config);
+    let said = scene.run(&["apply", "release.md", "--yes"]);
+    assert_ne!(said.code, Some(0));
+    assert!(said.stderr.contains("nothing keeps them"), "{}", said.stderr);
+    assert_eq!(scene.world(), before);
+}
+
+#[test]
+fn objects_by_hand_are_shown_journaled_and_taken_back() {
+    let scene = Scene::new(StoreKind::Seaweed, RELEASE);
+    let before = scene.world();
+    let place = |prefix: &str| format!("s3://{}/{prefix}", scene.bucket);
+    let words = [
+        "objects",
+        "move",
+        "--yes",
+        &place("production/"),
+        &place("b c/"),
+        "--recursive",
+        "--exclude",
+        "*.pbd",
+    ];
+    scene.run(&words).code(0).says(&["move 3 objects", "windlass rollback"]);
+    assert!(
+        scene.keys().contains(&"b c/日.txt".to_owned())
+            && !scene.keys().contains(&"production/1.txt".to_owned())
+    );
+    scene.run(&["rollback", "--yes"]).code(0);
+    assert_eq!(scene.world(), before);
+    // Nobody is there to be asked.
+    scene.run(&["objects", "remove", &place("old/"), "--recursive"]).code(2).says(&["delete 1 objects"]);
+    scene.run(&["objects", "sync", &place("old/"), "s3://another/"]).code(2).says(&["no target"]);
+    scene.run(&["objects", "sync", &place("old/"), &place("x/"), "--bogus"]).code(2).says(&["--bogus"]);
+    assert_eq!(scene.world(), before);
+    // An option goes before the target, in the preview as in the run.
+    let endpoint = scene.store.endpoint();
+    let config = scene.project.read("windlass.toml").replace(&*endpoint, "http://127.0.0.1:9");
+    scene.project.write("windlass.toml", config);
+    let words = ["objects", "remove", &place("old/"), "--recursive", "--endpoint-url", &*endpoint];
+    scene.run(&words).code(2).says(&["delete 1 objects"]);
+}
