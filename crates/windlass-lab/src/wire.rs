@@ -31,13 +31,42 @@ struct State {
     /// Both ends of each connection.
     connections: Vec<(u64, TcpStream, TcpStream)>,
     opened: u64,
-    /// Where to cut: the direction, and how many bytes of it still pass.
-    armed: Option<(Direction, u64)>,
+    armed: Option<Armed>,
     passed: [u64; 2],
     cuts: u32,
     is_refusing: bool,
     is_stalled: bool,
     is_over: bool,
+}
+
+/// A cut to come.
+struct Armed {
+    direction: Direction,
+    /// How many bytes still pass in this direction.
+    left: u64,
+    /// One connection reached the end and is about to cut: what others bring until then does not pass any more.
+    is_due: bool,
+}
+
+/// What becomes of bytes that were read.
+struct Passage {
+    bytes: usize,
+    /// The connection that they belong to cuts all, once they are written.
+    is_cut: bool,
+    /// Another connection is about to cut this one.
+    is_lost: bool,
+}
+
+impl Armed {
+    fn passage(&mut self, read: usize) -> Passage {
+        if self.is_due {
+            return Passage { bytes: 0, is_cut: false, is_lost: true };
+        }
+        let bytes = read.min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= bytes as u64;
+        self.is_due = bytes < read || self.left == 0;
+        Passage { bytes, is_cut: self.is_due, is_lost: false }
+    }
 }
 
 impl State {
@@ -83,7 +112,7 @@ impl Wire {
 
     /// Lets `bytes` more pass in this direction, over all connections together, then cuts all of them, once. New ones pass.
     pub fn cut_after(&self, direction: Direction, bytes: u64) {
-        self.shared.state().armed = Some((direction, bytes));
+        self.shared.state().armed = Some(Armed { direction, left: bytes, is_due: false });
     }
 
     /// [`Wire::cut_after`] with a direction and 0 to `bytes_max` bytes that follow from the seed, and are returned for the
@@ -188,21 +217,17 @@ fn pump(number: u64, direction: Direction, mut from: TcpStream, mut to: TcpStrea
         while state.is_stalled && !state.is_over {
             state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let (passes, is_cut) = match &mut state.armed {
-            Some((at, left)) if *at == direction && read > 0 => {
-                let passes = read.min(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left -= passes as u64;
-                (passes, passes < read || *left == 0)
-            }
-            _ => (read, false),
+        let passage = match &mut state.armed {
+            Some(armed) if armed.direction == direction && read > 0 => armed.passage(read),
+            _ => Passage { bytes: read, is_cut: false, is_lost: false },
         };
-        state.passed[direction as usize] += passes as u64;
+        state.passed[direction as usize] += passage.bytes as u64;
         drop(state);
-        let is_written = to.write_all(&buffer[..passes]).is_ok();
-        if is_cut {
+        let is_written = to.write_all(&buffer[..passage.bytes]).is_ok();
+        if passage.is_cut {
             shared.state().cut();
         }
-        if is_cut || read == 0 || !is_written {
+        if passage.is_cut || passage.is_lost || read == 0 || !is_written {
             break;
         }
     }

@@ -5,6 +5,7 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    sync::{Arc, Barrier},
     thread,
     time::{Duration, Instant},
 };
@@ -78,6 +79,31 @@ fn counts_over_connections_and_cuts_all_of_them() {
     assert_eq!(rest(&mut two_server).len(), 5);
     assert_eq!(rest(&mut one_server).len(), 0);
     assert_eq!((rest(&mut one).len(), rest(&mut two).len(), wire.cuts()), (0, 0, 1));
+}
+
+#[test]
+fn connections_that_reach_the_end_together_are_cut_once() {
+    for round in 0..50 {
+        let (wire, listener) = wire();
+        let both: Vec<_> = (0..16).map(|_| connect(&wire, &listener)).collect();
+        let (clients, servers): (Vec<_>, Vec<_>) = both.into_iter().unzip();
+        wire.cut_after(Direction::ToServer, 5);
+        let start = Arc::new(Barrier::new(clients.len()));
+        let writers: Vec<_> = clients
+            .into_iter()
+            .map(|mut client| {
+                let start = Arc::clone(&start);
+                thread::spawn(move || {
+                    start.wait();
+                    let _ = client.write_all(&[1; 10]);
+                    rest(&mut client)
+                })
+            })
+            .collect();
+        let came: usize = servers.into_iter().map(|mut server| rest(&mut server).len()).sum();
+        writers.into_iter().for_each(|writer| assert_eq!(writer.join().unwrap(), b""));
+        assert_eq!((came, wire.cuts()), (5, 1), "round {round}");
+    }
 }
 
 #[test]
