@@ -3,7 +3,7 @@
 
 use super::cover::{Image, KEYLESS_MAX};
 use super::image::{place, q, same};
-use super::kept::{self, concerned, is_tied};
+use super::kept::{self, Tie, concerned, is_tied};
 use super::put_back::{Tally, compared, untouched_by_server};
 use super::session::{Session, Trouble};
 use super::tables::ForeignKey;
@@ -34,6 +34,7 @@ pub(super) async fn put_back(
     on_conflict: OnConflict,
     tally: &mut Tally,
 ) -> Result<(), Trouble> {
+    let ties = kept::ties(session, images, keys).await?;
     let mut open = vec![];
     for image in images {
         let found = session.run(&format!("SELECT seq, op FROM {} ORDER BY seq DESC", q(&image.name))).await?;
@@ -51,7 +52,7 @@ pub(super) async fn put_back(
         let before = open.len();
         let mut waiting = vec![];
         for change in open {
-            match one(session, &change, keys, on_conflict).await? {
+            match one(session, &change, &ties, on_conflict).await? {
                 Put::Back => tally.back += 1,
                 Put::Written => conflict(session, &change, None, tally).await?,
                 Put::InTheWay(key) => waiting.push((change, key)),
@@ -73,7 +74,7 @@ pub(super) async fn put_back(
 async fn one<'k>(
     session: &mut Session,
     change: &Change<'_>,
-    keys: &'k [ForeignKey],
+    ties: &[Tie<'k>],
     on_conflict: OnConflict,
 ) -> Result<Put<'k>, Trouble> {
     let Change { image, seq, op } = change;
@@ -93,7 +94,7 @@ async fn one<'k>(
     }
     let held = held.join(" AND ");
     if op != "D"
-        && let Some(key) = referred(session, change, keys, &held).await?
+        && let Some(key) = referred(session, change, ties, &held).await?
     {
         return Ok(Put::InTheWay(Some(key)));
     }
@@ -122,7 +123,7 @@ async fn one<'k>(
 async fn referred<'k>(
     session: &mut Session,
     change: &Change<'_>,
-    keys: &'k [ForeignKey],
+    ties: &[Tie<'k>],
     held: &str,
 ) -> Result<Option<&'k ForeignKey>, Trouble> {
     let Change { image, seq, op } = change;
@@ -139,7 +140,8 @@ async fn referred<'k>(
         ),
         _ => String::new(),
     };
-    for key in keys.iter().filter(|key| key.parent == image.table) {
+    for tie in ties.iter().filter(|tie| tie.image.name == image.name) {
+        let key = tie.key;
         let Some(differs) = concerned(image, key, op.chars().next().unwrap_or('I')) else { continue };
         // A row that refers to itself goes with itself.
         let own = image.key.iter().map(|column| format!("c.{0} = {table}.{0}", q(column)));
@@ -150,11 +152,10 @@ async fn referred<'k>(
             String::new()
         };
         let sql = format!(
-            "SELECT 1 FROM {table} JOIN {} AS i ON i.seq = {seq} JOIN {} AS c ON {} WHERE {held} AND {differs}{other}{replaced} LIMIT 1 \
+            "SELECT 1 FROM {table} JOIN {} AS i ON i.seq = {seq}{} WHERE {held} AND {differs}{other}{replaced} LIMIT 1 \
              LOCK IN SHARE MODE",
             q(&image.name),
-            key.child_quoted(),
-            kept::refers(key, &table)
+            tie.referring(&table)
         );
         if session.run(&sql).await?.count > 0 {
             return Ok(Some(key));

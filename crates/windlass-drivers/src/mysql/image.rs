@@ -158,7 +158,7 @@ pub(super) async fn fill_old(
                 });
                 let same = same.collect::<Vec<_>>().join(" AND ");
                 let children: Vec<String> = link.columns.iter().map(|(child, _)| child.clone()).collect();
-                let hint = by_index(session, &image.table, &children).await?;
+                let hint = by_index(session, &q(&image.table), &children).await?;
                 let (of, rows) = (q(&parent.name), q(&image.table));
                 ("t".to_owned(), format!("{of} AS p STRAIGHT_JOIN {rows} AS t{hint} ON {same}"))
             }
@@ -230,12 +230,12 @@ pub(super) fn joined(image: &Image, side: char, meet: Meet) -> String {
 pub(super) async fn indexed(session: &mut Session, image: &Image) -> Result<Image, Trouble> {
     let mut indexed = image.clone();
     if !image.key.is_empty() {
-        indexed.hint = by_index(session, &image.table, &image.key).await?;
+        indexed.hint = by_index(session, &q(&image.table), &image.key).await?;
     }
     Ok(indexed)
 }
 
-/// The hint by which a server finds rows of `table` by an index over `columns`; empty where it has none.
+/// The hint by which a server finds rows of `table` (quoted) by an index over `columns`; empty where it has none.
 ///
 /// Its own choice follows what it has counted, and that may be far off: a table that was just filled or restored may pass for one
 /// of two rows, and then all rows of the image are read for each row of the table.
@@ -244,7 +244,7 @@ pub(super) async fn by_index(
     table: &str,
     columns: &[String],
 ) -> Result<String, Trouble> {
-    let found = session.run(&format!("SHOW INDEX FROM {}", q(table))).await?;
+    let found = session.run(&format!("SHOW INDEX FROM {table}")).await?;
     let word = |row: &[Option<String>], at: usize| row.get(at).cloned().flatten().unwrap_or_default();
     // MySQL says in column 13 whether it may be used, MariaDB (since 10.6) whether it is ignored.
     let unused = if session.server.mariadb { "YES" } else { "NO" };

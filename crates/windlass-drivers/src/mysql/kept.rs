@@ -3,7 +3,7 @@
 //! wrote are not its to take.
 
 use super::cover::Image;
-use super::image::{Meet, joined, place, q, same};
+use super::image::{Meet, by_index, joined, place, q, same};
 use super::put_back::{CONFLICTS_MAX, Tally, untouched};
 use super::session::{Session, Trouble};
 use super::tables::ForeignKey;
@@ -49,15 +49,6 @@ pub(super) fn concerned(image: &Image, key: &ForeignKey, op: char) -> Option<Str
     (!parts.is_empty()).then(|| format!("({})", parts.join(" OR ")))
 }
 
-/// Condition: child row `c` refers to row `t`.
-pub(super) fn refers(key: &ForeignKey, t: &str) -> String {
-    let pairs = key.child_columns.iter().zip(&key.parent_columns);
-    pairs
-        .map(|(child, parent)| format!("c.{} = {t}.{}", q(child), q(parent)))
-        .collect::<Vec<_>>()
-        .join(" AND ")
-}
-
 /// Changes `op` of image rows that are not to be put back: `K` where others have written to them, `R` where rows that stay
 /// refer to them. These are listed here.
 pub(super) async fn mark(
@@ -67,10 +58,7 @@ pub(super) async fn mark(
     force: bool,
     tally: &mut Tally,
 ) -> Result<(), Trouble> {
-    let ties: Vec<(&Image, &ForeignKey)> = images
-        .iter()
-        .flat_map(|image| keys.iter().filter(|key| key.parent == image.table).map(|key| (*image, key)))
-        .collect();
+    let ties = ties(session, images, keys).await?;
     if ties.is_empty() {
         return Ok(());
     }
@@ -82,9 +70,9 @@ pub(super) async fn mark(
     // A row that is kept keeps those that it refers to: until no more are.
     loop {
         let mut marked = 0;
-        for (image, key) in &ties {
+        for tie in &ties {
             for op in ['I', 'U'] {
-                let Some(from) = tied(images, image, key, op) else { continue };
+                let Some(from) = tied(images, tie, op) else { continue };
                 let sql = format!("UPDATE {} SET i.op = 'R' WHERE i.op = '{op}' AND {}", from.0, from.1);
                 marked += session.run(&sql).await?.affected;
             }
@@ -99,24 +87,70 @@ pub(super) async fn mark(
     Ok(())
 }
 
+/// A foreign key to the table of an image.
+pub(super) struct Tie<'t> {
+    pub(super) image: &'t Image,
+    pub(super) key: &'t ForeignKey,
+    /// By which index the server finds rows that refer to one.
+    hint: String,
+}
+
+/// All foreign keys to the tables of images.
+pub(super) async fn ties<'t>(
+    session: &mut Session,
+    images: &[&'t Image],
+    keys: &'t [ForeignKey],
+) -> Result<Vec<Tie<'t>>, Trouble> {
+    let mut ties = vec![];
+    for image in images {
+        for key in keys.iter().filter(|key| key.parent == image.table) {
+            let hint = by_index(session, &key.child_quoted(), &key.child_columns).await?;
+            ties.push(Tie { image, key, hint });
+        }
+    }
+    Ok(ties)
+}
+
+impl Tie<'_> {
+    /// For FROM or UPDATE: the image's rows `i`, each with its row `t` and every row `c` that refers to it.
+    fn rows(&self) -> String {
+        let side = if self.image.op.is_some() { 'o' } else { 'n' };
+        joined(self.image, side, Meet::There) + &self.referring("t")
+    }
+
+    /// For FROM, behind a table: the rows `c` that refer to its row `t`. In this order, whatever the server believes of how
+    /// many there are of each.
+    pub(super) fn referring(&self, t: &str) -> String {
+        let pairs = self.key.child_columns.iter().zip(&self.key.parent_columns);
+        let same = pairs.map(|(child, parent)| format!("c.{} = {t}.{}", q(child), q(parent)));
+        format!(
+            " STRAIGHT_JOIN {} AS c{} ON {}",
+            self.key.child_quoted(),
+            self.hint,
+            same.collect::<Vec<_>>().join(" AND ")
+        )
+    }
+}
+
 /// Image rows `i` with a row that refers to theirs and does not go with them: tables, and conditions.
-fn tied(images: &[&Image], image: &Image, key: &ForeignKey, op: char) -> Option<(String, String)> {
-    let mut condition = concerned(image, key, op)?;
-    let side = if image.op.is_some() { 'o' } else { 'n' };
-    let mut from = format!(
-        "{} JOIN {} AS c ON {}",
-        joined(image, side, Meet::There),
-        key.child_quoted(),
-        refers(key, "t")
-    );
-    let goes = images.iter().find(|child| key.is_from(&child.table) && child.op.is_none());
+fn tied(images: &[&Image], tie: &Tie<'_>, op: char) -> Option<(String, String)> {
+    let (mut from, mut condition) = (tie.rows(), concerned(tie.image, tie.key, op)?);
+    let goes = images.iter().find(|child| tie.key.is_from(&child.table) && child.op.is_none());
     if let Some(child) = goes.filter(|child| !child.key.is_empty()) {
-        let same = |column: &String| {
-            format!("g.n_{} = c.{}", place(child, column).expect("an image has its key"), q(column))
-        };
-        let same = child.key.iter().map(same).collect::<Vec<_>>().join(" AND ");
-        from += &format!(" LEFT JOIN {} AS g ON g.op = 'I' AND {same}", q(&child.name));
-        condition += " AND g.seq IS NULL";
+        let places: Vec<(String, &String)> = child
+            .key
+            .iter()
+            .map(|column| (format!("n_{}", place(child, column).expect("an image has its key")), column))
+            .collect();
+        let columns = places.iter().map(|(at, _)| at.as_str()).collect::<Vec<_>>().join(", ");
+        let same = places.iter().map(|(at, column)| format!("g.{at} = c.{}", q(column)));
+        // Images have no index over their keys; the server makes one for what it has to gather first.
+        from += &format!(
+            " LEFT JOIN (SELECT DISTINCT {columns} FROM {} WHERE op = 'I') AS g ON {}",
+            q(&child.name),
+            same.collect::<Vec<_>>().join(" AND ")
+        );
+        condition += &format!(" AND g.{} IS NULL", places[0].0);
     }
     Some((from, condition))
 }
@@ -125,7 +159,7 @@ fn tied(images: &[&Image], image: &Image, key: &ForeignKey, op: char) -> Option<
 async fn list(
     session: &mut Session,
     image: &Image,
-    ties: &[(&Image, &ForeignKey)],
+    ties: &[Tie<'_>],
     tally: &mut Tally,
 ) -> Result<(), Trouble> {
     let count = format!("SELECT COUNT(*) FROM {} WHERE op = 'R'", q(&image.name));
@@ -137,19 +171,16 @@ async fn list(
     let side = if image.op.is_some() { 'o' } else { 'n' };
     let shown: Vec<String> =
         image.key.iter().map(|column| format!("i.{side}_{}", place(image, column).unwrap_or(0))).collect();
-    for (_, key) in ties.iter().filter(|(of, _)| of.name == image.name) {
+    for tie in ties.iter().filter(|tie| tie.image.name == image.name) {
         let sql = format!(
-            "SELECT DISTINCT {} FROM {} JOIN {} AS c ON {} WHERE i.op = 'R' \
-             LIMIT {CONFLICTS_MAX} LOCK IN SHARE MODE",
+            "SELECT DISTINCT {} FROM {} WHERE i.op = 'R' LIMIT {CONFLICTS_MAX} LOCK IN SHARE MODE",
             shown.join(", "),
-            joined(image, side, Meet::There),
-            key.child_quoted(),
-            refers(key, "t")
+            tie.rows()
         );
         for row in session.run(&sql).await?.rows {
             let named = image.key.iter().zip(&row);
             let named = named.map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("NULL")));
-            tally.conflicts.push(referred(image, &named.collect::<Vec<_>>().join(", "), key));
+            tally.conflicts.push(referred(image, &named.collect::<Vec<_>>().join(", "), tie.key));
         }
     }
     Ok(())

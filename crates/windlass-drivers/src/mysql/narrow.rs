@@ -367,7 +367,7 @@ pub(super) async fn settle(job: &Job<'_>, session: &mut Session, narrow: &Narrow
         let now = |at: usize| format!("{table}.{}", q(&narrow.after[at]));
         let on: Vec<usize> = image.key.iter().filter_map(|column| place(image, column)).collect();
         let key: Vec<String> = on.iter().map(|at| narrow.after[*at].clone()).collect();
-        let hint = image::by_index(session, &image.table, &key).await?;
+        let hint = image::by_index(session, &q(&image.table), &key).await?;
         let on =
             on.into_iter().map(|at| format!("{} = {kept}.o_{at}", now(at))).collect::<Vec<_>>().join(" AND ");
         // Moments that the server puts in the place of NULL are others than those of the trial.

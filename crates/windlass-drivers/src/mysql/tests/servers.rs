@@ -101,6 +101,42 @@ fn what_the_server_believes_of_a_table_does_not_make_it_slow() {
     assert_eq!(world(&release), before);
 }
 
+/// Rows that refer to rows which go are looked for by the index of their foreign key. By one statement for all and, where a
+/// table refers to itself, row by row.
+#[test]
+fn rows_that_refer_to_others_are_found_by_index() {
+    const ROWS: u64 = 2_000;
+    let server = Setup::new(Flavor::Mariadb).start();
+    let database = server.database();
+    database.run(&format!(
+        "CREATE TABLE parents (id INT PRIMARY KEY) STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0; \
+         CREATE TABLE t (id INT PRIMARY KEY, v INT, p INT, FOREIGN KEY (v) REFERENCES t (id), \
+         FOREIGN KEY (p) REFERENCES parents (id)) STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0; \
+         INSERT INTO parents VALUES (-1), (-2); INSERT INTO t VALUES (-1, NULL, -1), (-2, -1, -2); ANALYZE TABLE parents, t; \
+         INSERT INTO t SELECT seq, NULL, -1 FROM seq_{}_to_{}",
+        ROWS * 2,
+        ROWS * 3,
+    ));
+    let statements = [
+        format!("INSERT INTO parents SELECT seq FROM seq_1_to_{ROWS}"),
+        format!("INSERT INTO t SELECT seq, IF(seq = 1, NULL, seq - 1), -1 FROM seq_1_to_{ROWS}"),
+    ];
+    let statements: Vec<_> = statements.iter().map(String::as_str).collect();
+    let mut release = Release::on(database, &statements);
+    let before = world(&release);
+    release.apply();
+    server.restart();
+    release.roll_back();
+    assert_eq!(world(&release), before);
+    // Counted since the restart.
+    let read = release.rows(
+        "SELECT CAST(SUM(variable_value) AS UNSIGNED) FROM information_schema.global_status \
+         WHERE variable_name LIKE 'Handler_read%'",
+    );
+    let read: u64 = read.trim().parse().unwrap();
+    assert!(read < 100 * ROWS, "{read} rows were read to take {} away", 2 * ROWS);
+}
+
 /// Such servers are no packages any more: one that says it is of that version is told so before anything is done.
 #[test]
 fn a_server_that_is_too_old_is_refused() {
