@@ -105,11 +105,11 @@ impl Job {
         Ok(connection)
     }
 
-    /// Gives the connection the bounds of this job.
+    /// Gives the connection the bounds of this job: its time, and a person who stops it.
     pub(super) fn bound(&self, connection: &mut Connection) -> rusqlite::Result<()> {
         connection.busy_timeout(self.patience())?;
-        let deadline = self.deadline;
-        connection.progress_handler(1000, Some(move || Instant::now() > deadline))
+        let (deadline, stopping) = (self.deadline, self.cx.stopping.clone());
+        connection.progress_handler(1000, Some(move || Instant::now() > deadline || stopping.asked()))
     }
 
     /// A clean failure for an error after which the transaction was rolled back.
@@ -122,6 +122,9 @@ impl Job {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 clean("another process holds it locked".to_owned()).retryable().hint(holders(&self.database))
             }
+            Some(ErrorCode::OperationInterrupted) if !self.late() => clean("stopped, as asked".to_owned())
+                .retryable()
+                .hint("windlass resume, or windlass rollback"),
             Some(ErrorCode::OperationInterrupted) => {
                 clean("it did not finish in the time it was given".to_owned())
                     .hint("raise `timeout=` of the step, or change fewer rows at a time")

@@ -232,10 +232,32 @@ async fn a_locked_database_is_clean_worth_a_retry_and_names_the_holder() {
     world.go("s/1").await;
 }
 
+const ENDLESS: &str = "INSERT INTO booking (who) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+
+#[tokio::test]
+async fn a_person_who_stops_stops_the_statement() {
+    let world = World::new("wal", &[sql("s/1", ENDLESS)]);
+    let before = world.print();
+    let unit = world.unit("s/1");
+    let cx = world.cx(&unit);
+    let (stopping, file) = (cx.stopping.clone(), world.folder.join("app.db"));
+    let person = std::thread::spawn(move || {
+        let db = Connection::open(file).unwrap();
+        db.busy_timeout(Duration::ZERO).unwrap();
+        let is_running = || db.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err();
+        wait_until("the statement", is_running);
+        stopping.stop();
+    });
+    let failure = world.driver.apply(&cx, &unit, &Capsule::default()).await.unwrap_err();
+    person.join().unwrap();
+    assert_eq!((failure.effect, failure.retry), (Effect::None, true), "{failure:?}");
+    assert!(failure.message.contains("stopped, as asked"), "{failure:?}");
+    assert_eq!(world.print(), before);
+}
+
 #[tokio::test]
 async fn a_statement_that_takes_too_long_is_rolled_back() {
-    let endless = "INSERT INTO booking (who) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
-    let world = World::new("wal", &[sql("s/1", endless)]);
+    let world = World::new("wal", &[sql("s/1", ENDLESS)]);
     let before = world.print();
     let unit = world.unit("s/1");
     let cx = Context { timeout_ms: Some(100), ..world.cx(&unit) };
