@@ -45,6 +45,12 @@ pub(super) fn no_undo(job: &Job<'_>, why: &str) -> Failure {
     .hint("write how it is undone into a fence with `undoes=ID`, name a backup with `undo=ID`, or say `irreversible`")
 }
 
+/// Why a statement on things of the whole server is not run, where the driver would have to undo it.
+pub(super) fn no_shadow(job: &Job<'_>) -> Option<Failure> {
+    let wanted = job.unit.undo.by == UndoBy::Driver;
+    wanted.then(|| no_undo(job, "it changes what belongs to the whole server, which has no shadow"))
+}
+
 pub(super) fn cover_of(capsule: &Capsule) -> Option<Cover> {
     serde_json::from_value(capsule.0.get("rows")?.clone()).ok()
 }

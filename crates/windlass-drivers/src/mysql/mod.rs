@@ -41,7 +41,7 @@ use async_trait::async_trait;
 pub(crate) use prune::asides;
 use statement::Job;
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Rows, Survey};
-use windlass_plan::{Action, Class, Live, UndoBy, Unit, UrlKind, Way};
+use windlass_plan::{Action, Class, Live, Unit, UrlKind, Way};
 use windlass_sql::Kind;
 
 /// Runs statements on MySQL and MariaDB.
@@ -114,10 +114,7 @@ impl Driver for MysqlDriver {
             Road::Data if batch::is(&job) => batch::capture(&job).await,
             Road::Data => data::capture(&job).await,
             Road::Definitions => definitions::capture(&job).await,
-            Road::Server if unit.undo.by == UndoBy::Driver => {
-                Err(data::no_undo(&job, "it changes what belongs to the whole server, which has no shadow"))
-            }
-            Road::Server => Ok(Capsule::default()),
+            Road::Server => data::no_shadow(&job).map_or_else(|| Ok(Capsule::default()), Err),
         }
     }
 

@@ -24,6 +24,7 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
     let (class, how) = match draft.dialect? {
         Dialect::Sqlite => sqlite(sql),
         Dialect::Postgresql => server(sql).or_else(|| postgresql(sql))?,
+        Dialect::Mysql if accounts(&sql.kind) => return None,
         Dialect::Mysql => mysql(sql).or_else(|| server(sql))?,
     };
     Some(undo(class, how, UndoBy::Driver))
@@ -70,6 +71,18 @@ fn postgresql(sql: &Summary) -> Option<(Class, &'static str)> {
 fn mysql(sql: &Summary) -> Option<(Class, &'static str)> {
     let sequence = matches!(&sql.kind, Kind::AlterOther(what) if what == "SEQUENCE");
     sequence.then_some((Class::Lossy, STANDS))
+}
+
+/// Accounts of MySQL and MariaDB and what they may do belong to the server: no shadow proves them, and a password that was
+/// replaced is known to nobody.
+fn accounts(kind: &Kind) -> bool {
+    match kind {
+        Kind::Privileges => true,
+        Kind::CreateOther(what) | Kind::AlterOther(what) | Kind::DropOther(what) => {
+            matches!(what.as_str(), "USER" | "ROLE")
+        }
+        _ => false,
+    }
 }
 
 fn server(sql: &Summary) -> Option<(Class, &'static str)> {
@@ -165,6 +178,9 @@ mod tests {
             ("VACUUM ANALYZE t", Some(Class::Exact), None),
             ("ANALYZE", Some(Class::Exact), None),
             ("REINDEX TABLE t", Some(Class::Exact), None),
+            ("GRANT SELECT ON t TO a", Some(Class::Exact), None),
+            ("CREATE ROLE r", Some(Class::Exact), None),
+            ("DROP USER a", Some(Class::Exact), None),
         ] {
             assert_eq!(class(statement, Dialect::Postgresql), postgres, "{statement}");
             assert_eq!(class(statement, Dialect::Mysql), mysql, "{statement}");
