@@ -17,6 +17,7 @@ mod live;
 mod lock;
 pub mod mysql;
 mod name;
+mod password;
 pub mod postgres;
 mod qualified;
 mod reader;
@@ -40,6 +41,7 @@ pub use live::{
 };
 pub use lock::{LockMode, TableLock, Work, is_free_change, postgres_locks};
 pub use name::{ObjectName, identifier, literal, quote};
+pub use password::{Password, password};
 pub use qualified::{Place, Qualified, code_words, keywords, qualified_names};
 pub use split::split;
 pub use summary::{AlterAction, Kind, READING_PRAGMAS, Summary};

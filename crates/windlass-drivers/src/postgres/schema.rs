@@ -22,11 +22,14 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::error::SqlState;
 use windlass_driver::{Failure, Fault};
-use windlass_sql::postgres::{
-    catalog::{Catalog, Class, Id, Object, Verdict, compare},
-    ident, qualified,
-    rows::Image,
-    text, write,
+use windlass_sql::{
+    Dialect, Password,
+    postgres::{
+        catalog::{Catalog, Class, Id, Object, Verdict, compare},
+        ident, qualified,
+        rows::Image,
+        text, write,
+    },
 };
 
 /// What a statement takes away, and how that is kept.
@@ -79,13 +82,13 @@ const COVERED: [&str; 29] = [
 const SHARED: [&str; 5] =
     ["pg_authid", "pg_auth_members", "pg_database", "pg_db_role_setting", "pg_shdescription"];
 
+/// What is said of a statement that a scratch database cannot try.
+pub(super) const OUTSIDE: &str = "it acts on more than this database";
+
 /// Whether `catalogs` are of this database only.
 pub(super) fn stays_inside(job: &Job, catalogs: &[&str]) -> Result<(), Again> {
     match catalogs.iter().find(|name| SHARED.contains(name)).filter(|_| job.is_scratch) {
-        Some(shared) => Err(refused(
-            job,
-            &format!("it acts on more than this database ({shared}), so it is not tried beforehand"),
-        )),
+        Some(shared) => Err(refused(job, &format!("{OUTSIDE} ({shared}), so it is not tried beforehand"))),
         None => Ok(()),
     }
 }
@@ -175,7 +178,9 @@ fn known(job: &Job, before: &Catalog, after: &Catalog, catalogs: &[&str]) -> Res
         catalogs.iter().filter(|name| !COVERED.contains(name) && !members).copied().collect();
     stays_inside(job, catalogs)?;
     let shared = catalogs.iter().any(|name| ["pg_authid", "pg_database"].contains(name));
-    let same = shared && compare(before, after) == Verdict::Exact;
+    // All of a role can be read but its password.
+    let is_role = windlass_sql::password(job.statement(), Dialect::Postgresql) == Some(Password::Unsaid);
+    let same = shared && compare(before, after) == Verdict::Exact && !is_role;
     if strange.is_empty() && !same {
         return Ok(());
     }

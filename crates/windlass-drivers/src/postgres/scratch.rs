@@ -7,6 +7,7 @@ use super::{
     job::Job,
     ledger, outside,
     proof::BEFOREHAND,
+    schema,
     session::{Session, Trouble},
     snapshot,
     survey::Shared,
@@ -40,6 +41,8 @@ pub(super) struct Scratch {
     plan: usize,
     name: Result<String, String>,
     done: BTreeSet<UnitId>,
+    /// Names of what statements would have made that were not tried (roles).
+    untried: BTreeSet<String>,
     /// Connected as long as it is in use: one that nobody is connected to is left over.
     _hold: Option<Session>,
 }
@@ -89,7 +92,14 @@ impl Scratch {
             Ok((name, hold)) => (Ok(name), Some(hold)),
             Err(why) => (Err(why), None),
         };
-        Self { target: target.to_owned(), plan, name, done: BTreeSet::new(), _hold: hold }
+        Self {
+            target: target.to_owned(),
+            plan,
+            name,
+            done: BTreeSet::new(),
+            untried: BTreeSet::new(),
+            _hold: hold,
+        }
     }
 
     async fn filled(job: &Job, target: &str) -> Result<(String, Session), String> {
@@ -173,11 +183,16 @@ impl Scratch {
                 && !matches!(summary.kind, Kind::CreateIndex | Kind::DropIndex)
         {
             survey.effects.push("it is not tried beforehand: it acts on more than this database".to_owned());
+            self.untried.extend(summary.object.as_ref().map(|name| name.base().to_owned()));
             return survey;
         }
         match apply::apply(&job).await {
             Err(failure) => {
-                survey.problems.push(failure.message.replace("; rolled back, nothing was changed", ""))
+                let message = failure.message.replace("; rolled back, nothing was changed", "");
+                match self.why_not(&message) {
+                    Some(why) => survey.effects.push(format!("it is not tried beforehand: {why}")),
+                    None => survey.problems.push(message),
+                }
             }
             Ok(done) => {
                 let said = done.effects.iter().filter_map(|line| line.strip_prefix(BEFOREHAND));
@@ -188,6 +203,16 @@ impl Scratch {
             }
         }
         survey
+    }
+
+    /// Why a statement that fails here need not fail in the release.
+    fn why_not(&self, message: &str) -> Option<String> {
+        if message.contains(schema::OUTSIDE) {
+            return Some("it acts on more than this database".to_owned());
+        }
+        let named = |name: &&String| message.contains(&format!("\"{name}\""));
+        let name = self.untried.iter().find(named)?;
+        Some(format!("`{name}` is of a statement that was not tried either"))
     }
 
     async fn drop(self, job: &Job) {

@@ -9,6 +9,7 @@ mod constraint;
 mod create;
 mod default;
 mod object;
+mod same_type;
 mod table_option;
 #[cfg(test)]
 mod tests;

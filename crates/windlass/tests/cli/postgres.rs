@@ -80,6 +80,75 @@ fn killed_at_every_unit_it_resumes_and_goes_back() {
     }
 }
 
+/// The password of a role as the server stores it: other than the password, it may stand in a document.
+const VERIFIER: &str = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// All SQL of runbook 003 that goes forward: tables, the role of the application, its rights, and what it may not do. Roles
+/// belong to the whole server, so it is one of its own.
+#[test]
+fn the_roles_of_the_runbook_go_with_its_tables() {
+    let server = Server::start(Flavor::Postgres15);
+    let database = server.database();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/runbooks");
+    let sop = std::fs::read_to_string(format!("{folder}/003-postgresql-migration-sop.zh.md")).unwrap();
+    let fences = sop.split("```sql\n").skip(1).take(3).zip(1..).map(|(fence, at)| {
+        let body = fence.split("```").next().unwrap();
+        let body: String = body.lines().map(|line| line.trim_start().to_owned() + "\n").collect();
+        let body = body.replace("orion_prod", database.name()).replace("<强密码>", VERIFIER);
+        format!("```sql {{#fence-{at} on=db}}\n{body}```\n\n")
+    });
+    let fences: String = fences.collect();
+    let project = Project::empty();
+    project.write("windlass.toml", format!("[target.db]\nurl = \"{}\"\n", database.url()));
+    project.write(
+        "release.md",
+        format!("---\nrelease: 0.3.0\nfrom: 0.2.9\n---\n# 0.3.0\n\n{fences}- [x] 確認\n"),
+    );
+    let plan = project.run(&["plan", "release.md"]).code(0).stdout;
+    assert!(!plan.contains("problem"), "roles that earlier statements make are no problem: {plan}");
+    let world = || {
+        database.run(
+            "SELECT rolname, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1; \
+             SELECT a::text FROM pg_database, unnest(COALESCE(datacl, acldefault('d', datdba))) a WHERE datname = current_database() ORDER BY 1; \
+             SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+        )
+    };
+    let before = world();
+    for fault in [None, Some("crash-after")] {
+        let apply = |extra: &[&str]| project.run(&[&["apply", "release.md", "--yes"], extra].concat());
+        match fault {
+            None => drop(apply(&[]).code(0)),
+            Some(fault) => {
+                assert_eq!(apply(&["--fault", &format!("{fault}:fence-2/1")]).code, None);
+                project.run(&["resume"]).code(0);
+            }
+        }
+        let after = world();
+        assert!(after.contains("orion_app") && after.contains("viewer_entries"), "{after}");
+        project.run(&["rollback", "--yes"]).code(0);
+        assert_eq!(world(), before);
+    }
+}
+
+#[test]
+fn what_exists_already_with_another_shape_is_said_by_plan() {
+    for flavor in [Flavor::Postgres15, Flavor::Mariadb] {
+        let database = server(flavor).database();
+        database.run("CREATE TABLE coupons (id int PRIMARY KEY, code varchar(32) NOT NULL)");
+        let project = Project::empty();
+        project.write("windlass.toml", format!("[target.db]\nurl = \"{}\"\n", database.url()));
+        let sql = "CREATE TABLE IF NOT EXISTS coupons (id bigint PRIMARY KEY, code varchar(64) NOT NULL);";
+        project.write(
+            "release.md",
+            format!("---\nrelease: 1.0.0\n---\n\n```sql {{#make on=db}}\n{sql}\n```\n\n- [x] fine\n"),
+        );
+        let said = project.run(&["plan", "release.md"]).code(0);
+        let told = [said.stdout.as_str(), said.stderr.as_str()].join(" ");
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("exists-otherwise") && told.contains("not varchar(64)"), "{flavor:?}: {told}");
+    }
+}
+
 #[test]
 fn a_server_killed_in_the_middle_is_gone_on_with() {
     let server = Server::start(Flavor::Postgres15);

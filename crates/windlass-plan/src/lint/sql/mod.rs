@@ -16,6 +16,7 @@ mod domain_constraint;
 mod drop_index_locks;
 mod enum_members;
 mod exclusion_locks;
+mod exists_otherwise;
 mod expression_default;
 mod foreign_key_dropped;
 mod foreign_key_type;
@@ -34,6 +35,7 @@ mod not_null_without_default;
 mod null_allowed;
 mod numbered_rewrites;
 mod numbers_run_out;
+mod password_in_sql;
 mod primary_key_builds;
 mod redundant_index;
 mod row_versions;
@@ -109,9 +111,6 @@ pub fn lint_sql(statements: &[SqlText<'_>], live: Option<&Live>) -> Vec<SqlFindi
     let mut now = live.cloned();
     let mut findings = Vec::new();
     for (index, read) in script.statements.iter().enumerate() {
-        if read.ddl.is_none() && read.dml.is_none() {
-            continue;
-        }
         for rule in SQL_RULES.iter().filter(|rule| rule.dialects.contains(&read.source.dialect)) {
             let found = (rule.check)(At { script: &script, index, now: now.as_ref() });
             findings.extend(found.into_iter().map(|found| SqlFinding {
@@ -143,6 +142,8 @@ pub const SQL_RULES: &[SqlRule] = &[
     exclusion_locks::RULE,
     set_not_null_scans::RULE,
     not_null_without_default::RULE,
+    exists_otherwise::RULE,
+    password_in_sql::RULE,
     volatile_default::RULE,
     numbered_rewrites::RULE,
     type_rewrites::RULE,

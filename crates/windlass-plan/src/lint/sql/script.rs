@@ -224,9 +224,18 @@ impl<'a> At<'a> {
 
     /// Whether the release added this column before.
     pub(super) fn is_added(self, table: &ObjectName, column: &str) -> bool {
-        self.script.added.get(&key(table)).is_some_and(|added| {
-            added.iter().any(|(at, name)| *at < self.index && name.eq_ignore_ascii_case(column))
-        })
+        self.adds(table, column).any(|at| at < self.index)
+    }
+
+    /// Whether a later statement adds the column.
+    pub(super) fn is_added_behind(self, table: &ObjectName, column: &str) -> bool {
+        self.adds(table, column).any(|at| at > self.index)
+    }
+
+    /// The statements that add the column.
+    fn adds(self, table: &ObjectName, column: &str) -> impl Iterator<Item = usize> {
+        let added = self.script.added.get(&key(table)).into_iter().flatten();
+        added.filter(move |(_, name)| name.eq_ignore_ascii_case(column)).map(|(at, _)| *at)
     }
 
     /// The table in words, with its size where it is known.

@@ -216,3 +216,27 @@ fn many_statements_take_linear_time() {
         }
     }
 }
+
+#[test]
+fn what_is_there_is_compared_with_what_is_wanted() {
+    let live = exists_otherwise::RULE.live.map(|live| live()).unwrap();
+    let said = |script: &str| -> Vec<String> {
+        let found = lint_sql(&example(script, P), Some(&live)).into_iter();
+        found.filter(|found| found.rule == exists_otherwise::RULE.name).map(|found| found.message).collect()
+    };
+    assert_eq!(
+        said("CREATE TABLE IF NOT EXISTS coupons (id int PRIMARY KEY, code text, left_over int)"),
+        ["`coupons` is there already, with another shape: `id` is bigint, not int; \
+          `code` is character varying(32), not text; `left_over` is not there"]
+    );
+    assert_eq!(said("ALTER TABLE coupons ADD COLUMN IF NOT EXISTS code varchar(99)").len(), 1);
+    // A column that comes later, one that is dropped first, another table.
+    for script in [
+        "CREATE TABLE IF NOT EXISTS coupons (id bigint, code varchar(32), n int); ALTER TABLE coupons ADD COLUMN n int",
+        "ALTER TABLE coupons DROP COLUMN code, ADD COLUMN code text",
+        "ALTER TABLE coupons DROP COLUMN code; ALTER TABLE coupons ADD COLUMN code text",
+        "CREATE TABLE IF NOT EXISTS others (id int, code text)",
+    ] {
+        assert_eq!(said(script), Vec::<String>::new(), "{script}");
+    }
+}
