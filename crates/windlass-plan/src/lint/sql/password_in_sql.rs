@@ -7,7 +7,7 @@ use windlass_sql::{Dialect, Password, password};
 
 pub(super) const RULE: SqlRule = SqlRule {
     name: "password-in-sql",
-    severity: Severity::Error,
+    severity: Severity::Warning,
     summary: "a statement carries the password of an account",
     why: "the document stands in the repository, and a plan made from it in the journal and in records: whoever reads one of \
           them has the password",
