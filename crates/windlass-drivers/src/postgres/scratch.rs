@@ -182,7 +182,7 @@ impl Scratch {
             || outside::is(job.statement(), &summary)
                 && !matches!(summary.kind, Kind::CreateIndex | Kind::DropIndex)
         {
-            survey.effects.push("it is not tried beforehand: it acts on more than this database".to_owned());
+            survey.effects.push(format!("it is not tried beforehand: {}", schema::OUTSIDE));
             self.untried.extend(summary.object.as_ref().map(|name| name.base().to_owned()));
             return survey;
         }
@@ -208,7 +208,7 @@ impl Scratch {
     /// Why a statement that fails here need not fail in the release.
     fn why_not(&self, message: &str) -> Option<String> {
         if message.contains(schema::OUTSIDE) {
-            return Some("it acts on more than this database".to_owned());
+            return Some(schema::OUTSIDE.to_owned());
         }
         let named = |name: &&String| message.contains(&format!("\"{name}\""));
         let name = self.untried.iter().find(named)?;
