@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot do what it wants has to fail")]
 
+mod broken;
 mod common;
 mod lines;
 mod mend;
