@@ -81,6 +81,8 @@ impl ObjectLine {
             return Some(Hazard::OntoItself);
         }
         if from.starts_with(to) {
+            // Without `--delete` it is as a rule what was meant (`staging/` to the root of its bucket). It does harm only where the source
+            // has its own name once more below itself, which the words do not tell: the preview does (`Surprise`).
             return self.options.delete.then_some(Hazard::DeletesSource);
         }
         if !to.starts_with(from) {

@@ -9,6 +9,8 @@ const GROUPS_MAX: usize = 1000;
 const SHOWN_MAX: usize = 6;
 /// Keys that are shown of the beginning and of the end.
 const ENDS_MAX: usize = 3;
+/// Longer than this, only the very first and the very last key are shown, each on a line of its own.
+const ENDS_WIDTH: usize = 60;
 
 /// Objects and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub enum Surprise {
     NothingMeant,
     /// The filters hide nothing of what is there.
     FiltersHideNothing,
-    /// So many objects would be copied by a second run too, although nothing has changed.
+    /// So many objects would be copied or moved by a second run too, although nothing has changed.
     CopiedAgain(u64),
     /// So many objects would be overwritten that are themselves meant by the line: the order decides what is left.
     Tangled(u64),
@@ -135,7 +137,7 @@ impl Preview {
             && path.starts_with(self.roots.from.path());
         let included = self.filters.include(&path);
         let hidden = self.line.verb == Verb::Sync && !included;
-        self.again += u64::from(hidden || (within && included && self.line.verb != Verb::Move));
+        self.again += u64::from(hidden || (within && included));
         self.tangled += u64::from(within && included && entry.there.is_some());
     }
 
@@ -159,10 +161,7 @@ impl Preview {
     /// Lines for people; `bytes` writes a size.
     #[must_use]
     pub fn lines(&self, bytes: impl Fn(u64) -> String) -> Vec<String> {
-        let tally = |tally: Tally| match tally.objects {
-            1 => format!("1 object, {}", bytes(tally.bytes)),
-            objects => format!("{objects} objects, {}", bytes(tally.bytes)),
-        };
+        let tally = |tally: Tally| format!("{}, {}", count(tally.objects), bytes(tally.bytes));
         let verb = if self.line.verb == Verb::Move { "move" } else { "copy" };
         let rows = [
             (self.copied, verb.to_owned(), ""),
@@ -185,13 +184,23 @@ impl Preview {
                 lines.push(format!("{what} {}", shown(groups)));
             }
         }
-        if !self.first.is_empty() {
-            let between =
-                if self.copied.objects + self.deleted.objects > 2 * ENDS_MAX as u64 { "… " } else { "" };
-            let last: Vec<_> = self.last.iter().map(String::as_str).collect();
-            lines.push(format!("{} {between}{}", self.first.join(" "), last.join(" ")).trim_end().to_owned());
-        }
+        lines.extend(self.ends());
         lines
+    }
+
+    /// The first and the last keys.
+    fn ends(&self) -> Vec<String> {
+        let Some(first) = self.first.first() else { return Vec::new() };
+        let between =
+            if self.copied.objects + self.deleted.objects > 2 * ENDS_MAX as u64 { "… " } else { "" };
+        let last: Vec<_> = self.last.iter().map(String::as_str).collect();
+        let all = format!("{} {between}{}", self.first.join(" "), last.join(" ")).trim_end().to_owned();
+        match self.last.back().or(self.first.last()).filter(|last| *last != first) {
+            Some(last) if all.chars().count() > ENDS_WIDTH => {
+                vec![format!("first {first}"), format!("last {last}")]
+            }
+            _ => vec![all],
+        }
     }
 }
 
@@ -234,6 +243,10 @@ fn shown(groups: &BTreeMap<String, Tally>) -> String {
     texts.join(", ")
 }
 
+fn count(objects: u64) -> String {
+    if objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") }
+}
+
 impl Surprise {
     /// In words.
     #[must_use]
@@ -245,11 +258,26 @@ impl Surprise {
             Self::NothingMeant => "nothing is meant: the source has no objects, or the filters leave none".to_owned(),
             Self::FiltersHideNothing => "the filters leave out nothing of what is there".to_owned(),
             Self::CopiedAgain(objects) => {
-                format!("a second run would copy {objects} objects again, although nothing has changed")
+                format!("a second run would take {} once more, although nothing has changed", count(objects))
             }
             Self::Tangled(objects) => format!(
-                "{objects} objects would be overwritten that are themselves meant by the line: the order would decide what is left"
+                "{} that the line itself means would be overwritten: the order would decide what is left",
+                count(objects)
             ),
+        }
+    }
+
+    /// What to do about it; none: nothing has to be done.
+    #[must_use]
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::EmptySourceDeletes => {
+                Some("to delete all of it is `aws s3 rm --recursive`, or leave `--delete` out")
+            }
+            Self::Tangled(_) => {
+                Some("leave the one out of the other with `--exclude`, or choose another destination")
+            }
+            _ => None,
         }
     }
 

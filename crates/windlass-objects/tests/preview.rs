@@ -61,6 +61,15 @@ fn what_only_the_listings_tell() {
             &["p/v/a"],
             vec![CopiedAgain(2), Tangled(1)],
         ),
+        ("s3 mv s3://b/p/ s3://b/p/v/ --recursive", &["p/a"], &[], vec![CopiedAgain(1)]),
+        // The source inside the destination: what lies once more below its name comes to stand in the source.
+        ("s3 cp s3://b/p/v/ s3://b/p/ --recursive", &["p/v/a", "p/v/v/b"], &[], vec![CopiedAgain(1)]),
+        (
+            "s3 mv s3://b/p/v/ s3://b/p/ --recursive",
+            &["p/v/a", "p/v/v/a"],
+            &["p/v/a", "p/v/v/a"],
+            vec![CopiedAgain(1), Tangled(1)],
+        ),
         ("s3 sync s3://b/p/ s3://b/q/", &["p/a"], &[], vec![]),
     ] {
         assert_eq!(previewed(line, from, to).1, expected, "{line}");

@@ -6,8 +6,12 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Everything but unreserved characters is encoded; `keep_slash` leaves `/`.
 pub(crate) fn percent(text: &str, keep_slash: bool) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    for byte in text.bytes() {
+    percent_bytes(text.as_bytes(), keep_slash)
+}
+
+fn percent_bytes(bytes: &[u8], keep_slash: bool) -> String {
+    let mut out = String::with_capacity(bytes.len() + 8);
+    for &byte in bytes {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
             b'/' if keep_slash => out.push('/'),
@@ -21,8 +25,9 @@ pub(crate) fn percent(text: &str, keep_slash: bool) -> String {
     out
 }
 
-/// Back from what a listing with `encoding-type=url` has: `+` is a space there.
-pub(crate) fn plain(text: &str) -> String {
+/// Back from what a listing with `encoding-type=url` has: `+` is a space there. A key that is no UTF-8 is refused: with other bytes in
+/// their place it would be another key.
+pub(crate) fn plain(text: &str) -> Result<String, Error> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -39,7 +44,14 @@ pub(crate) fn plain(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    String::from_utf8(out).map_err(|error| {
+        let key = percent_bytes(error.as_bytes(), true);
+        Error::new(
+            Kind::Refused,
+            format!("the key `{key}` (each %XX is a byte) is not UTF-8: nothing can name it here"),
+        )
+        .hint("rename or delete it with a tool that can, or mean a prefix that it is not below")
+    })
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -71,7 +83,9 @@ mod tests {
     fn keys_are_encoded_and_decoded() {
         assert_eq!(percent("a b+c/日~", true), "a%20b%2Bc/%E6%97%A5~");
         assert_eq!(percent("a/b", false), "a%2Fb");
-        assert_eq!(plain("a+b%2Bc/%E6%97%A5%"), "a b+c/日%");
+        assert_eq!(plain("a+b%2Bc/%E6%97%A5%").unwrap(), "a b+c/日%");
+        let error = plain("p/%ff+%E6.txt").unwrap_err();
+        assert!(error.message.contains("`p/%FF%20%E6.txt`"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 use tokio::runtime::Handle;
-use windlass_objects::{Entry, Failed, Object, ObjectLine, Place, Roots, Scene, Verb, Work, select};
+use windlass_objects::{
+    Counts, Entry, Failed, Object, ObjectLine, Place, Preview, Roots, Scene, Surprise, Verb, Work, select,
+};
 
 /// Larger objects cannot be copied in one request.
 const COPY_BYTES_MAX: u64 = 5 << 30;
@@ -115,18 +117,19 @@ async fn side(
     }
 }
 
-/// Chooses what `line` does as things are now, and gives each entry to `each`; changes nothing.
+/// Chooses what `line` does as things are now, and gives each entry to `each`; changes nothing. What was seen of both listings
+/// is told at the end.
 ///
 /// # Errors
 /// The store's; or what `each` says.
-pub async fn choose<T: Send + 'static>(
+async fn choose<T: Send + 'static>(
     client: &Client,
     line: &ObjectLine,
     scene: &Scene,
     holds: &[String; 2],
     mut state: T,
     mut each: impl FnMut(&mut T, Entry) -> Result<(), Error> + Send + 'static,
-) -> Result<T, Error> {
+) -> Result<(T, Counts), Error> {
     let roots = Roots::new(line, scene);
     let from = side(client, line, &line.from, roots.from.start(), &holds[0]).await?;
     let to = match &line.to {
@@ -141,16 +144,36 @@ pub async fn choose<T: Send + 'static>(
     };
     let (line, scene) = (line.clone(), scene.clone());
     let chosen = tokio::task::spawn_blocking(move || {
-        for entry in select(&line, &scene, from, to) {
+        let mut selection = select(&line, &scene, from, to);
+        for entry in selection.by_ref() {
             let entry = entry.map_err(|failed| match failed {
                 Failed::Listing(error) => error,
                 failed => Error::new(Kind::Answer, failed.to_string()),
             })?;
             each(&mut state, entry)?;
         }
-        Ok(state)
+        Ok((state, selection.counts()))
     });
     chosen.await.map_err(|error| Error::new(Kind::Windlass, format!("the choice ended: {error}")))?
+}
+
+/// What `line` would do as things are now, and what is strange about it.
+///
+/// # Errors
+/// The store's.
+pub async fn preview(
+    client: &Client,
+    line: &ObjectLine,
+    scene: &Scene,
+    holds: &[String; 2],
+) -> Result<(Preview, Vec<Surprise>), Error> {
+    let each = |seen: &mut Preview, entry: Entry| {
+        seen.add(&entry);
+        Ok(())
+    };
+    let (seen, counts) = choose(client, line, scene, holds, Preview::new(line, scene), each).await?;
+    let surprises = seen.surprises(&counts);
+    Ok((seen, surprises))
 }
 
 fn one_destination(roots: &Roots, line: &ObjectLine) -> String {
@@ -166,7 +189,7 @@ fn one_destination(roots: &Roots, line: &ObjectLine) -> String {
 /// Writes the manifest of `line`.
 ///
 /// # Errors
-/// The store's; a line whose order of objects would decide what is lost; or the file cannot be written.
+/// The store's; what must not run ([`Surprise::refuses`]); or the file cannot be written.
 pub async fn freeze(
     client: &Client,
     line: &ObjectLine,
@@ -178,15 +201,17 @@ pub async fn freeze(
     let from_versions = versions(client, from).await?;
     let to_versions = if from == to { from_versions } else { versions(client, to).await? };
     let writer = Writer::begin(&how.path)?;
-    let add = |writer: &mut Writer, entry: Entry| {
-        refuse_itself(&entry)?;
+    let is_within = from.is_some() && from == to && line.to.is_some();
+    let add = move |(writer, seen): &mut (Writer, Preview), entry: Entry| {
+        if is_within {
+            refuse_itself(&entry)?;
+        }
+        seen.add(&entry);
         writer.add(&entry)
     };
-    let is_within = from.is_some() && from == to && line.to.is_some();
-    let checked = move |writer: &mut Writer, entry: Entry| {
-        if is_within { add(writer, entry) } else { writer.add(&entry) }
-    };
-    let writer = choose(client, line, scene, &how.holds, writer, checked).await?;
+    let state = (writer, Preview::new(line, scene));
+    let ((writer, seen), counts) = choose(client, line, scene, &how.holds, state, add).await?;
+    let surprises = seen.surprises(&counts);
     // Of `rm` what is written is the source.
     let hold = Some(&how.holds[usize::from(line.to.is_some())]);
     let head = Head {
@@ -204,8 +229,10 @@ pub async fn freeze(
     };
     let manifest = writer.freeze(head)?;
     if is_within {
+        // It names one of them.
         refuse_chains(&manifest)?;
     }
+    surprises.into_iter().try_for_each(refuse)?;
     Ok(manifest)
 }
 
@@ -223,6 +250,14 @@ fn refuse_itself(entry: &Entry) -> Result<(), Error> {
         return Err(Error::new(Kind::Refused, message).hint("name another destination"));
     }
     Ok(())
+}
+
+fn refuse(surprise: Surprise) -> Result<(), Error> {
+    if !surprise.refuses() {
+        return Ok(());
+    }
+    let error = Error::new(Kind::Refused, format!("nothing was changed: {}", surprise.message()));
+    Err(surprise.hint().into_iter().fold(error, Error::hint))
 }
 
 /// An object that is written over by one entry and read by another: which comes first would decide what is lost.

@@ -76,6 +76,18 @@ impl Wire {
     }
 }
 
+/// The first bytes of a body, at most so many; what is lost on the way is left out.
+pub(crate) async fn beginning(body: &mut Incoming, most: usize) -> Bytes {
+    let mut bytes = BytesMut::new();
+    while let Ok(Some(piece)) = piece(body).await {
+        bytes.extend_from_slice(&piece[..piece.len().min(most - bytes.len())]);
+        if bytes.len() == most {
+            break;
+        }
+    }
+    bytes.freeze()
+}
+
 /// The next piece of a body.
 pub(crate) async fn piece(body: &mut Incoming) -> Result<Option<Bytes>, Lost> {
     loop {

@@ -32,7 +32,7 @@ mod xml;
 pub use back::{Conflicts, back};
 pub use client::{Client, Copy, Deleted, Head, Layer, Page, Part, Versioning, Written};
 pub use error::{Error, Kind};
-pub use freeze::{Freeze, choose, freeze};
+pub use freeze::{Freeze, freeze, preview};
 pub use listing::{Listing, list};
 pub use manifest::{Count, Head as ManifestHead, Item, Manifest, State, Totals, Writer};
 pub use run::{Watch, is_stopped, run};

@@ -2,15 +2,15 @@
 
 use super::{
     conflicts, listed,
-    words::{Progress, clean, effects, partly},
+    words::{Progress, clean, effects, partly, previewed, refusals},
 };
 use serde_json::json;
 use std::path::PathBuf;
 use windlass_driver::{Context, Done, Failure, Fault, Found, Survey};
-use windlass_objects::{Entry, ObjectLine, Options, Place, Scene, Verb};
+use windlass_objects::{ObjectLine, Options, Place, Preview, Scene, Surprise, Verb};
 use windlass_plan::{Action, Store, Target, UndoBy, Unit, Way};
 use windlass_s3::{
-    Client, Count, Freeze, Manifest, Settings, State, Totals, Versioning, back, choose, freeze, is_stopped,
+    Client, Count, Freeze, Manifest, Settings, State, Totals, Versioning, back, freeze, is_stopped, preview,
     run,
 };
 
@@ -18,6 +18,13 @@ use windlass_s3::{
 const FILE: &str = "objects.db";
 /// Objects that are named.
 const SHOWN: usize = 20;
+
+/// How many objects are written, are lost by that, or go.
+struct Going {
+    copies: u64,
+    overwrites: u64,
+    deletes: u64,
+}
 
 /// A call.
 pub(super) struct Job<'a> {
@@ -77,44 +84,32 @@ impl<'a> Job<'a> {
     }
 
     /// What the line would do now.
-    async fn counted(&self) -> Result<(Totals, Vec<String>), Failure> {
-        let seen: (Totals, Vec<String>) = Default::default();
-        let each = |(totals, ends): &mut (Totals, Vec<String>), entry: Entry| {
-            totals.add(&entry);
-            if totals.copies + totals.deletes > 0 {
-                if ends.len() > 1 {
-                    ends.pop();
-                }
-                ends.push(entry.to);
-            }
-            Ok(())
-        };
-        let counted = choose(&self.client, self.line, &self.scene, &self.holds, seen, each).await;
-        counted.map_err(|error| clean(self.unit, error))
+    async fn previewed(&self) -> Result<(Preview, Vec<Surprise>), Failure> {
+        let seen = preview(&self.client, self.line, &self.scene, &self.holds).await;
+        seen.map_err(|error| clean(self.unit, error))
     }
 
     pub(super) async fn survey(&self) -> Result<Survey, Failure> {
-        let (totals, ends) = self.counted().await?;
-        let mut lines = effects(&totals, self.verb());
-        match &ends[..] {
-            [] => {}
-            [one] => lines.push(format!("it is {one}")),
-            [first, .., last] => lines.push(format!("from {first} to {last}")),
-        }
-        let problems = self.not_kept(&totals).await?.into_iter().collect();
-        Ok(Survey { effects: lines, problems })
+        let (seen, surprises) = self.previewed().await?;
+        let going = Going {
+            copies: seen.copied.objects,
+            overwrites: seen.overwritten.objects,
+            deletes: seen.deleted.objects,
+        };
+        let problems = refusals(&surprises).chain(self.not_kept(&going).await?).collect();
+        Ok(Survey { effects: previewed(&seen, &surprises), problems })
     }
 
     /// Why what is overwritten or deleted could not be put back.
-    async fn not_kept(&self, totals: &Totals) -> Result<Option<String>, Failure> {
+    async fn not_kept(&self, going: &Going) -> Result<Option<String>, Failure> {
         let (bucket, goes) = match &self.line.to {
             // A file would go back without its metadata.
             Some(Place::Local { .. }) if self.line.verb == Verb::Move => {
-                (self.line.from.bucket(), totals.copies)
+                (self.line.from.bucket(), going.copies)
             }
             Some(Place::Local { .. }) => return Ok(None),
-            Some(to) => (to.bucket(), totals.overwrites + totals.deletes),
-            None => (self.line.from.bucket(), totals.deletes),
+            Some(to) => (to.bucket(), going.overwrites + going.deletes),
+            None => (self.line.from.bucket(), going.deletes),
         };
         let (Some(bucket), true) = (bucket, goes > 0 && self.hold.is_none()) else { return Ok(None) };
         if self.unit.undo.by != UndoBy::Driver {
@@ -138,7 +133,8 @@ impl<'a> Job<'a> {
         how.keeps = self.unit.undo.by == UndoBy::Driver;
         let manifest = freeze(&self.client, self.line, &self.scene, &how).await;
         let manifest = manifest.map_err(|error| clean(self.unit, error))?;
-        if let Some(why) = self.not_kept(&manifest.head().totals).await? {
+        let Totals { copies, overwrites, deletes, .. } = manifest.head().totals;
+        if let Some(why) = self.not_kept(&Going { copies, overwrites, deletes }).await? {
             return Err(Failure::clean(Fault::Document, format!("{}: {why}", self.unit.id))
                 .hint("set `hold = \"windlass-hold/\"` for the target, or enable versions of the bucket")
                 .hint("or say `irreversible` in the braces"));
@@ -148,8 +144,8 @@ impl<'a> Job<'a> {
 
     /// A line with `--dryrun`.
     pub(super) async fn show(&self) -> Result<Done, Failure> {
-        let (totals, _) = self.counted().await?;
-        Ok(Done { effects: effects(&totals, self.verb()), ..Done::default() })
+        let (seen, surprises) = self.previewed().await?;
+        Ok(Done { effects: previewed(&seen, &surprises), ..Done::default() })
     }
 
     pub(super) async fn apply(&self, manifest: &Manifest) -> Result<Done, Failure> {

@@ -8,7 +8,7 @@ mod job;
 mod words;
 
 pub use job::settings;
-pub use words::effects;
+pub use words::previewed;
 
 use async_trait::async_trait;
 use job::Job;

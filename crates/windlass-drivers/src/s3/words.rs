@@ -9,15 +9,30 @@ use std::{
     time::{Duration, Instant},
 };
 use windlass_driver::{Context, Failure, Fault, Stopping};
+use windlass_objects::{Preview, Surprise};
 use windlass_plan::Unit;
 use windlass_s3::{Error, Kind, Totals, Watch};
 
 /// Between two lines of progress.
 const LINE: Duration = Duration::from_millis(250);
 
-/// What is to be done, one line each.
+/// What a line would do, one line each, and what else is to be known of it.
 #[must_use]
-pub fn effects(totals: &Totals, verb: &str) -> Vec<String> {
+pub fn previewed(seen: &Preview, surprises: &[Surprise]) -> Vec<String> {
+    let notes = surprises.iter().filter(|surprise| !surprise.refuses());
+    seen.lines(human_bytes).into_iter().chain(notes.map(|note| format!("note: {}", note.message()))).collect()
+}
+
+/// Why a line must not run, one line each.
+pub(super) fn refusals(surprises: &[Surprise]) -> impl Iterator<Item = String> {
+    surprises.iter().filter(|surprise| surprise.refuses()).map(|surprise| {
+        let hint = surprise.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+        format!("{}{hint}", surprise.message())
+    })
+}
+
+/// What was done, one line each.
+pub(super) fn effects(totals: &Totals, verb: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if totals.copies > 0 {
         lines.push(format!("{verb} {} objects, {}", totals.copies, human_bytes(totals.copy_bytes)));

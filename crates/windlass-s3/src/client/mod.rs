@@ -1,12 +1,13 @@
 //! Requests to a store, each signed, bounded, and repeated where that is safe: all of them are, they name what they make.
 
+mod deletes;
 mod operations;
 
 use crate::{
     credentials::Finder,
     encode::{header_us, hex, percent},
     error::{self, Error, Kind},
-    http::{Lost, Wire},
+    http::{self as wire, Lost, Wire},
     pace::Pace,
     settings::{Resolved, Settings},
     sign,
@@ -33,6 +34,8 @@ const TRIES: u32 = 10;
 const TIME_MAX: Duration = Duration::from_secs(300);
 /// Bodies of at most 8 MiB that are in memory at a time.
 const BODIES_MAX: usize = 32;
+/// Of the body of an answer that refuses, where the answer to a good request may have any length.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 /// Longest pause before another try.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Most keys that one request deletes.
@@ -331,12 +334,34 @@ impl Client {
                         self.0.pace.well();
                         return Ok(answer);
                     }
-                    Some(error) => error,
+                    Some(error) => self.reason(call, error).await,
                 },
                 Err(Lost { why }) => Error::new(Kind::Transport, format!("{}: {why}", call.what())),
             };
             self.again(&mut pauses, failure).await?;
         }
+    }
+
+    /// The answer to a HEAD has no body, so it does not say whether credentials expired, a clock differs, or the account may not: a GET
+    /// of the same is refused with a code.
+    async fn reason(&self, call: &Call<'_>, error: Error) -> Error {
+        if call.method != "HEAD" || !matches!(error.kind, Kind::Denied | Kind::Refused) {
+            return error;
+        }
+        let probe = Call { method: "GET", ..call.clone() };
+        let Ok(request) = self.signed(&probe).await else { return error };
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+        let turn = self.0.pace.turn().await;
+        let answer = self.0.wire.begin(request).await;
+        let answer = match answer {
+            Ok(answer) if !answer.status().is_success() => refusal(answer).await,
+            _ => return error,
+        };
+        drop(turn);
+        let known = |told: &Error| {
+            matches!(told.kind, Kind::Credentials | Kind::Denied | Kind::Refused | Kind::Region)
+        };
+        self.judge(&probe, &answer).filter(known).unwrap_or(error)
     }
 
     /// As [`Client::send`], for a body that is too large for memory.
@@ -351,8 +376,7 @@ impl Client {
             let failure = match begun {
                 Ok(answer) if answer.status().is_success() => return Ok(answer),
                 Ok(answer) => {
-                    let (parts, _) = answer.into_parts();
-                    let answer = Response::from_parts(parts, Bytes::new());
+                    let answer = refusal(answer).await;
                     let unclear = || Error::new(Kind::Answer, call.what());
                     self.judge(call, &answer).unwrap_or_else(unclear)
                 }
@@ -422,6 +446,12 @@ impl Client {
             self.0.skew_s.store(theirs / 1_000_000 - ours, Ordering::Relaxed);
         }
     }
+}
+
+/// An answer that refuses, with what came of its body.
+async fn refusal(answer: Response<Incoming>) -> Response<Bytes> {
+    let (parts, mut body) = answer.into_parts();
+    Response::from_parts(parts, wire::beginning(&mut body, REFUSAL_BYTES_MAX).await)
 }
 
 /// The tries of one request.

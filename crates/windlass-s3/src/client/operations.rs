@@ -1,20 +1,18 @@
 //! What a store is asked for.
 
-use super::{Call, Client, Copy, DELETES_MAX, Deleted, Head, Layer, Page, Part, Versioning, Written};
+use super::{Call, Client, Copy, Head, Layer, Page, Part, Versioning, Written};
 use crate::{
     encode::{header_us, hex, iso_us, percent},
-    error::{self, Error, Kind},
+    error::{Error, Kind},
     xml::{Node, escaped},
 };
-use base64::Engine as _;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use md5::Digest as _;
-use std::collections::HashMap;
 use windlass_objects::Object;
 
-fn header(answer: &Response<Bytes>, name: &str) -> Option<String> {
+pub(super) fn header(answer: &Response<Bytes>, name: &str) -> Option<String> {
     let value = answer.headers().get(name)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned()).filter(|value| !value.is_empty())
 }
@@ -24,7 +22,7 @@ fn unquoted(etag: &str) -> String {
 }
 
 /// A version that is one: buckets without versions say `null`.
-fn version(answer: &Response<Bytes>) -> Option<String> {
+pub(super) fn version(answer: &Response<Bytes>) -> Option<String> {
     header(answer, "x-amz-version-id").filter(|version| version != "null")
 }
 
@@ -57,10 +55,9 @@ impl Client {
         let is_encoded = node.get("EncodingType") == "url";
         let mut objects = Vec::new();
         for item in node.all("Contents") {
-            let key = item.get("Key");
             let number = item.get("Size").parse();
             objects.push(Object {
-                key: if is_encoded { crate::encode::plain(key) } else { key.to_owned() },
+                key: key_of(item, is_encoded).map_err(|error| at(error, &call))?,
                 size: number.map_err(|_| at(Error::new(Kind::Answer, "a size that is no number"), &call))?,
                 modified_us: iso_us(item.get("LastModified")).map_err(|error| at(error, &call))?,
                 etag: Some(unquoted(item.get("ETag"))).filter(|etag| !etag.is_empty()),
@@ -150,68 +147,6 @@ impl Client {
         })
     }
 
-    /// Deletes an object, or one version of it; gives the version of the delete marker that was made.
-    ///
-    /// # Errors
-    /// The store's, after repeated tries. That there is none is no error.
-    pub async fn delete(&self, bucket: &str, key: &str, of: Option<&str>) -> Result<Option<String>, Error> {
-        let call = Call::new("DELETE", bucket, key).ask_some("versionId", of);
-        let answer = self.send(&call).await?;
-        Ok(version(&answer).filter(|_| header(&answer, "x-amz-delete-marker").as_deref() == Some("true")))
-    }
-
-    /// Deletes at most 1,000 objects, without versions.
-    ///
-    /// # Errors
-    /// The store's, after repeated tries, when it refuses all; what it refuses of single keys is in the answer.
-    pub async fn delete_many(&self, bucket: &str, keys: &[&str]) -> Result<Vec<Deleted>, Error> {
-        debug_assert!(keys.len() <= DELETES_MAX, "the caller makes batches");
-        let mut body = String::from("<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
-        for key in keys {
-            body.extend(["<Object><Key>", &escaped(key), "</Key></Object>"]);
-        }
-        body.push_str("</Delete>");
-        let digest = md5::Md5::digest(body.as_bytes());
-        let mut call = Call::new("POST", bucket, "")
-            .ask("delete", "")
-            .header("content-md5", base64::engine::general_purpose::STANDARD.encode(digest));
-        call.headers.push(("content-type".into(), "application/xml".into()));
-        call.body = body.into();
-        let answer = self.send(&call).await?;
-        let node = Node::read(answer.body()).map_err(|error| at(error, &call))?;
-        let mut found: HashMap<&str, Deleted> = HashMap::with_capacity(keys.len());
-        for item in node.all("Deleted") {
-            let marker =
-                (item.get("DeleteMarker") == "true").then(|| item.get("DeleteMarkerVersionId").to_owned());
-            let marker = marker.filter(|id| !id.is_empty() && id != "null");
-            let key = item.get("Key");
-            found.insert(key, Deleted { key: key.to_owned(), marker, error: None });
-        }
-        for item in node.all("Error") {
-            let (key, code, words) = (item.get("Key"), item.get("Code"), item.get("Message"));
-            let error = Error::new(
-                error::kind(400, if code == "AccessDenied" { "" } else { code }),
-                format!("DELETE s3://{bucket}/{key}: {code}: {words}"),
-            );
-            let kind = if code == "AccessDenied" { Kind::Denied } else { error.kind };
-            let error = Error { kind, ..error };
-            found.insert(key, Deleted { key: key.to_owned(), marker: None, error: Some(error) });
-        }
-        Ok(keys
-            .iter()
-            .map(|key| {
-                found.remove(key).unwrap_or_else(|| Deleted {
-                    key: (*key).to_owned(),
-                    marker: None,
-                    error: Some(Error::new(
-                        Kind::Answer,
-                        format!("DELETE s3://{bucket}/{key}: the answer does not say what became of it"),
-                    )),
-                })
-            })
-            .collect())
-    }
-
     /// Whether the bucket keeps versions.
     ///
     /// # Errors
@@ -232,11 +167,18 @@ impl Client {
     /// # Errors
     /// The store's, after repeated tries.
     pub async fn stack(&self, bucket: &str, key: &str) -> Result<Vec<Layer>, Error> {
-        let call = Call::new("GET", bucket, "").ask("versions", "").ask("prefix", key).ask("max-keys", "100");
+        let call = Call::new("GET", bucket, "")
+            .ask("versions", "")
+            .ask("encoding-type", "url")
+            .ask("prefix", key)
+            .ask("max-keys", "100");
         let answer = self.send(&call).await?;
         let node = Node::read(answer.body()).map_err(|error| at(error, &call))?;
         let is_layer = |node: &&Node| matches!(node.name.as_str(), "Version" | "DeleteMarker");
-        let of_key = node.children.iter().filter(is_layer).filter(|node| node.get("Key") == key);
+        let is_encoded = node.get("EncodingType") == "url";
+        // Others that begin so are in the list too; what they are is no matter here.
+        let is_key = |node: &&Node| key_of(node, is_encoded).is_ok_and(|of| of == key);
+        let of_key = node.children.iter().filter(is_layer).filter(is_key);
         let mut layers: Vec<_> = of_key
             .map(|node| {
                 let is_latest = node.get("IsLatest") == "true";
@@ -467,7 +409,13 @@ fn etag_of(parts: &[Part]) -> Option<String> {
     Some(format!("{}-{}", hex(&digest.finalize()), parts.len()))
 }
 
-fn at(error: Error, call: &Call<'_>) -> Error {
+/// The key of an item of a listing.
+fn key_of(item: &Node, is_encoded: bool) -> Result<String, Error> {
+    let key = item.get("Key");
+    if is_encoded { crate::encode::plain(key) } else { Ok(key.to_owned()) }
+}
+
+pub(super) fn at(error: Error, call: &Call<'_>) -> Error {
     Error { message: format!("{}: {}", call.what(), error.message), ..error }
 }
 

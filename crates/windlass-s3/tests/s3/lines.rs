@@ -288,3 +288,20 @@ async fn files_go_to_a_store_and_come_back() {
         assert_eq!((case.world().await, files(&folder)), before, "{text}");
     }
 }
+
+/// The case of the runbook: its listing had more than a page, so aws-cli met its own copies and copied them again.
+#[tokio::test]
+async fn a_line_into_its_own_source_of_many_pages_copies_each_object_once() {
+    let case = Case::new(StoreKind::Seaweed, false).await;
+    let objects: Vec<_> = (0..3500).map(|n| (format!("p/{n:04}"), format!("{n}"))).collect();
+    fill(&case.client, &case.bucket, &objects).await;
+    let before = case.world().await;
+    let manifest = case.freeze("s3 sync s3://BUCKET/p/ s3://BUCKET/p/1/").await;
+    let count = run(&case.client, &manifest, &()).await.unwrap();
+    assert_eq!(count.of(State::Done), 3500, "{count:?}");
+    let mut wanted = before.clone();
+    wanted.extend(before.iter().map(|(key, value)| (key.replacen("p/", "p/1/", 1), value.clone())));
+    assert!(case.world().await == wanted);
+    back(&case.client, &manifest, &(), Conflicts::Keep).await.unwrap();
+    assert!(case.world().await == before);
+}

@@ -4,6 +4,7 @@
 
 mod broken;
 mod common;
+mod fake;
 mod lines;
 mod mend;
 mod store;

@@ -7,10 +7,10 @@ use crate::{
 };
 use serde::Serialize;
 use std::{fmt::Write as _, path::Path};
-use windlass_drivers::s3::{effects, settings};
-use windlass_objects::{ObjectLine, Options, Place, Scene, Verb};
+use windlass_drivers::s3::{previewed, settings};
+use windlass_objects::{ObjectLine, Options, Place, Scene};
 use windlass_plan::{Config, Store, Target};
-use windlass_s3::{Client, Totals, choose, list};
+use windlass_s3::{Client, list};
 
 /// Runs the command.
 pub fn run(args: &ObjectsArgs, config: Option<&Path>) -> Result<Exit, Failure> {
@@ -103,7 +103,7 @@ fn act(verb: &str, args: &LineArgs, config: Option<&Path>) -> Result<Exit, Failu
     super::apply::run(&apply, Some(&place.config))
 }
 
-/// Says how many objects and bytes the line means now.
+/// Says what the line means now; refuses what must not run.
 fn preview(
     line: &ObjectLine,
     client: &Client,
@@ -117,22 +117,18 @@ fn preview(
     let holds = [hold(Some(&line.from)), hold(line.to.as_ref())];
     let to_is_folder = matches!(&line.to, Some(Place::Local { path }) if place.base.join(path).is_dir());
     let scene = Scene { cwd: place.base.display().to_string(), to_is_folder };
-    let counted = wiring::runtime()?.block_on(choose(
-        client,
-        line,
-        &scene,
-        &holds,
-        Totals::default(),
-        |totals: &mut Totals, entry| {
-            totals.add(&entry);
-            Ok(())
-        },
-    ));
-    let verb = if line.verb == Verb::Move { "move" } else { "copy" };
-    for line in effects(&counted.map_err(failed)?, verb) {
+    let looked = wiring::runtime()?.block_on(windlass_s3::preview(client, line, &scene, &holds));
+    let (seen, surprises) = looked.map_err(failed)?;
+    for line in previewed(&seen, &surprises) {
         terminal::line(&line);
     }
-    Ok(())
+    match surprises.into_iter().find(|surprise| surprise.refuses()) {
+        None => Ok(()),
+        Some(surprise) => {
+            let failure = Failure::refused(format!("nothing was changed: {}", surprise.message()));
+            Err(surprise.hint().into_iter().fold(failure, Failure::hint))
+        }
+    }
 }
 
 fn bucket(line: &ObjectLine) -> Option<&str> {

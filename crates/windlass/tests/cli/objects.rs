@@ -169,7 +169,7 @@ fn objects_by_hand_are_shown_journaled_and_taken_back() {
     scene.run(&["rollback", "--yes"]).code(0);
     assert_eq!(scene.world(), before);
     // Nobody is there to be asked.
-    scene.run(&["objects", "remove", &place("old/"), "--recursive"]).code(2).says(&["delete 1 objects"]);
+    scene.run(&["objects", "remove", &place("old/"), "--recursive"]).code(2).says(&["delete 1 object,"]);
     scene.run(&["objects", "sync", &place("old/"), "s3://another/"]).code(2).says(&["no target"]);
     scene.run(&["objects", "sync", &place("old/"), &place("x/"), "--bogus"]).code(2).says(&["--bogus"]);
     assert_eq!(scene.world(), before);
@@ -178,5 +178,62 @@ fn objects_by_hand_are_shown_journaled_and_taken_back() {
     let config = scene.project.read("windlass.toml").replace(&*endpoint, "http://127.0.0.1:9");
     scene.project.write("windlass.toml", config);
     let words = ["objects", "remove", &place("old/"), "--recursive", "--endpoint-url", &*endpoint];
-    scene.run(&words).code(2).says(&["delete 1 objects"]);
+    scene.run(&words).code(2).says(&["delete 1 object,"]);
+}
+
+const MISTYPED: &str = "---
+release: 2.1.0
+from: 2.0.9
+---
+# 2.1.0
+
+```sh {#sync on=data}
+aws s3 sync s3://BUCKET/prodcution/ s3://BUCKET/production/ --delete
+```
+";
+
+#[test]
+fn a_mistyped_source_deletes_nothing() {
+    let scene = Scene::new(StoreKind::Seaweed, MISTYPED);
+    let before = scene.world();
+    let refused = ["delete 4 objects", "the source has no objects"];
+    // The preview is shown with the reason: what would go is what a person looks for.
+    let plan = scene.run(&["plan", "release.md"]);
+    assert!(refused.iter().all(|word| plan.stdout.contains(word)), "{}", plan.stdout);
+    assert!(plan.stdout.lines().all(|line| line.chars().count() <= 80), "{}", plan.stdout);
+    scene.run(&["apply", "release.md", "--yes"]).code(2).says(&["the source has no objects"]);
+    assert_eq!(scene.world(), before);
+    // A step in front of it might have filled the source: the list that is frozen decides.
+    let release = scene.project.read("release.md");
+    let touch = "```sh {#touch on=app}\ntrue\n```\n```sh {#sync";
+    scene.project.write("release.md", release.replace("```sh {#sync", touch));
+    let said = scene.run(&["apply", "release.md", "--yes"]).code(1);
+    said.says(&["nothing was changed: the source has no objects", "aws s3 rm --recursive"]);
+    assert_eq!(scene.world(), before);
+    let place = |prefix: &str| format!("s3://{}/{prefix}", scene.bucket);
+    let words = ["objects", "sync", "--yes", &place("prodcution/"), &place("production/"), "--delete"];
+    scene.run(&words).code(4).says(&refused);
+    assert_eq!(scene.world(), before);
+}
+
+#[test]
+fn a_preview_shows_groups_and_what_filters_do() {
+    let scene = Scene::new(StoreKind::Seaweed, RELEASE);
+    let place = |prefix: &str| format!("s3://{}/{prefix}", scene.bucket);
+    // Nobody is there to be asked: only shown.
+    let shown =
+        |words: &[&str]| scene.run(&[&["objects", "sync", &*place(""), &*place("x/")], words].concat());
+    let all = shown(&[]);
+    let lines = [
+        "copy 6 objects, ",
+        "below production/ 4, old/ 1, spec-v1/ 1",
+        "named .txt 4, (none) 1, .pbd 1",
+        "first old/x",
+        "last spec-v1/1.txt",
+        "note: a second run would take 6 objects once more",
+    ];
+    all.says(&lines);
+    shown(&["--exclude", "*.tx"]).says(&["note: the filters leave out nothing of what is there"]);
+    shown(&["--exclude", "*", "--include", "*.tx"])
+        .says(&["no objects: nothing to do", "note: nothing is meant"]);
 }
