@@ -9,12 +9,8 @@ use crate::{
     xml::{Node, escaped},
 };
 use base64::Engine as _;
-use futures_util::{StreamExt as _, stream};
 use md5::Digest as _;
 use std::collections::HashMap;
-
-/// Requests for single keys that wait for their turn at a time.
-const SINGLE_WIDTH: usize = 64;
 
 /// XML 1.0 has no form for most control characters, and its readers change others: a batch with such a key is refused as a whole.
 fn is_for_xml(key: &str) -> bool {
@@ -43,15 +39,14 @@ impl Client {
             [] => HashMap::new(),
             _ => self.delete_together(bucket, &together).await?,
         };
-        let singles = single.into_iter().map(|key| async move {
+        // There are as good as none of them: one after the other.
+        for key in single {
             let (marker, error) = match self.delete(bucket, key, None).await {
                 Ok(marker) => (marker, None),
                 Err(error) => (None, Some(error)),
             };
-            Deleted { key: key.to_owned(), marker, error }
-        });
-        let singles: Vec<_> = stream::iter(singles).buffer_unordered(SINGLE_WIDTH).collect().await;
-        found.extend(singles.into_iter().map(|deleted| (deleted.key.clone(), deleted)));
+            found.insert(key.to_owned(), Deleted { key: key.to_owned(), marker, error });
+        }
         let unknown = |key: &str| Deleted {
             key: key.to_owned(),
             marker: None,
