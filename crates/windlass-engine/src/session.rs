@@ -17,6 +17,10 @@ use windlass_journal::{
 };
 use windlass_plan::{Plan, Target, UnitId, Value};
 
+/// Of so many entries one has its board compared with one made anew, in builds with assertions: at each it was a third of the simulator's
+/// time.
+const CHECKED: u64 = 8;
+
 /// Limits and times of an engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -209,7 +213,11 @@ impl<'a> Session<'a> {
                     Event::Replanned { .. } => self.board = Board::of(state),
                     event => event.unit().into_iter().for_each(|unit| self.board.changed(state, unit)),
                 }
-                debug_assert!(self.board == Board::of(state), "the board follows from the state");
+                // Not at each entry, for it is made anew from all units; and what once goes apart stays apart.
+                debug_assert!(
+                    !seq.is_multiple_of(CHECKED) || self.board == Board::of(state),
+                    "the board follows from the state"
+                );
             }
         }
         Ok(())

@@ -13,6 +13,9 @@ use windlass_sim::{
     systematic::every_crash,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Of the pairs of crashes of one plan at most so many are run.
 const CRASHED_MAX: usize = 1_500;
 

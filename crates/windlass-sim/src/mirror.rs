@@ -101,8 +101,8 @@ impl State {
             let property = "an unknown outcome is never guessed";
             self.fail(property, || format!("entry {} {}: {what}", entry.seq, short(&entry.event)));
         }
-        if let (Event::Replanned { plan, .. }, Some(run)) =
-            (&entry.event, self.mirror.run(&entry.run).cloned())
+        if let Event::Replanned { plan, .. } = &entry.event
+            && let Some(run) = self.mirror.run(&entry.run).cloned()
         {
             self.edited(&run, plan);
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use windlass_driver::{Failure, Survey};
 use windlass_plan::{Action, UndoBy};
 use windlass_sql::mysql::identifiers;
-use windlass_sql::{Algorithm, Dialect, Product, Server, predict};
+use windlass_sql::{Algorithm, Change, Ddl, Dialect, Product, Server, predict};
 
 /// Looks; changes nothing but a shadow database of its own, which it takes away.
 pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
@@ -42,6 +42,7 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
                         way.asides.iter().map(|(name, what)| format!("{what} is set aside as `{name}`")),
                     );
                     survey.effects.extend(way.narrow.as_ref().and_then(super::narrow::Narrow::shown));
+                    survey.effects.extend(counter(job.statement));
                 }
                 Ok(_) => {}
                 Err(failure) => problem(&mut survey, failure),
@@ -64,6 +65,13 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
         Road::Query => {}
     }
     Ok(survey)
+}
+
+/// The next number of a table is no part of its definition: it goes with the rows, and others draw from it.
+fn counter(statement: &str) -> Option<String> {
+    let Some(Ddl::AlterTable(alter)) = windlass_sql::ddl(statement, Dialect::Mysql) else { return None };
+    let sets = |change: &Change| matches!(change, Change::Option((name, _)) if name.eq_ignore_ascii_case("AUTO_INCREMENT"));
+    alter.changes.iter().any(sets).then(|| "AUTO_INCREMENT is not put back: the next number stays".to_owned())
 }
 
 fn problem(survey: &mut Survey, failure: Failure) {

@@ -4,7 +4,7 @@
 use super::{
     back::WayBack,
     blockers::Watch,
-    facts,
+    catalogs, facts,
     job::{Job, Lock, Mode, Scope},
     ledger::{self, Entry},
     made, outside,
@@ -45,6 +45,8 @@ pub(super) struct Prep {
     pub(super) wide: bool,
     /// What it takes away, and how that is kept.
     pub(super) keep: schema::Keep,
+    /// Catalogs that it wrote without a change of what is read of them: their own rows are compared.
+    pub(super) unseen: BTreeSet<&'static str>,
     /// How closely it is looked for what others do meanwhile.
     pub(super) care: Care,
 }
@@ -261,7 +263,7 @@ async fn plain(job: &Job, scope: &Scope) -> Result<Effects, Again> {
     let before = facts::counts(&job.session).await.map_err(at("counting"))?;
     let answer = run(job, scope).await?;
     let after = facts::counts(&job.session).await.map_err(at("counting"))?;
-    schema::stays_inside(job, &after.catalogs(&before))?;
+    catalogs::stays_inside(job, &after.catalogs(&before))?;
     job.own(scope).await.map_err(at("its settings"))?;
     Ok(Effects { rows: answer.count, answer, ..Effects::default() })
 }

@@ -9,6 +9,7 @@ mod aside;
 mod back;
 mod batch;
 mod blockers;
+mod catalogs;
 mod facts;
 mod few;
 mod inspect;

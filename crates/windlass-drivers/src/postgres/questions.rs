@@ -104,13 +104,23 @@ WHERE (t.typtype IN ('e', 'd') OR t.typtype = 'c' AND tc.relkind = 'c')
   AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_type'::regclass AND ext.objid = t.oid)
 UNION ALL
 SELECT 'f', p.oid, 0, 0, p.pronamespace, ns.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', jsonb_build_object(
-  'base', p.proname, 'kind', p.prokind::text, 'arguments', pg_get_function_identity_arguments(p.oid), 'owner', pg_get_userbyid(p.proowner),
+  'base', p.proname, 'kind', p.prokind::text, 'arguments', CASE WHEN p.prokind = 'a' AND p.pronargs = 0 THEN '*' ELSE pg_get_function_identity_arguments(p.oid) END, 'owner', pg_get_userbyid(p.proowner),
   'acl', (SELECT acl FROM acl WHERE acl.k = 'f' AND acl.oid = p.oid),
   'comment', (SELECT description FROM descr d WHERE d.objoid = p.oid AND d.classoid = 'pg_proc'::regclass),
   'returns', pg_get_function_result(p.oid) || ' ' || pg_get_function_arguments(p.oid),
-  'definition', CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE (SELECT format('CREATE AGGREGATE %s.%s(%s) (SFUNC = %s, STYPE = %s%s%s)',
-    quote_ident(ns.nspname), quote_ident(p.proname), pg_get_function_identity_arguments(p.oid), aggtransfn::regproc, format_type(aggtranstype, NULL),
-    CASE WHEN aggfinalfn <> 0 THEN ', FINALFUNC = ' || aggfinalfn::regproc END, CASE WHEN agginitval IS NOT NULL THEN ', INITCOND = ' || quote_literal(agginitval) END)
+  'definition', CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE (SELECT format('CREATE AGGREGATE %s.%s(%s) (%s)',
+    quote_ident(ns.nspname), quote_ident(p.proname), CASE WHEN p.pronargs = 0 THEN '*' ELSE pg_get_function_identity_arguments(p.oid) END, concat_ws(', ',
+    'SFUNC = ' || aggtransfn::regproc, 'STYPE = ' || format_type(aggtranstype, NULL), 'SSPACE = ' || NULLIF(aggtransspace, 0),
+    CASE WHEN aggfinalfn <> 0 THEN concat('FINALFUNC = ', aggfinalfn::regproc, CASE WHEN aggfinalextra THEN ', FINALFUNC_EXTRA' END, ', FINALFUNC_MODIFY = ',
+      CASE aggfinalmodify WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END) END,
+    CASE WHEN aggcombinefn <> 0 THEN 'COMBINEFUNC = ' || aggcombinefn::regproc END, CASE WHEN aggserialfn <> 0 THEN 'SERIALFUNC = ' || aggserialfn::regproc END,
+    CASE WHEN aggdeserialfn <> 0 THEN 'DESERIALFUNC = ' || aggdeserialfn::regproc END, 'INITCOND = ' || quote_literal(agginitval),
+    CASE WHEN aggmtransfn <> 0 THEN concat('MSFUNC = ', aggmtransfn::regproc, ', MINVFUNC = ', aggminvtransfn::regproc, ', MSTYPE = ', format_type(aggmtranstype, NULL),
+      ', MSSPACE = ' || NULLIF(aggmtransspace, 0), ', MINITCOND = ' || quote_literal(aggminitval)) END,
+    CASE WHEN aggmfinalfn <> 0 THEN concat('MFINALFUNC = ', aggmfinalfn::regproc, CASE WHEN aggmfinalextra THEN ', MFINALFUNC_EXTRA' END, ', MFINALFUNC_MODIFY = ',
+      CASE aggmfinalmodify WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END) END,
+    CASE WHEN aggsortop <> 0 THEN concat('SORTOP = OPERATOR(', aggsortop::regoper, ')') END,
+    'PARALLEL = ' || CASE p.proparallel WHEN 's' THEN 'SAFE' WHEN 'r' THEN 'RESTRICTED' END, CASE WHEN aggkind = 'h' THEN 'HYPOTHETICAL' END))
     FROM pg_aggregate WHERE aggfnoid = p.oid) END)
 FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace WHERE NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_proc'::regclass AND ext.objid = p.oid)
 UNION ALL
@@ -174,7 +184,8 @@ UNION ALL
 SELECT CASE c.relkind WHEN 'v' THEN 'v' WHEN 'm' THEN 'm' ELSE 'r' END, c.oid, 0, 0, c.relnamespace, c.nspname, c.relname, jsonb_build_object(
   'owner', pg_get_userbyid(c.relowner), 'acl', (SELECT acl FROM acl WHERE acl.k = 'c' AND acl.oid = c.oid AND acl.sub = 0),
   'comment', (SELECT description FROM descr d WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND objsubid = 0),
-  'persistence', c.relpersistence::text, 'options', array_to_string(c.reloptions, ', '), 'kind', c.relkind::text,
+  'persistence', c.relpersistence::text, 'options', NULLIF(concat_ws(', ', array_to_string(c.reloptions, ', '),
+    (SELECT string_agg('toast.' || o, ', ' ORDER BY o) FROM pg_class l, unnest(l.reloptions) o WHERE l.oid = c.reltoastrelid AND l.reloptions IS NOT NULL)), ''), 'kind', c.relkind::text,
   'partition by', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
   'bound', CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END,
   'parents', (SELECT string_agg(quote_ident(pn.nspname) || '.' || quote_ident(p.relname), ', ' ORDER BY i.inhseqno) FROM pg_inherits i
@@ -183,6 +194,9 @@ SELECT CASE c.relkind WHEN 'v' THEN 'v' WHEN 'm' THEN 'm' ELSE 'r' END, c.oid, 0
   'identity', CASE WHEN c.relreplident <> 'd' AND c.relkind = 'r' THEN c.relreplident::text END,
   'query', CASE WHEN c.relkind IN ('v', 'm') THEN rtrim(pg_get_viewdef(c.oid), ';') END,
   'empty', CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN 'true' END,
+  'key triggers', CASE WHEN c.relhastriggers THEN (SELECT string_agg(concat(k.conrelid::regclass, ' ', k.conname, ' ', t.tgfoid::regproc, '=', t.tgenabled), E'\n'
+    ORDER BY k.conrelid::regclass::text, k.conname, t.tgfoid) FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint
+    WHERE t.tgrelid = c.oid AND t.tgisinternal AND t.tgenabled <> 'O') END,
   'column comments', CASE WHEN c.relkind IN ('v', 'm') THEN (SELECT jsonb_object_agg(a.attname, d.description)::text FROM descr d JOIN pg_attribute a
     ON a.attrelid = c.oid AND a.attnum = d.objsubid WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid > 0) END,
   '#file', pg_relation_filenode(c.oid)::text, '#pages', c.relpages::text)
@@ -212,8 +226,9 @@ SELECT 'D', a.adrelid, a.adnum, a.adrelid, c.relnamespace, c.nspname, t.attname,
 FROM pg_attrdef a JOIN rel c ON c.oid = a.adrelid AND c.relkind IN ('r', 'p', 'v') JOIN pg_attribute t ON t.attrelid = c.oid AND t.attnum = a.adnum WHERE t.attgenerated = ''
 UNION ALL
 SELECT 'n', k.oid, 0, k.conrelid, c.relnamespace, c.nspname, k.conname, jsonb_build_object('type', k.contype::text, 'definition', pg_get_constraintdef(k.oid),
-  'comment', (SELECT description FROM descr d WHERE d.objoid = k.oid AND d.classoid = 'pg_constraint'::regclass), '#index', NULLIF(k.conindid, 0)::text)
-FROM pg_constraint k JOIN rel c ON c.oid = k.conrelid WHERE k.conparentid = 0 AND k.contype NOT IN ('n', 't') AND (k.coninhcount = 0 OR k.conislocal)
+  'comment', (SELECT description FROM descr d WHERE d.objoid = k.oid AND d.classoid = 'pg_constraint'::regclass), '#index', NULLIF(k.conindid, 0)::text,
+  'clustered', CASE WHEN i.indisclustered THEN 'true' END, 'identity', CASE WHEN i.indisreplident THEN 'true' END)
+FROM pg_constraint k JOIN rel c ON c.oid = k.conrelid LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND i.indrelid = k.conrelid WHERE k.conparentid = 0 AND k.contype NOT IN ('n', 't') AND (k.coninhcount = 0 OR k.conislocal)
 UNION ALL
 SELECT 'i', i.indexrelid, 0, i.indrelid, c.relnamespace, c.nspname, c.relname, jsonb_build_object('definition', pg_get_indexdef(i.indexrelid),
   'invalid', CASE WHEN NOT i.indisvalid THEN 'true' END, 'clustered', CASE WHEN i.indisclustered THEN 'true' END, 'identity', CASE WHEN i.indisreplident THEN 'true' END,

@@ -4,6 +4,7 @@
 use super::{
     apply::{Again, Effects, Prep, at, run},
     back::{Print, Step, WayBack},
+    catalogs,
     facts::{self, Counts},
     job::{Job, Scope},
     ledger::Entry,
@@ -22,14 +23,11 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::error::SqlState;
 use windlass_driver::{Failure, Fault};
-use windlass_sql::{
-    Dialect, Password,
-    postgres::{
-        catalog::{Catalog, Class, Id, Object, Verdict, compare},
-        ident, qualified,
-        rows::Image,
-        text, write,
-    },
+use windlass_sql::postgres::{
+    catalog::{Catalog, Class, Id, Object},
+    ident, qualified,
+    rows::Image,
+    text, write,
 };
 
 /// What a statement takes away, and how that is kept.
@@ -43,54 +41,6 @@ pub(super) struct Keep {
     pub(super) columns: BTreeMap<u32, Vec<String>>,
     /// Tables that it writes anew, where only the values tell what it does to them.
     pub(super) weigh: BTreeSet<u32>,
-}
-
-/// Catalogs that a snapshot covers.
-const COVERED: [&str; 29] = [
-    "pg_class",
-    "pg_attribute",
-    "pg_attrdef",
-    "pg_constraint",
-    "pg_index",
-    "pg_type",
-    "pg_enum",
-    "pg_proc",
-    "pg_aggregate",
-    "pg_depend",
-    "pg_shdepend",
-    "pg_description",
-    "pg_namespace",
-    "pg_trigger",
-    "pg_rewrite",
-    "pg_policy",
-    "pg_sequence",
-    "pg_inherits",
-    "pg_partitioned_table",
-    "pg_statistic",
-    "pg_statistic_ext",
-    "pg_statistic_ext_data",
-    "pg_extension",
-    "pg_authid",
-    "pg_auth_members",
-    "pg_database",
-    "pg_default_acl",
-    "pg_init_privs",
-    "pg_publication_rel",
-];
-
-/// Catalogs of the whole server.
-const SHARED: [&str; 5] =
-    ["pg_authid", "pg_auth_members", "pg_database", "pg_db_role_setting", "pg_shdescription"];
-
-/// What is said of a statement that a scratch database cannot try.
-pub(super) const OUTSIDE: &str = "it acts on more than this database";
-
-/// Whether `catalogs` are of this database only.
-pub(super) fn stays_inside(job: &Job, catalogs: &[&str]) -> Result<(), Again> {
-    match catalogs.iter().find(|name| SHARED.contains(name)).filter(|_| job.is_scratch) {
-        Some(shared) => Err(refused(job, &format!("{OUTSIDE} ({shared}), so it is not tried beforehand"))),
-        None => Ok(()),
-    }
 }
 
 /// Runs the statement.
@@ -111,15 +61,23 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Re
         false => Some(Cover::put(job, prep, &prep.cover, seq).await?),
     };
     let (look, counts) = Look::take(job, prep.care, early).await.map_err(at("counting"))?;
+    let rows = catalogs::Rows::read(job, &prep.unseen).await?;
     job.session.act("SAVEPOINT windlass_s").await.map_err(at("beginning"))?;
     let (answer, freed) = tried(job, scope).await?;
     job.own(scope).await.map_err(at("its settings"))?;
     let counted = facts::counts(&job.session).await.map_err(at("counting"))?;
     look.alone(job, &counted).await?;
     let after = snapshot::read(&job.session).await.map_err(&reading)?;
-    known(job, &before, &after, &counted.catalogs(&counts))?;
+    let written = counted.catalogs(&counts);
+    catalogs::known(job, &before, &after, &written)?;
+    let unseen = catalogs::unseen(job, &before, &after, &written);
+    if !unseen.is_empty() && unseen.is_subset(&prep.unseen) && !freed {
+        catalogs::Rows::read(job, &prep.unseen).await?.same(job, &rows).await?;
+    }
     let changed = weighed.changed(job, &before, &after).await?;
-    let next = lost(job, prep, (&before, &after), &changed, (&counts, &counted)).await?;
+    let mut next = lost(job, prep, (&before, &after), &changed, (&counts, &counted)).await?;
+    // It only grows, so that the tries come to an end.
+    next.unseen = &prep.unseen | &unseen;
     if next != *prep {
         return Err(Again::Prepared(Box::new(next)));
     }
@@ -166,32 +124,6 @@ async fn tried(job: &Job, scope: &Scope) -> Result<(Answer, bool), Again> {
     let sql = format!("SET LOCAL client_min_messages = warning; DROP SCHEMA {} CASCADE", aside.join(", "));
     job.session.act(&sql).await.map_err(at("setting aside"))?;
     Ok((run(job, scope).await.map_err(|_| error)?, true))
-}
-
-/// A change that no snapshot shows cannot be taken back.
-fn known(job: &Job, before: &Catalog, after: &Catalog, catalogs: &[&str]) -> Result<(), Again> {
-    let extension = |catalog: &Catalog| {
-        catalog.objects.values().filter(|object| object.id.class == Class::Extension).count()
-    };
-    let members = extension(before) != extension(after);
-    let strange: Vec<&str> =
-        catalogs.iter().filter(|name| !COVERED.contains(name) && !members).copied().collect();
-    stays_inside(job, catalogs)?;
-    let shared = catalogs.iter().any(|name| ["pg_authid", "pg_database"].contains(name));
-    // All of a role can be read but its password.
-    let is_read = || windlass_sql::password(job.statement(), Dialect::Postgresql) == Some(Password::Unsaid);
-    let same = shared && compare(before, after) == Verdict::Exact && !is_read();
-    if strange.is_empty() && !same {
-        return Ok(());
-    }
-    let what = if same { "something of a role or database that cannot be read" } else { "kinds of objects" };
-    Err(refused(
-        job,
-        &format!(
-            "it changes {what} whose way back is not known ({})",
-            if same { "pg_authid".into() } else { strange.join(", ") }
-        ),
-    ))
 }
 
 /// A statement whose way back is not found.

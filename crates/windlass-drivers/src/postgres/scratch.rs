@@ -4,10 +4,10 @@
 use super::{
     apply,
     back::Step,
+    catalogs,
     job::Job,
     ledger, outside,
     proof::BEFOREHAND,
-    schema,
     session::{Session, Trouble},
     snapshot,
     survey::Shared,
@@ -182,7 +182,7 @@ impl Scratch {
             || outside::is(job.statement(), &summary)
                 && !matches!(summary.kind, Kind::CreateIndex | Kind::DropIndex)
         {
-            survey.effects.push(format!("it is not tried beforehand: {}", schema::OUTSIDE));
+            survey.effects.push(format!("it is not tried beforehand: {}", catalogs::OUTSIDE));
             self.untried.extend(summary.object.as_ref().map(|name| name.base().to_owned()));
             return survey;
         }
@@ -207,8 +207,8 @@ impl Scratch {
 
     /// Why a statement that fails here need not fail in the release.
     fn why_not(&self, message: &str) -> Option<String> {
-        if message.contains(schema::OUTSIDE) {
-            return Some(schema::OUTSIDE.to_owned());
+        if message.contains(catalogs::OUTSIDE) {
+            return Some(catalogs::OUTSIDE.to_owned());
         }
         let named = |name: &&String| message.contains(&format!("\"{name}\""));
         let name = self.untried.iter().find(named)?;

@@ -155,6 +155,9 @@ fn alter_table(from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {
             _ => "REPLICA IDENTITY DEFAULT".into(),
         });
     }
+    if differs("key triggers") {
+        all.push((key_triggers(&full, to.get("key triggers")), false));
+    }
     if differs("parents") || differs("bound") {
         let parents = |object: &Object| {
             object.get("parents").split(", ").filter(|p| !p.is_empty()).map(str::to_owned).collect::<Vec<_>>()
@@ -175,6 +178,24 @@ fn alter_table(from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {
             }
         }
     }
+}
+
+/// Triggers of foreign keys as they were: `states` has a line for each that is not simply on. Their own names are other ones whenever
+/// the key is made again.
+fn key_triggers(table: &str, states: &str) -> String {
+    let body = format!(
+        "DECLARE r record; BEGIN FOR r IN SELECT t.tgname, COALESCE((SELECT pg_catalog.right(line, 1) FROM pg_catalog.unnest(\
+         pg_catalog.string_to_array({}, pg_catalog.chr(10))) line WHERE pg_catalog.left(line, -2) = pg_catalog.concat(\
+         k.conrelid::pg_catalog.regclass, ' ', k.conname, ' ', t.tgfoid::pg_catalog.regproc)), 'O') AS state, t.tgenabled::text AS now \
+         FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_constraint k ON k.oid = t.tgconstraint WHERE t.tgrelid = \
+         {}::pg_catalog.regclass AND t.tgisinternal LOOP IF r.state <> r.now THEN EXECUTE pg_catalog.concat({}, CASE r.state \
+         WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE' END, ' TRIGGER ', \
+         pg_catalog.quote_ident(r.tgname)); END IF; END LOOP; END",
+        text(states),
+        text(table),
+        text(&format!("ALTER TABLE {table} "))
+    );
+    format!("DO {}", text(&body))
 }
 
 fn options(from: &Object, to: &Object, push: &mut impl FnMut(String)) {
@@ -306,7 +327,12 @@ fn alter_other(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(Str
     let differs = |field: &str| from.get(field) != to.get(field);
     let head = format!("ALTER {} {full}", word(from));
     match from.id.class {
-        Class::View | Class::Matview | Class::Index => return alter_view(catalog, from, to, all),
+        Class::View | Class::Matview => return alter_view(catalog, from, to, all),
+        Class::Index => {
+            alter_view(catalog, from, to, all);
+            return marks(catalog, from, to, all);
+        }
+        Class::Constraint => marks(catalog, from, to, all),
         Class::Sequence => return alter_sequence(catalog, from, to, all),
         Class::Extension => return alter_extension(catalog, from, to, all),
         Class::Role => return alter_role(catalog, from, to, all),
@@ -370,17 +396,19 @@ fn alter_view(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(Stri
             ))
         ));
     }
-    let of = table(catalog, from);
-    if from.id.class == Class::Index && differs("clustered") {
-        let rest = if to.get("clustered").is_empty() {
-            "SET WITHOUT CLUSTER".into()
-        } else {
-            format!("CLUSTER ON {}", ident(&from.name))
-        };
-        push(format!("ALTER TABLE {of} {rest}"));
+}
+
+/// What a table says of one of its indexes, which may belong to a constraint.
+fn marks(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {
+    let (own, of) = (ident(&from.name), table(catalog, from));
+    let differs = |field: &str| from.get(field) != to.get(field);
+    let mut push = |rest: String| all.push((format!("ALTER TABLE {of} {rest}"), false));
+    if differs("clustered") {
+        let none = to.get("clustered").is_empty();
+        push(if none { "SET WITHOUT CLUSTER".into() } else { format!("CLUSTER ON {own}") });
     }
-    if from.id.class == Class::Index && differs("identity") && !to.get("identity").is_empty() {
-        push(format!("ALTER TABLE {of} REPLICA IDENTITY USING INDEX {}", ident(&from.name)));
+    if differs("identity") && !to.get("identity").is_empty() {
+        push(format!("REPLICA IDENTITY USING INDEX {own}"));
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn world_by(run: &mut dyn FnMut(&str) -> Result<String, String>) -> S
     for sql in [
         "SELECT trigger_name, action_order, action_statement FROM information_schema.triggers WHERE trigger_schema = DATABASE() ORDER BY 1",
         "SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = DATABASE() ORDER BY 1",
-        "SELECT event_name, event_definition FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY 1",
+        "SELECT event_name, event_definition, interval_value, status, event_comment FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY 1",
     ] {
         text += &run(sql).unwrap();
         text += "\n";
@@ -50,7 +50,11 @@ pub(super) fn world_by(run: &mut dyn FnMut(&str) -> Result<String, String>) -> S
 
 /// Applied and rolled back, also when it is stopped between any two of its statements.
 fn there_and_back(flavor: Flavor, statements: &[&str]) {
-    let mut release = Release::new(flavor, SETUP, statements);
+    there_and_back_from(flavor, SETUP, statements);
+}
+
+fn there_and_back_from(flavor: Flavor, setup: &str, statements: &[&str]) {
+    let mut release = Release::new(flavor, setup, statements);
     let before = world(&release.database);
     release.apply();
     let after = world(&release.database);
@@ -140,6 +144,39 @@ fn other_things_come_back() {
         "CREATE PROCEDURE p (OUT n INT) BEGIN SELECT COUNT(*) INTO n FROM plain; END",
         "CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DO DELETE FROM plain",
     ]);
+}
+
+/// What exists before it is changed or goes, and what one kind of server has only.
+#[test]
+fn seldom_things_come_back() {
+    let setup = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT); INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2);
+        CREATE VIEW seen AS SELECT id, v FROM t; CREATE PROCEDURE p (OUT n INT) COMMENT 'counts' SELECT COUNT(*) INTO n FROM t;
+        CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' DISABLE COMMENT 'tidies' DO DELETE FROM t;";
+    let everywhere = [
+        "ALTER TABLE t MODIFY v VARCHAR(20) INVISIBLE",
+        "ALTER TABLE t ADD COLUMN x INT INVISIBLE DEFAULT 4",
+        "ALTER TABLE t ENGINE=MyISAM",
+        "ALTER VIEW seen AS SELECT id, w FROM t",
+        "DROP PROCEDURE p",
+        "ALTER PROCEDURE p COMMENT 'other'",
+        "ALTER EVENT e ON SCHEDULE EVERY 2 DAY",
+        "ALTER EVENT e ENABLE COMMENT 'tidies more'",
+        "ALTER EVENT e RENAME TO f",
+        "DROP EVENT e",
+    ];
+    let mariadb = ["CREATE SEQUENCE s START 5", "ALTER SEQUENCE s2 INCREMENT 3", "DROP SEQUENCE s2"];
+    for flavor in flavors() {
+        for statement in everywhere {
+            there_and_back_from(flavor, setup, &[statement]);
+        }
+        for statement in mariadb.iter().filter(|_| flavor == Flavor::Mariadb) {
+            there_and_back_from(
+                flavor,
+                &format!("{setup} CREATE SEQUENCE s2 START 7 INCREMENT 2;"),
+                &[statement],
+            );
+        }
+    }
 }
 
 #[test]

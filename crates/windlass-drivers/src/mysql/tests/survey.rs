@@ -48,6 +48,16 @@ fn the_undo_is_shown_as_sql_and_errors_are_found_before_anything_runs() {
 }
 
 #[test]
+fn a_counter_that_stays_is_said_before_it_runs() {
+    for flavor in flavors() {
+        let setup = "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)";
+        let release = Release::new(flavor, setup, &["ALTER TABLE t AUTO_INCREMENT = 500, COMMENT 'x'"]);
+        let survey = survey(&release, 0);
+        assert!(survey.effects.iter().any(|line| line.contains("the next number stays")), "{survey:?}");
+    }
+}
+
+#[test]
 fn a_server_that_is_gone_is_a_problem_with_words() {
     let mut release = Release::new(Flavor::Mariadb, "", &["SELECT 1"]);
     release.url = release.database.url_at(1);
