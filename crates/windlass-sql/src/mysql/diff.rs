@@ -165,6 +165,13 @@ fn mixed(from: &Catalog, to: &Catalog, same: &dyn Fn(&(ObjectKind, String)) -> b
     differs.filter_map(|(_, object)| object.parent.as_ref().map(|(table, _)| table.clone())).collect()
 }
 
+/// What `SHOW CREATE SEQUENCE` writes of its rules, as `ALTER SEQUENCE` takes it (MariaDB only).
+fn alter_sequence(sequence: &str, create: &str) -> Option<Step> {
+    let rules = create.get(create.find(" start with ")?..)?;
+    let rules = rules.split_once(" ENGINE=").map_or(rules, |(rules, _)| rules);
+    Some(Step::plain(format!("ALTER SEQUENCE {}{rules}", name(sequence))))
+}
+
 fn tables(from: &Catalog, to: &Catalog, renames: &Renames, apart: bool, steps: &mut Vec<Step>) {
     if !renames.tables.is_empty() {
         let pairs = renames.tables.iter().map(|(from, to)| format!("{} TO {}", name(from), name(to)));
@@ -206,9 +213,11 @@ fn tables(from: &Catalog, to: &Catalog, renames: &Renames, apart: bool, steps: &
                     Table::read(&object.text).map_or_else(|| object.text.clone(), |table| table.create());
                 steps.push(Step::plain(text));
             }
-            (ObjectKind::Sequence, _) if !from.contains_key(&(ObjectKind::Sequence, table.clone())) => {
-                steps.push(Step::plain(object.text.clone()));
-            }
+            (ObjectKind::Sequence, _) => match from.get(&(ObjectKind::Sequence, table.clone())) {
+                None => steps.push(Step::plain(object.text.clone())),
+                Some(old) if old.text != object.text => steps.extend(alter_sequence(table, &object.text)),
+                Some(_) => {}
+            },
             _ => {}
         }
     }

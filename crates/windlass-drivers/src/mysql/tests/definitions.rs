@@ -39,7 +39,7 @@ pub(super) fn world_by(run: &mut dyn FnMut(&str) -> Result<String, String>) -> S
     }
     for sql in [
         "SELECT trigger_name, action_order, action_statement FROM information_schema.triggers WHERE trigger_schema = DATABASE() ORDER BY 1",
-        "SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = DATABASE() ORDER BY 1",
+        "SELECT routine_name, routine_definition, routine_comment FROM information_schema.routines WHERE routine_schema = DATABASE() ORDER BY 1",
         "SELECT event_name, event_definition, interval_value, status, event_comment FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY 1",
     ] {
         text += &run(sql).unwrap();
