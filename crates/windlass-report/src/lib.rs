@@ -3,6 +3,7 @@
 //! Pure: made from a plan and journal entries alone, without engine or drivers, so that a copied journal can be
 //! reported on anywhere. Text carries semantic marks, never escape sequences: the binary decides about colour.
 
+mod audit;
 mod downtime;
 mod edit;
 mod ending;
@@ -18,6 +19,7 @@ mod text;
 mod time;
 mod words;
 
+pub use audit::{DeedJson, Deeds, deeds_text};
 pub use downtime::{DowntimeJson, ExceededJson, ServiceDowntimeJson, WayBackJson};
 pub use edit::{Mask, begun_text, tail_text};
 pub use ending::ending_text;

@@ -69,6 +69,10 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
 
 /// The next number of a table is no part of its definition: it goes with the rows, and others draw from it.
 fn counter(statement: &str) -> Option<String> {
+    let is_sequence = windlass_sql::keywords(statement, Dialect::Mysql, 2) == ["ALTER", "SEQUENCE"];
+    if is_sequence && statement.to_ascii_uppercase().contains("RESTART") {
+        return Some("RESTART is not put back: the next number stays".to_owned());
+    }
     let Some(Ddl::AlterTable(alter)) = windlass_sql::ddl(statement, Dialect::Mysql) else { return None };
     let sets = |change: &Change| matches!(change, Change::Option((name, _)) if name.eq_ignore_ascii_case("AUTO_INCREMENT"));
     alter.changes.iter().any(sets).then(|| "AUTO_INCREMENT is not put back: the next number stays".to_owned())

@@ -68,7 +68,7 @@ const ROWS: [Compared; 24] = [
     row(
         "pg_class",
         "'pg_class', oid, 0",
-        "relpages reltuples relallvisible relallfrozen relfrozenxid relminmxid relhasindex relhasrules relhastriggers relhassubclass relfilenode reltoastrelid relacl",
+        "relnatts relpages reltuples relallvisible relallfrozen relfrozenxid relminmxid relhasindex relhasrules relhastriggers relhassubclass relfilenode reltoastrelid relacl",
         "oid relnamespace",
     ),
     row(
@@ -85,7 +85,7 @@ const ROWS: [Compared; 24] = [
     row("pg_proc", "'pg_proc', oid, 0", "proacl", "pronamespace"),
     row("pg_aggregate", "'pg_proc', aggfnoid::oid, 0", "", ""),
     row("pg_depend", "classid, objid, objsubid", "", ""),
-    row("pg_description", "classoid, objoid, objsubid", "", ""),
+    row("pg_description", "classoid, objoid, objsubid", "", "objoid"),
     row("pg_namespace", "'pg_namespace', oid, 0", "nspacl", "oid"),
     row("pg_trigger", "'pg_trigger', oid, 0", "", "tgrelid"),
     row("pg_rewrite", "'pg_rewrite', oid, 0", "", "ev_class"),
@@ -97,7 +97,7 @@ const ROWS: [Compared; 24] = [
     row("pg_extension", "'pg_extension', oid, 0", "", ""),
     row("pg_auth_members", "'pg_authid', member, 0", "", ""),
     row("pg_default_acl", "'pg_default_acl', oid, 0", "", ""),
-    row("pg_init_privs", "classoid, objoid, objsubid", "", ""),
+    row("pg_init_privs", "classoid, objoid, objsubid", "", "objoid"),
     row("pg_publication_rel", "'pg_publication_rel', oid, 0", "", "prrelid"),
 ];
 
@@ -169,10 +169,15 @@ pub(super) fn unseen(
     };
     let seen = before.objects.len() != after.objects.len()
         || before.objects.values().zip(after.objects.values()).any(|(one, other)| !is(one, other));
-    if seen || tidies(job) {
+    if seen {
         return BTreeSet::new();
     }
-    ROWS.iter().map(|row| row.name).filter(|name| catalogs.contains(name)).collect()
+    let all = ROWS.iter().map(|row| row.name).filter(|name| catalogs.contains(name));
+    match tidies(job) {
+        // Which index it went by is noted there, also of a partition.
+        true => all.filter(|name| *name == "pg_index").collect(),
+        false => all.collect(),
+    }
 }
 
 /// Whether the statement writes the same rows into other files, or counts them: it would be long to do it twice.
@@ -212,8 +217,8 @@ impl Rows {
             return Ok(());
         };
         let sql = format!("SELECT pg_catalog.pg_describe_object({class}, {oid}, {sub})");
-        // What is gone has no name any more.
-        let name = job.session.value(&sql).await.map_err(at("reading the catalog"))?;
+        // What is gone has no name any more (before PostgreSQL 14 an error).
+        let name = job.session.value(&sql).await.ok().flatten();
         let of = name.map_or_else(String::new, |name| format!(" of {}", one_line(&name, 120)));
         Err(refused(
             job,
@@ -232,9 +237,15 @@ const BROUGHT: u32 = 16_384;
 
 fn question(Compared { name, about, without, part_of }: &Compared) -> String {
     let words = |text: &'static str| text.split(' ').filter(|word| !word.is_empty());
-    let acl = PRIVILEGES.iter().find(|(of, _)| of == name).map_or("NULL".to_owned(), |(_, acl)| {
+    let acl = PRIVILEGES.iter().find(|(of, _)| of == name).map(|(_, acl)| {
         format!("(SELECT string_agg(x::text, ' ' ORDER BY x::text) FROM aclexplode(COALESCE({acl})) x)")
     });
+    // The server's own count of what was done to the column stands among its options since 15.20.
+    let options = (*name == "pg_attribute").then(|| {
+        "(SELECT string_agg(o, ',' ORDER BY o) FROM unnest(c.attoptions) o WHERE o !~ '^pg_attver=')"
+            .to_owned()
+    });
+    let beside = acl.or(options).unwrap_or_else(|| "NULL".to_owned());
     let about = match about.strip_prefix('\'') {
         Some(about) => format!("'{}", about.replacen("',", "'::regclass::oid,", 1)),
         None => (*about).to_owned(),
@@ -244,11 +255,12 @@ fn question(Compared { name, about, without, part_of }: &Compared) -> String {
         words(part_of).map(|word| format!("c.{word} NOT IN (SELECT oid FROM no)")).collect();
     // What depends on what is in the definitions, but for what goes with an extension.
     only.extend((*name == "pg_depend").then(|| "c.deptype IN ('e', 'x')".to_owned()));
+    only.extend((*name == "pg_attribute").then(|| "NOT c.attisdropped".to_owned()));
     only.push("true".to_owned());
     // Where in its text a part of an expression stands is no part of it; what the server brings along is not made anew, and long.
     format!(
         "SELECT '{name}', a1, a2, a3, md5(CASE WHEN a2 < {BROUGHT} THEN r ELSE regexp_replace(r, ':(stmt_)?(location|len) -?[0-9]+', '', 'g') \
-         END || COALESCE(acl, '')) FROM (SELECT (to_jsonb(c) - ARRAY[{}]::text[])::text AS r, {acl} AS acl, x.* FROM pg_catalog.{name} c, \
+         END || COALESCE(beside, '')) FROM (SELECT (to_jsonb(c) - ARRAY[{}]::text[])::text AS r, {beside} AS beside, x.* FROM pg_catalog.{name} c, \
          LATERAL (VALUES ({about})) x(a1, a2, a3) WHERE {}) y",
         without.join(", "),
         only.join(" AND "),

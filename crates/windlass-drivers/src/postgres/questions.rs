@@ -194,9 +194,9 @@ SELECT CASE c.relkind WHEN 'v' THEN 'v' WHEN 'm' THEN 'm' ELSE 'r' END, c.oid, 0
   'identity', CASE WHEN c.relreplident <> 'd' AND c.relkind = 'r' THEN c.relreplident::text END,
   'query', CASE WHEN c.relkind IN ('v', 'm') THEN rtrim(pg_get_viewdef(c.oid), ';') END,
   'empty', CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN 'true' END,
-  'key triggers', CASE WHEN c.relhastriggers THEN (SELECT string_agg(concat(k.conrelid::regclass, ' ', k.conname, ' ', t.tgfoid::regproc, '=', t.tgenabled), E'\n'
-    ORDER BY k.conrelid::regclass::text, k.conname, t.tgfoid) FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint
-    WHERE t.tgrelid = c.oid AND t.tgisinternal AND t.tgenabled <> 'O') END,
+  'key triggers', CASE WHEN c.relhastriggers THEN (SELECT string_agg(concat(COALESCE(k.conrelid::regclass || ' ' || k.conname || ' ' || t.tgfoid::regproc, t.tgname), '=', t.tgenabled), E'\n'
+    ORDER BY k.conrelid::regclass::text, k.conname, t.tgfoid, t.tgname) FROM pg_trigger t LEFT JOIN pg_constraint k ON k.oid = t.tgconstraint
+    WHERE t.tgrelid = c.oid AND (t.tgisinternal OR t.tgparentid <> 0) AND t.tgname !~ '^zzz_windlass_' AND t.tgenabled <> 'O') END,
   'column comments', CASE WHEN c.relkind IN ('v', 'm') THEN (SELECT jsonb_object_agg(a.attname, d.description)::text FROM descr d JOIN pg_attribute a
     ON a.attrelid = c.oid AND a.attnum = d.objsubid WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid > 0) END,
   '#file', pg_relation_filenode(c.oid)::text, '#pages', c.relpages::text)
@@ -228,7 +228,7 @@ UNION ALL
 SELECT 'n', k.oid, 0, k.conrelid, c.relnamespace, c.nspname, k.conname, jsonb_build_object('type', k.contype::text, 'definition', pg_get_constraintdef(k.oid),
   'comment', (SELECT description FROM descr d WHERE d.objoid = k.oid AND d.classoid = 'pg_constraint'::regclass), '#index', NULLIF(k.conindid, 0)::text,
   'clustered', CASE WHEN i.indisclustered THEN 'true' END, 'identity', CASE WHEN i.indisreplident THEN 'true' END)
-FROM pg_constraint k JOIN rel c ON c.oid = k.conrelid LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND i.indrelid = k.conrelid WHERE k.conparentid = 0 AND k.contype NOT IN ('n', 't') AND (k.coninhcount = 0 OR k.conislocal)
+FROM pg_constraint k JOIN rel c ON c.oid = k.conrelid LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x') WHERE k.conparentid = 0 AND k.contype NOT IN ('n', 't') AND (k.coninhcount = 0 OR k.conislocal)
 UNION ALL
 SELECT 'i', i.indexrelid, 0, i.indrelid, c.relnamespace, c.nspname, c.relname, jsonb_build_object('definition', pg_get_indexdef(i.indexrelid),
   'invalid', CASE WHEN NOT i.indisvalid THEN 'true' END, 'clustered', CASE WHEN i.indisclustered THEN 'true' END, 'identity', CASE WHEN i.indisreplident THEN 'true' END,

@@ -2,7 +2,7 @@
 
 use super::{
     conflicts, listed,
-    words::{Progress, clean, effects, partly, previewed, refusals},
+    words::{Progress, clean, dry, effects, partly, previewed, refusals},
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -91,6 +91,9 @@ impl<'a> Job<'a> {
 
     pub(super) async fn survey(&self) -> Result<Survey, Failure> {
         let (seen, surprises) = self.previewed().await?;
+        if self.is_dry() {
+            return Ok(Survey { effects: dry(&seen, &surprises), ..Survey::default() });
+        }
         let going = Going {
             copies: seen.copied.objects,
             overwrites: seen.overwritten.objects,
@@ -145,7 +148,7 @@ impl<'a> Job<'a> {
     /// A line with `--dryrun`.
     pub(super) async fn show(&self) -> Result<Done, Failure> {
         let (seen, surprises) = self.previewed().await?;
-        Ok(Done { effects: previewed(&seen, &surprises), ..Done::default() })
+        Ok(Done { effects: dry(&seen, &surprises), ..Done::default() })
     }
 
     pub(super) async fn apply(&self, manifest: &Manifest) -> Result<Done, Failure> {

@@ -23,6 +23,12 @@ pub fn previewed(seen: &Preview, surprises: &[Surprise]) -> Vec<String> {
     seen.lines(human_bytes).into_iter().chain(notes.map(|note| format!("note: {}", note.message()))).collect()
 }
 
+/// The same of a line with `--dryrun`, which changes nothing and so is not refused.
+pub(super) fn dry(seen: &Preview, surprises: &[Surprise]) -> Vec<String> {
+    let refused = refusals(surprises).map(|why| format!("note: without `--dryrun` it is refused: {why}"));
+    previewed(seen, surprises).into_iter().chain(refused).collect()
+}
+
 /// Why a line must not run, one line each.
 pub(super) fn refusals(surprises: &[Surprise]) -> impl Iterator<Item = String> {
     surprises.iter().filter(|surprise| surprise.refuses()).map(|surprise| {

@@ -17,6 +17,11 @@ fn is_for_xml(key: &str) -> bool {
     !key.chars().any(|letter| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}'))
 }
 
+/// Whether the next key would fail in the same way, after as long a wait.
+fn is_of_all(error: &Error) -> bool {
+    matches!(error.kind, Kind::Transport | Kind::Busy | Kind::Credentials | Kind::NoBucket)
+}
+
 impl Client {
     /// Deletes an object, or one version of it; gives the version of the delete marker that was made.
     ///
@@ -39,12 +44,18 @@ impl Client {
             [] => HashMap::new(),
             _ => self.delete_together(bucket, &together).await?,
         };
-        // There are as good as none of them: one after the other.
+        // There are few of them as a rule: one after the other. What ends one for good ends the rest, too.
+        let mut over: Option<Error> = None;
         for key in single {
-            let (marker, error) = match self.delete(bucket, key, None).await {
+            let answer = match &over {
+                Some(error) => Err(error.clone()),
+                None => self.delete(bucket, key, None).await,
+            };
+            let (marker, error) = match answer {
                 Ok(marker) => (marker, None),
                 Err(error) => (None, Some(error)),
             };
+            over = over.or_else(|| error.clone().filter(is_of_all));
             found.insert(key.to_owned(), Deleted { key: key.to_owned(), marker, error });
         }
         let unknown = |key: &str| Deleted {

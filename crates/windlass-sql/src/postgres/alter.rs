@@ -66,7 +66,11 @@ fn common(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(String, 
         let on = match from.id.class {
             Class::Column => String::new(),
             Class::Table | Class::View | Class::Matview => format!("TABLE {full}"),
-            _ => format!("{} {full}", word(from).replace("AGGREGATE", "FUNCTION")),
+            // Of an aggregate without arguments only the words of aggregates say `(*)`.
+            Class::Function => {
+                format!("{} {}", word(from).replace("AGGREGATE", "FUNCTION"), full.replace("(*)", "()"))
+            }
+            _ => format!("{} {full}", word(from)),
         };
         all.extend(privileges(catalog, &on, from, to).into_iter().map(|sql| (sql, false)));
     }
@@ -180,15 +184,15 @@ fn alter_table(from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {
     }
 }
 
-/// Triggers of foreign keys as they were: `states` has a line for each that is not simply on. Their own names are other ones whenever
-/// the key is made again.
+/// Triggers of foreign keys, and those that a partition has of its parent, as they were: `states` has a line for each that is not simply on.
+/// The names of the former are other ones whenever the key is made again.
 fn key_triggers(table: &str, states: &str) -> String {
     let body = format!(
         "DECLARE r record; BEGIN FOR r IN SELECT t.tgname, COALESCE((SELECT pg_catalog.right(line, 1) FROM pg_catalog.unnest(\
-         pg_catalog.string_to_array({}, pg_catalog.chr(10))) line WHERE pg_catalog.left(line, -2) = pg_catalog.concat(\
-         k.conrelid::pg_catalog.regclass, ' ', k.conname, ' ', t.tgfoid::pg_catalog.regproc)), 'O') AS state, t.tgenabled::text AS now \
-         FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_constraint k ON k.oid = t.tgconstraint WHERE t.tgrelid = \
-         {}::pg_catalog.regclass AND t.tgisinternal LOOP IF r.state <> r.now THEN EXECUTE pg_catalog.concat({}, CASE r.state \
+         pg_catalog.string_to_array({}, pg_catalog.chr(10))) line WHERE pg_catalog.left(line, -2) = COALESCE(\
+         k.conrelid::pg_catalog.regclass || ' ' || k.conname || ' ' || t.tgfoid::pg_catalog.regproc, t.tgname)), 'O') AS state, \
+         t.tgenabled::text AS now FROM pg_catalog.pg_trigger t LEFT JOIN pg_catalog.pg_constraint k ON k.oid = t.tgconstraint WHERE \
+         t.tgrelid = {}::pg_catalog.regclass AND (t.tgisinternal OR t.tgparentid <> 0) LOOP IF r.state <> r.now THEN EXECUTE pg_catalog.concat({}, CASE r.state \
          WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE' END, ' TRIGGER ', \
          pg_catalog.quote_ident(r.tgname)); END IF; END LOOP; END",
         text(states),
@@ -330,9 +334,10 @@ fn alter_other(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(Str
         Class::View | Class::Matview => return alter_view(catalog, from, to, all),
         Class::Index => {
             alter_view(catalog, from, to, all);
-            return marks(catalog, from, to, all);
+            all.extend(marks(catalog, from, to).into_iter().map(|sql| (sql, false)));
+            return;
         }
-        Class::Constraint => marks(catalog, from, to, all),
+        Class::Constraint => all.extend(marks(catalog, from, to).into_iter().map(|sql| (sql, false))),
         Class::Sequence => return alter_sequence(catalog, from, to, all),
         Class::Extension => return alter_extension(catalog, from, to, all),
         Class::Role => return alter_role(catalog, from, to, all),
@@ -399,17 +404,23 @@ fn alter_view(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(Stri
 }
 
 /// What a table says of one of its indexes, which may belong to a constraint.
-fn marks(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {
-    let (own, of) = (ident(&from.name), table(catalog, from));
+fn marks(catalog: &Catalog, from: &Object, to: &Object) -> Vec<String> {
+    let of = table(catalog, from);
     let differs = |field: &str| from.get(field) != to.get(field);
-    let mut push = |rest: String| all.push((format!("ALTER TABLE {of} {rest}"), false));
-    if differs("clustered") {
-        let none = to.get("clustered").is_empty();
-        push(if none { "SET WITHOUT CLUSTER".into() } else { format!("CLUSTER ON {own}") });
+    if differs("clustered") && to.get("clustered").is_empty() {
+        return vec![format!("ALTER TABLE {of} SET WITHOUT CLUSTER")];
     }
-    if differs("identity") && !to.get("identity").is_empty() {
-        push(format!("REPLICA IDENTITY USING INDEX {own}"));
-    }
+    marked(catalog, to).into_iter().filter(|(field, _)| differs(field)).map(|(_, sql)| sql).collect()
+}
+
+/// The marks of an index, each with what sets it.
+pub(super) fn marked(catalog: &Catalog, index: &Object) -> Vec<(&'static str, String)> {
+    let (own, of) = (ident(&index.name), table(catalog, index));
+    [("clustered", "CLUSTER ON"), ("identity", "REPLICA IDENTITY USING INDEX")]
+        .into_iter()
+        .filter(|(field, _)| !index.get(field).is_empty())
+        .map(|(field, words)| (field, format!("ALTER TABLE {of} {words} {own}")))
+        .collect()
 }
 
 fn alter_sequence(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {

@@ -121,7 +121,7 @@ pub(super) fn identity(object: &Object) -> String {
 pub(super) fn create(catalog: &Catalog, object: &Object) -> Result<Vec<String>, String> {
     let (own, of, full) = (ident(&object.name), table(catalog, object), name(catalog, object));
     let get = |field: &str| object.get(field);
-    Ok(vec![match object.id.class {
+    let mut made = vec![match object.id.class {
         Class::Role => format!("CREATE ROLE {own} {}", get("attributes")),
         Class::Database => return Err("a database is not made by a difference".to_owned()),
         Class::Schema => format!("CREATE SCHEMA {own}"),
@@ -158,7 +158,11 @@ pub(super) fn create(catalog: &Catalog, object: &Object) -> Result<Vec<String>, 
         Class::Rule => get("definition").trim_end_matches(';').to_owned(),
         Class::Policy => format!("CREATE POLICY {full}{}", get("definition")),
         Class::DefaultAcl => return Ok(super::alter::grants("", "", object).map(|(_, sql)| sql).collect()),
-    }])
+    }];
+    if matches!(object.id.class, Class::Index | Class::Constraint) {
+        made.extend(super::alter::marked(catalog, object).into_iter().map(|(_, sql)| sql));
+    }
+    Ok(made)
 }
 
 fn with(options: &str) -> String {

@@ -48,6 +48,26 @@ pub struct PruneArgs {
     pub output: OutputArgs,
 }
 
+pub(super) const VERIFY_JOURNAL_EXAMPLES: &str = "Examples:
+  windlass verify-journal                   is it whole; prints the last hash
+  windlass verify-journal 3fa1c09be2d4      is that hash still part of it
+  windlass verify-journal --table           who did what when, over all runs
+  windlass verify-journal --export > j.txt  every entry, for another checker";
+
+#[derive(Debug, Args)]
+pub struct VerifyJournalArgs {
+    /// A hash that was noted before: say whether everything up to it is still as it was.
+    pub hash: Option<String>,
+    /// Also print who did what when, over all runs.
+    #[arg(long)]
+    pub table: bool,
+    /// Print every entry with its hash, one JSON object a line, so that others can check the chain.
+    #[arg(long, conflicts_with_all = ["table", "json"])]
+    pub export: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The run; by default the newest one that is not finished, else the newest.

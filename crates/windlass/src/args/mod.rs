@@ -127,6 +127,12 @@ pub enum Command {
     /// Who, when, what; each step with state, start, duration, effects and output; who confirmed and decided what;
     /// what users noticed; how it was undone. Example: windlass record > records/2.1.0.md
     Record(RunArgs),
+    /// Prove that the journal is whole, and say who did what when.
+    ///
+    /// Each entry has a hash over itself and the one before: what was changed, taken out or put in shows (exit 3). Entries cut off at the end do
+    /// not show by the chain alone, so note the last hash elsewhere, and name it the next time.
+    #[command(after_help = VERIFY_JOURNAL_EXAMPLES)]
+    VerifyJournal(VerifyJournalArgs),
     /// Confirm a gate that a run waits for, and go on with the run.
     Confirm(ConfirmArgs),
     /// Decide about a unit that could not go on by itself, and go on with the run.

@@ -3,6 +3,7 @@
 mod adopt;
 mod apply;
 mod approve;
+mod audit;
 mod backup;
 mod check;
 mod copies;
@@ -49,6 +50,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Runs(args) => view::runs(&args, config),
         Command::Show(args) => view::show(&args, config),
         Command::Record(args) => view::record(&args, config),
+        Command::VerifyJournal(args) => audit::verify_journal(&args, config),
         Command::Confirm(args) => people::confirm(&args, config),
         Command::Decide(args) => people::decide(&args, config),
         Command::Objects(args) => objects::run(&args, config),

@@ -93,8 +93,11 @@ fn read(place: &Place, run: Option<&str>) -> Result<Option<(Loaded, Stand)>, Fai
 }
 
 fn read_needed(place: &Place, run: Option<&str>) -> Result<(Loaded, Stand), Failure> {
-    read(place, run)?.ok_or_else(|| {
-        Failure::wrong(format!("nothing has been run in {} yet", place.base.display()))
-            .hint("runs of another folder: go there, or name its file with `--config`")
-    })
+    read(place, run)?.ok_or_else(|| nothing(place))
+}
+
+/// There is no journal yet.
+pub fn nothing(place: &Place) -> Failure {
+    Failure::wrong(format!("nothing has been run in {} yet", place.base.display()))
+        .hint("runs of another folder: go there, or name its file with `--config`")
 }

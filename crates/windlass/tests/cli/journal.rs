@@ -21,6 +21,68 @@ fn a_broken_chain_needs_a_person_and_nothing_is_written() {
 }
 
 #[test]
+fn a_journal_proves_that_it_is_whole_and_says_who_did_what() {
+    let project = Project::new(RELEASE);
+    project.run(&["verify-journal"]).code(2).says(&["nothing has been run"]);
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    let whole = project.run(&["verify-journal"]).code(0);
+    assert!(whole.stdout.contains("of 1 runs") && whole.stdout.contains("whole"), "{}", whole.stdout);
+    assert!(whole.stdout.lines().all(|line| line.chars().count() <= 80), "{}", whole.stdout);
+    let noted = whole.stdout.lines().last().unwrap().split_whitespace().last().unwrap().to_owned();
+    assert_eq!(noted.len(), 64, "{}", whole.stdout);
+    project.run(&["rollback", "--yes"]).code(0);
+    // Everything up to the noted hash is as it was, and more came.
+    let said = project.run(&["verify-journal", &noted[..12], "--table"]).code(0);
+    for word in ["started 2.1.0", "turned back", "ended: undone", "everything up to it is as it was"] {
+        assert!(said.stdout.contains(word), "{word}: {}", said.stdout);
+    }
+    let json = project.run(&["verify-journal", &noted, "--table", "--json"]).code(0);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let entries = json["entries"].as_u64().unwrap();
+    assert!(
+        json["found"].as_u64().unwrap() < entries && json["deeds"].as_array().unwrap().len() >= 4,
+        "{json}"
+    );
+    project.run(&["verify-journal", "nohash"]).code(2).says(&["is no hash"]);
+    project.run(&["verify-journal", "0123456789abcdef"]).code(4).says(&["no entry", "has the hash"]);
+    // What is cut off at the end is no break of the chain: only the noted hash tells.
+    let last = json["last"].as_str().unwrap();
+    edit(&project, &format!("DELETE FROM entry WHERE seq = {entries}"));
+    project.run(&["verify-journal", last]).code(4).says(&["no entry"]);
+}
+
+/// Another program follows the chain with what `--export` and docs/document.md say.
+#[test]
+fn the_exported_chain_can_be_checked_by_others() {
+    let project = Project::new(RELEASE);
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    let export = project.run(&["verify-journal", "--export"]).code(0);
+    let check = r#"
+import hashlib, json, sys
+previous, number = "", 0
+for line in sys.stdin:
+    entry = json.loads(line)
+    sha = hashlib.sha256()
+    for field in (previous, str(entry["seq"]), str(entry["time_ms"]), entry["run"], entry["actor"], str(entry["token"]), entry["event"]):
+        data = field.encode()
+        sha.update(len(data).to_bytes(8, "little") + data)
+    number += 1
+    assert entry["seq"] == number and entry["previous"] == previous and entry["hash"] == sha.hexdigest(), number
+    previous = entry["hash"]
+print(number)
+"#;
+    let mut python = std::process::Command::new("python3");
+    let child =
+        python.args(["-c", check]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), export.stdout.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", export.stdout);
+    let lines = export.stdout.lines().count();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), lines.to_string());
+}
+
+#[test]
 fn the_folder_of_the_journal_is_closed_to_others_also_when_it_was_open() {
     let project = Project::new(RELEASE);
     let state = project.path(".windlass");

@@ -207,6 +207,11 @@ fn a_mistyped_source_deletes_nothing() {
     let said = scene.run(&["apply", "release.md", "--yes", "--despite-problems"]).code(1);
     said.says(&["nothing was changed: the source has no objects", "aws s3 rm --recursive"]);
     assert_eq!(scene.world(), before);
+    // A line that changes nothing is not refused, and says what would be.
+    let release = scene.project.read("release.md").replace(" --delete", " --delete --dryrun");
+    scene.project.write("dry.md", release);
+    let plan = scene.run(&["plan", "dry.md"]).code(0);
+    assert!(plan.stdout.contains("it is refused") && !plan.stdout.contains("problem"), "{}", plan.stdout);
     let place = |prefix: &str| format!("s3://{}/{prefix}", scene.bucket);
     let words = ["objects", "sync", "--yes", &place("prodcution/"), &place("production/"), "--delete"];
     scene.run(&words).code(4).says(&refused);

@@ -25,9 +25,11 @@ CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT n * 2';
 CREATE TABLE parts (id int, day date, v text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
 CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+CREATE TRIGGER each_part BEFORE UPDATE OF day ON parts FOR EACH ROW EXECUTE FUNCTION touch();
 ALTER TABLE customer ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON customer FOR SELECT USING (name = current_user);
 GRANT SELECT ON customer TO PUBLIC; GRANT SELECT (state) ON orders TO PUBLIC;
 CREATE STATISTICS st ON customer, state FROM orders; ALTER TABLE orders CLUSTER ON orders_pkey;
+CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff, name text); CREATE INDEX staff_name ON staff (name); ALTER TABLE staff CLUSTER ON staff_pkey;
 CREATE AGGREGATE total_of(int) (SFUNC = int4pl, STYPE = int, SSPACE = 8, COMBINEFUNC = int4pl, INITCOND = '0', MSFUNC = int4pl, MINVFUNC = int4mi,
   MSTYPE = int, MINITCOND = '0', SORTOP = >, PARALLEL = SAFE); CREATE AGGREGATE rows_of(*) (SFUNC = int8inc, STYPE = int8, INITCOND = '0');
 CREATE TABLE nokey (a int, b text); INSERT INTO nokey VALUES (1, 'x'), (1, 'x'), (2, NULL);
@@ -121,6 +123,12 @@ const STATEMENTS: &[&str] = &[
     "ALTER TABLE customer DROP CONSTRAINT customer_pkey CASCADE, ADD CONSTRAINT other PRIMARY KEY (id)",
     "ALTER TABLE customer CLUSTER ON customer_pkey, REPLICA IDENTITY USING INDEX customer_pkey",
     "ALTER TABLE orders SET WITHOUT CLUSTER",
+    "ALTER TABLE staff SET WITHOUT CLUSTER",
+    "ALTER TABLE staff DROP CONSTRAINT staff_pkey CASCADE",
+    "ALTER TABLE staff CLUSTER ON staff_name",
+    "REVOKE EXECUTE ON FUNCTION rows_of() FROM PUBLIC",
+    "ALTER TABLE parts_1 DISABLE TRIGGER ALL",
+    "ALTER TABLE parts DISABLE TRIGGER each_part",
     "DROP SEQUENCE ticket",
     "DROP POLICY own ON customer",
     "DROP STATISTICS st",
@@ -460,6 +468,8 @@ async fn upkeep_is_done_and_changes_nothing() {
 async fn what_is_not_read_is_refused() {
     let setup = "CREATE TABLE t (id int PRIMARY KEY, n text, UNIQUE (n)); CREATE TABLE other (id int); CREATE PUBLICATION shown FOR TABLE other;
         CREATE TYPE span AS RANGE (subtype = float8); CREATE TYPE pair AS (a int, b text); CREATE STATISTICS st ON id, n FROM t;
+        CREATE TABLE pieces (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE piece PARTITION OF pieces FOR VALUES FROM (1) TO (9);
+        CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM t;
         CREATE VIEW v AS SELECT id FROM t; CREATE EXTENSION pgcrypto; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
         CREATE OPERATOR ### (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl); CREATE COLLATION plain FROM \"C\";";
     let statements = [
@@ -473,6 +483,8 @@ async fn what_is_not_read_is_refused() {
         "GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) TO pg_monitor",
         "GRANT EXECUTE ON FUNCTION crypt(text, text) TO pg_monitor",
         "GRANT SELECT (id) ON v TO pg_monitor",
+        "ALTER MATERIALIZED VIEW counted ALTER COLUMN n SET (n_distinct = 100)",
+        "CLUSTER piece USING piece_pkey",
         "ALTER FUNCTION f() DEPENDS ON EXTENSION pgcrypto",
         "DO $$ BEGIN COMMENT ON TYPE span IS 'both ends'; END $$",
     ];
@@ -515,6 +527,8 @@ async fn what_writes_the_same_again_is_done() {
         "CREATE TEMP TABLE scratch AS SELECT * FROM customer",
         "CREATE TEMP TABLE kept (id serial PRIMARY KEY, t text DEFAULT 'x' CHECK (t <> ''))",
         "CREATE TABLE IF NOT EXISTS nokey (a int)",
+        "CREATE TEMP TABLE alike (LIKE customer INCLUDING ALL)",
+        "DO $$ BEGIN ALTER TABLE nokey ADD COLUMN tmp int; UPDATE nokey SET tmp = a; ALTER TABLE nokey DROP COLUMN tmp; END $$",
         "DO $$ BEGIN CREATE TABLE gone (id serial PRIMARY KEY); DROP TABLE gone; END $$",
         "ALTER SEQUENCE ticket RESTART",
         "REINDEX TABLE customer",
