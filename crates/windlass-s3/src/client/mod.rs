@@ -36,6 +36,8 @@ const TIME_MAX: Duration = Duration::from_secs(300);
 const BODIES_MAX: usize = 32;
 /// Of the body of an answer that refuses, where the answer to a good request may have any length.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// Longest wait for it: the words of a refusal are not worth more.
+const REFUSAL_TIME_MAX: Duration = Duration::from_secs(10);
 /// Longest pause before another try.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Most keys that one request deletes.
@@ -451,7 +453,8 @@ impl Client {
 /// An answer that refuses, with what came of its body.
 async fn refusal(answer: Response<Incoming>) -> Response<Bytes> {
     let (parts, mut body) = answer.into_parts();
-    Response::from_parts(parts, wire::beginning(&mut body, REFUSAL_BYTES_MAX).await)
+    let bytes = tokio::time::timeout(REFUSAL_TIME_MAX, wire::beginning(&mut body, REFUSAL_BYTES_MAX)).await;
+    Response::from_parts(parts, bytes.unwrap_or_default())
 }
 
 /// The tries of one request.

@@ -157,7 +157,9 @@ fn said(place: &Place, seen: &Seen, deeds: &[DeedJson]) -> Text {
         text.line();
     }
     text.field("Journal", 10, Mark::Strong, &place.journal().display().to_string());
-    text.field("Entries", 10, Mark::Plain, &format!("{} of {} runs", seen.entries, seen.runs.len()));
+    let runs = seen.runs.len();
+    let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
+    text.field("Entries", 10, Mark::Plain, &format!("{} of {runs}", seen.entries));
     if let Some((first, last)) = seen.times {
         text.field("From", 10, Mark::Plain, &moment(first, &zone));
         text.field("To", 10, Mark::Plain, &moment(last, &zone));

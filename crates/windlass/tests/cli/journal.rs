@@ -26,7 +26,7 @@ fn a_journal_proves_that_it_is_whole_and_says_who_did_what() {
     project.run(&["verify-journal"]).code(2).says(&["nothing has been run"]);
     project.run(&["apply", "release.md", "--yes"]).code(0);
     let whole = project.run(&["verify-journal"]).code(0);
-    assert!(whole.stdout.contains("of 1 runs") && whole.stdout.contains("whole"), "{}", whole.stdout);
+    assert!(whole.stdout.contains("of 1 run\n") && whole.stdout.contains("whole"), "{}", whole.stdout);
     assert!(whole.stdout.lines().all(|line| line.chars().count() <= 80), "{}", whole.stdout);
     let noted = whole.stdout.lines().last().unwrap().split_whitespace().last().unwrap().to_owned();
     assert_eq!(noted.len(), 64, "{}", whole.stdout);
