@@ -9,7 +9,7 @@ use crate::{
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use windlass_journal::{Direction, Entry, Event};
+use windlass_journal::{BreakGlass, Direction, Entry, Event};
 
 /// A line of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,19 +63,11 @@ fn deed(event: &Event) -> Option<String> {
                 let names: Vec<_> = approvals.iter().map(|one| one.by.as_str()).collect();
                 what += &format!(", approved by {}", names.join(", "));
             }
-            if let Some(glass) = break_glass {
-                what += &format!(", against the policy: {}", glass.reason);
-            }
-            what
+            what + &against(break_glass.as_ref())
         }
         Event::Replanned { from, digest, break_glass, .. } => {
-            let against = break_glass.as_ref().map(|glass| format!(", against the policy: {}", glass.reason));
-            format!(
-                "edited: plan {} instead of {}{}",
-                digest.short(),
-                from.short(),
-                against.unwrap_or_default()
-            )
+            let against = against(break_glass.as_ref());
+            format!("edited: plan {} instead of {}{against}", digest.short(), from.short())
         }
         Event::Taken { from: Some(from), .. } => format!("took it over from {from}"),
         Event::Taken { from: None, .. } => "went on with it".to_owned(),
@@ -94,6 +86,10 @@ fn deed(event: &Event) -> Option<String> {
         Event::Ended { ending } => format!("ended: {}", ending_word(*ending)),
         Event::Intended { .. } | Event::Settled { .. } | Event::Probed { .. } => return None,
     })
+}
+
+fn against(glass: Option<&BreakGlass>) -> String {
+    glass.map_or_else(String::new, |glass| format!(", against the policy: {}", glass.reason))
 }
 
 fn with(what: String, words: &str) -> String {

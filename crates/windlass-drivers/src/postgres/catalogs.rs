@@ -182,10 +182,10 @@ pub(super) fn unseen(
 
 /// Whether the statement writes the same rows into other files, or counts them: it would be long to do it twice.
 fn tidies(job: &Job) -> bool {
-    let words = keywords(job.statement(), Dialect::Postgresql, 2);
+    let first = keywords(job.statement(), Dialect::Postgresql, 1);
     let moves = job.statement().to_ascii_uppercase().contains("TABLESPACE");
-    let is = |word: &str| words.first().is_some_and(|first| first == word);
-    job.summary().kind == Kind::Analyze || !moves && ["REFRESH", "REINDEX", "CLUSTER"].into_iter().any(is)
+    let rewrites = ["REFRESH", "REINDEX", "CLUSTER"].into_iter().any(|word| first == [word]);
+    job.summary().kind == Kind::Analyze || rewrites && !moves
 }
 
 /// A row: its catalog, what it is about, and a sum of it.
@@ -236,7 +236,6 @@ const TEMPORARY: &str = "WITH no AS MATERIALIZED (SELECT oid FROM pg_catalog.pg_
 const BROUGHT: u32 = 16_384;
 
 fn question(Compared { name, about, without, part_of }: &Compared) -> String {
-    let words = |text: &'static str| text.split(' ').filter(|word| !word.is_empty());
     let acl = PRIVILEGES.iter().find(|(of, _)| of == name).map(|(_, acl)| {
         format!("(SELECT string_agg(x::text, ' ' ORDER BY x::text) FROM aclexplode(COALESCE({acl})) x)")
     });
@@ -250,9 +249,9 @@ fn question(Compared { name, about, without, part_of }: &Compared) -> String {
         Some(about) => format!("'{}", about.replacen("',", "'::regclass::oid,", 1)),
         None => (*about).to_owned(),
     };
-    let without: Vec<_> = words(without).map(|word| format!("'{word}'")).collect();
+    let without: Vec<_> = without.split_whitespace().map(|word| format!("'{word}'")).collect();
     let mut only: Vec<_> =
-        words(part_of).map(|word| format!("c.{word} NOT IN (SELECT oid FROM no)")).collect();
+        part_of.split_whitespace().map(|word| format!("c.{word} NOT IN (SELECT oid FROM no)")).collect();
     // What depends on what is in the definitions, but for what goes with an extension.
     only.extend((*name == "pg_depend").then(|| "c.deptype IN ('e', 'x')".to_owned()));
     only.extend((*name == "pg_attribute").then(|| "NOT c.attisdropped".to_owned()));

@@ -330,14 +330,11 @@ fn alter_other(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(Str
     let full = name(catalog, from);
     let differs = |field: &str| from.get(field) != to.get(field);
     let head = format!("ALTER {} {full}", word(from));
+    if matches!(from.id.class, Class::Index | Class::Constraint) {
+        all.extend(marks(catalog, from, to).into_iter().map(|sql| (sql, false)));
+    }
     match from.id.class {
-        Class::View | Class::Matview => return alter_view(catalog, from, to, all),
-        Class::Index => {
-            alter_view(catalog, from, to, all);
-            all.extend(marks(catalog, from, to).into_iter().map(|sql| (sql, false)));
-            return;
-        }
-        Class::Constraint => all.extend(marks(catalog, from, to).into_iter().map(|sql| (sql, false))),
+        Class::View | Class::Matview | Class::Index => return alter_view(catalog, from, to, all),
         Class::Sequence => return alter_sequence(catalog, from, to, all),
         Class::Extension => return alter_extension(catalog, from, to, all),
         Class::Role => return alter_role(catalog, from, to, all),

@@ -9,8 +9,8 @@ use crate::{
     terminal,
 };
 use serde::Serialize;
-use std::{collections::BTreeSet, path::Path};
-use windlass_journal::{Entry, Store};
+use std::path::Path;
+use windlass_journal::{Entry, Head, Store};
 use windlass_report::{DeedJson, Deeds, Mark, Text, deeds_text, moment};
 
 /// Entries in memory at a time: an entry with a plan can be megabytes.
@@ -51,13 +51,12 @@ struct LineJson<'a> {
     hash: &'a str,
 }
 
-/// What was seen on the way through the journal.
-#[derive(Default)]
+/// The journal, as it was when the command began.
 struct Seen {
-    entries: u64,
-    runs: BTreeSet<String>,
+    head: Head,
+    runs: usize,
+    /// Times of the first and the last entry.
     times: Option<(i64, i64)>,
-    last: String,
     found: Option<u64>,
     deeds: Deeds,
 }
@@ -67,20 +66,13 @@ pub fn verify_journal(args: &VerifyJournalArgs, config: Option<&Path>) -> Result
     let hash = args.hash.as_deref().map(named).transpose()?;
     let place = Place::here(config)?;
     let store = journal::open_existing(&place)?.ok_or_else(|| view::nothing(&place))?;
-    let mut seen = Seen::default();
-    journal::block_on(async {
-        loop {
-            let page = store.read(seen.entries, PAGE).await?;
-            if page.is_empty() {
-                return Ok::<_, Failure>(());
-            }
-            for entry in &page {
-                seen.entry(entry, hash.as_deref());
-                if args.export {
-                    terminal::print(&exported(entry))?;
-                }
-            }
+    let mut seen = journal::block_on(async {
+        let mut seen = looked(&store).await?;
+        // Entry by entry only for what needs each of them.
+        if hash.is_some() || args.table || args.export {
+            walk(&store, &mut seen, args, hash.as_deref()).await?;
         }
+        Ok::<_, Failure>(seen)
     })??;
     if let (Some(hash), None) = (&hash, seen.found) {
         return Err(Failure::refused(format!(
@@ -93,14 +85,14 @@ pub fn verify_journal(args: &VerifyJournalArgs, config: Option<&Path>) -> Result
     if args.export {
         return Ok(Exit::Done);
     }
-    let deeds = if args.table { std::mem::take(&mut seen.deeds.all) } else { Vec::new() };
+    let deeds = std::mem::take(&mut seen.deeds.all);
     if args.output.json {
         terminal::json(&VerifiedJson {
             format: windlass_report::FORMAT,
             file: place.journal().display().to_string(),
-            entries: seen.entries,
-            runs: seen.runs.len(),
-            last: seen.last,
+            entries: seen.head.seq,
+            runs: seen.runs,
+            last: seen.head.hash,
             found: seen.found,
             deeds,
         })?;
@@ -110,18 +102,40 @@ pub fn verify_journal(args: &VerifyJournalArgs, config: Option<&Path>) -> Result
     Ok(Exit::Done)
 }
 
-impl Seen {
-    fn entry(&mut self, entry: &Entry, hash: Option<&str>) {
-        self.entries = entry.seq;
-        self.runs.insert(entry.run.0.clone());
-        let first = self.times.map_or(entry.time_ms, |(first, _)| first);
-        self.times = Some((first, entry.time_ms));
-        self.last.clone_from(&entry.hash);
-        if hash.is_some_and(|hash| entry.hash.starts_with(hash)) {
-            self.found = Some(entry.seq);
+async fn looked(store: &dyn Store) -> Result<Seen, Failure> {
+    let head = store.head().await?;
+    let time = |entries: Vec<Entry>| entries.first().map(|entry| entry.time_ms);
+    let first = time(store.read(0, 1).await?);
+    let last = time(store.read(head.seq.saturating_sub(1), 1).await?);
+    let runs = store.runs().await?.len();
+    Ok(Seen { head, runs, times: first.zip(last), found: None, deeds: Deeds::default() })
+}
+
+async fn walk(
+    store: &dyn Store,
+    seen: &mut Seen,
+    args: &VerifyJournalArgs,
+    hash: Option<&str>,
+) -> Result<(), Failure> {
+    let mut at = 0;
+    while at < seen.head.seq {
+        let page = store.read(at, PAGE).await?;
+        // What came since is another time's matter.
+        for entry in page.iter().filter(|entry| entry.seq <= seen.head.seq) {
+            if hash.is_some_and(|hash| entry.hash.starts_with(hash)) {
+                seen.found = Some(entry.seq);
+            }
+            if args.table {
+                seen.deeds.entry(entry);
+            }
+            if args.export {
+                terminal::print(&exported(entry))?;
+            }
         }
-        self.deeds.entry(entry);
+        let Some(last) = page.last() else { break };
+        at = last.seq;
     }
+    Ok(())
 }
 
 /// A hash, or its beginning, as a person gives it.
@@ -157,9 +171,8 @@ fn said(place: &Place, seen: &Seen, deeds: &[DeedJson]) -> Text {
         text.line();
     }
     text.field("Journal", 10, Mark::Strong, &place.journal().display().to_string());
-    let runs = seen.runs.len();
-    let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
-    text.field("Entries", 10, Mark::Plain, &format!("{} of {runs}", seen.entries));
+    let runs = if seen.runs == 1 { "1 run".to_owned() } else { format!("{} runs", seen.runs) };
+    text.field("Entries", 10, Mark::Plain, &format!("{} of {runs}", seen.head.seq));
     if let Some((first, last)) = seen.times {
         text.field("From", 10, Mark::Plain, &moment(first, &zone));
         text.field("To", 10, Mark::Plain, &moment(last, &zone));
@@ -169,6 +182,6 @@ fn said(place: &Place, seen: &Seen, deeds: &[DeedJson]) -> Text {
         let words = format!("that of entry {found}: everything up to it is as it was");
         text.field("Hash", 10, Mark::Good, &words);
     }
-    text.field("Last hash", 10, Mark::Plain, &seen.last);
+    text.field("Last hash", 10, Mark::Plain, &seen.head.hash);
     text
 }
