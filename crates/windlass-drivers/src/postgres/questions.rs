@@ -25,11 +25,11 @@ pub(super) fn edges_of_tables() -> String {
     )
 }
 
-/// How many relations tables (`$1`) are made of: themselves, their indexes, the places for their long values, their sequences.
+/// How many relations each of the tables `$1` is made of: itself, their indexes, the places for their long values, their sequences.
 pub(super) const RELATIONS: &str = r#"
-SELECT COALESCE(sum(1 + (SELECT count(*) FROM pg_index WHERE indrelid IN (c.oid, NULLIF(c.reltoastrelid, 0))) + CASE WHEN c.reltoastrelid <> 0 THEN 1 ELSE 0 END
+SELECT c.oid, 1 + (SELECT count(*) FROM pg_index WHERE indrelid IN (c.oid, NULLIF(c.reltoastrelid, 0))) + CASE WHEN c.reltoastrelid <> 0 THEN 1 ELSE 0 END
   + (SELECT count(*) FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
-     AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))), 0)
+     AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))
 FROM pg_class c WHERE c.oid = ANY ($1::oid[])"#;
 
 const ALL: &str = r#"

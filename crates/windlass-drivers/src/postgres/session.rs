@@ -193,11 +193,6 @@ impl Session {
         self.pending.lock().expect("nothing panics while it is held")
     }
 
-    /// Whether the connection is gone.
-    pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
-    }
-
     /// Whether something of [`Session::later`] failed.
     pub(super) fn is_void(&self) -> bool {
         self.void.load(Ordering::SeqCst)

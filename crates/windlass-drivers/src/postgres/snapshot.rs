@@ -18,12 +18,12 @@ pub(super) async fn read(session: &Session) -> Result<Catalog, Trouble> {
     Ok(catalog(objects, edges))
 }
 
-/// Tables that this transaction made.
+/// Tables that this transaction made, or adds something to.
 pub(super) struct Made {
     /// Each by its number: it, its columns, indexes, constraints and sequences.
     pub(super) tables: BTreeMap<u32, Catalog>,
-    /// Relations of which they are made, in all.
-    pub(super) relations: i64,
+    /// Of how many relations each is made.
+    pub(super) relations: BTreeMap<u32, i64>,
 }
 
 /// The questions of [`made`].
@@ -33,17 +33,20 @@ pub(super) const MADE: [Question; 3] = [
     ("windlass_relations", || questions::RELATIONS.to_owned()),
 ];
 
-/// Reads the definitions of tables that plain `CREATE TABLE`s made, whose numbers are in the setting `windlass.made`, each behind a comma. The
+/// Reads the definitions of tables as far as plain `CREATE TABLE`s make them. Their numbers are in the setting `windlass.made`, each behind a comma. The
 /// search path must be `pg_catalog`.
 pub(super) async fn made(session: &Session) -> Result<Made, Trouble> {
     session.prepare(&MADE).await?;
     let numbers = "pg_catalog.string_to_array(pg_catalog.ltrim(pg_catalog.current_setting('windlass.made'), ','), ',')::pg_catalog.oid[]";
     let ask = MADE.map(|(name, _)| format!("EXECUTE {name} ({numbers})")).join("; ");
-    let (mut objects, mut edges, mut relations) = (vec![], vec![], 0);
+    let (mut objects, mut edges, mut relations) = (vec![], vec![], BTreeMap::new());
     for row in session.ask(&ask).await? {
         match row.len() {
-            1 => {
-                relations = row.into_iter().flatten().next().and_then(|n| n.parse().ok()).unwrap_or_default()
+            2 => {
+                let mut numbers =
+                    row.into_iter().map(|n| n.and_then(|n| n.parse::<i64>().ok()).unwrap_or_default());
+                let (table, count) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+                relations.insert(u32::try_from(table).unwrap_or_default(), count);
             }
             6 => edges.push(row),
             _ => objects.push(row),

@@ -1,11 +1,12 @@
-//! Statements of which it is known beforehand what they do go to the server in one piece: tables that are made, and a few rows for a
-//! table that is known. What they did is read and counted once for all of them. Where that is not what was to be expected of
+//! Statements of which it is known beforehand what they do go to the server in one piece: tables that are made, columns and indexes for
+//! a table that is known, and a few rows for one. What they did is read and counted once for all of them. Where that is not what was to be expected of
 //! them, nothing of them is left, and each is done by itself.
 
 use super::{
     apply::{Effects, digest},
     facts::{self, Table},
     few,
+    grown::{self, Growth, Shape},
     job::{Job, Scope},
     ledger, made,
     rows::wrapped,
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use windlass_sql::{
     ConstraintKind, Ddl, Dialect, ObjectName,
     postgres::{
-        catalog::Catalog,
+        catalog::{Catalog, Verdict, compare},
         rows::{Image, Op},
         text,
     },
@@ -30,6 +31,8 @@ pub(super) const MOST: usize = 32;
 enum Known {
     /// It makes a table that is not there.
     Makes(ObjectName),
+    /// It adds columns or an index to a table.
+    Grows(Growth),
     /// It adds a few rows to a table.
     Adds { name: ObjectName, table: Box<Table>, image: Box<Image>, sql: String },
 }
@@ -41,13 +44,18 @@ pub(super) struct Piece {
     known: Known,
 }
 
-/// The statement, if it is known what it does. `number` is that of its row in the ledger.
-pub(super) fn piece(job: Job, company: &Company, number: i64) -> Option<Piece> {
-    known(&job, company, number).map(|known| Piece { job, number, known })
+/// The statement, if it is known what it does behind those of `pieces`. `number` is that of its row in the ledger.
+pub(super) fn piece(job: Job, company: &Company, pieces: &[Piece], number: i64) -> Option<Piece> {
+    known(&job, company, pieces, number).map(|known| Piece { job, number, known })
 }
 
-fn known(job: &Job, company: &Company, number: i64) -> Option<Known> {
+fn known(job: &Job, company: &Company, pieces: &[Piece], number: i64) -> Option<Known> {
     let statement = job.statement();
+    if let Some(growth) = grown::of(statement) {
+        let name = growth.table.quoted(Dialect::Postgresql);
+        let made = pieces.iter().any(|piece| piece.shapes().as_deref() == Some(name.as_str()));
+        return (made || company.shape(&name).is_some()).then_some(Known::Grows(growth));
+    }
     if let Some(Ddl::CreateTable(table)) = windlass_sql::ddl(statement, Dialect::Postgresql) {
         let refers = |kind| kind == ConstraintKind::ForeignKey;
         let refers = table.constraints.iter().any(|one| refers(one.kind))
@@ -71,14 +79,19 @@ fn known(job: &Job, company: &Company, number: i64) -> Option<Known> {
     Some(Known::Adds { name: dml.table.clone(), table: Box::new(table), image: Box::new(image), sql })
 }
 
-/// Runs them. `None`: they are not what they looked like, or one failed; nothing of them is left. An error: the transaction is void.
+/// Runs them; `is_first`: nothing else is in the transaction. `None`: they are not what they looked like, or one failed; nothing of them is left. An error: the transaction is void.
 pub(super) async fn apply(
     job: &Job,
     scope: &Scope,
     company: &Company,
     pieces: Vec<Piece>,
+    is_first: bool,
 ) -> Result<Option<Vec<(Job, Effects)>>, Trouble> {
     job.session.later("SAVEPOINT windlass_unit".to_owned());
+    if !is_first {
+        // Whoever holds what others need gives up long before they do.
+        job.session.later("SET LOCAL lock_timeout = 100".to_owned());
+    }
     let Some(effects) = done(job, scope, company, &pieces).await else {
         job.session.act("ROLLBACK TO SAVEPOINT windlass_unit").await?;
         drop(job.session.notices());
@@ -116,29 +129,71 @@ async fn done(job: &Job, scope: &Scope, company: &Company, pieces: &[Piece]) -> 
     if parts.len() != 2 * pieces.len() || !job.session.notices().is_empty() {
         return None;
     }
-    let mut added: BTreeMap<u32, u64> = BTreeMap::new();
-    let mut all = vec![];
     let mut answers = parts.into_iter();
-    for piece in pieces {
-        let (rows, noted) = (answers.next()?, answers.next()?);
-        let effects = piece.effects(rows, &noted, &mut made.tables, &mut added)?;
-        if piece.job.rows().is_some_and(|expected| expected != effects.rows) {
+    let mut all = vec![];
+    for _ in pieces {
+        all.push((answers.next()?, answers.next()?));
+    }
+    let finals = made.tables.clone();
+    let (mut added, mut shapes, mut effects) = (BTreeMap::new(), BTreeMap::new(), vec![]);
+    // What the last one added is taken out first: so each finds its table as it left it.
+    for (piece, (rows, noted)) in pieces.iter().zip(all).rev() {
+        let noted = noted.first()?.first()?.as_deref()?.rsplit(',').next()?.parse().ok()?;
+        let one = piece.effects(rows, noted, &mut made.tables, &mut added)?;
+        if piece.job.rows().is_some_and(|expected| expected != one.rows) {
             return None;
         }
-        all.push(effects);
+        if let Some(name) = piece.shapes() {
+            shapes.entry(name).or_insert(noted);
+        }
+        effects.push(one);
     }
+    effects.reverse();
     let counted: BTreeMap<u32, [u64; 3]> =
         added.into_iter().filter(|(_, rows)| *rows > 0).map(|(oid, rows)| (oid, [rows, 0, 0])).collect();
     // Each did at least what is told of it; together they did no more.
-    let only = made::only_made(&before, &after) == Some(made.relations) && after.since(&before) == counted;
-    (only && made.tables.is_empty()).then_some(all)
+    let relations = made.relations.values().sum::<i64>() - there(company, &made.tables)?;
+    if made::only_made(&before, &after) != Some(relations) || after.since(&before) != counted {
+        return None;
+    }
+    for (name, oid) in shapes {
+        let (catalog, relations) = (finals.get(&oid)?.clone(), *made.relations.get(&oid)?);
+        company.shaped(name, Shape { oid, catalog, relations });
+    }
+    Some(effects)
+}
+
+/// Of how many relations these tables were made before. `None`: they are not as they were known.
+fn there(company: &Company, tables: &BTreeMap<u32, Catalog>) -> Option<i64> {
+    let relations = |(oid, rest): (&u32, &Catalog)| {
+        let shape = company.shape_of(*oid)?;
+        (compare(&shape.catalog, rest) == Verdict::Exact).then_some(shape.relations)
+    };
+    tables.iter().map(relations).sum()
 }
 
 impl Piece {
+    /// Whether it goes with others in a piece only, also if that is of one.
+    pub(super) fn grows(&self) -> bool {
+        matches!(self.known, Known::Grows(_))
+    }
+
+    /// The name of the table that it makes or that gets more, quoted.
+    fn shapes(&self) -> Option<String> {
+        match &self.known {
+            Known::Makes(name) | Known::Grows(Growth { table: name, .. }) => {
+                Some(name.quoted(Dialect::Postgresql))
+            }
+            Known::Adds { .. } => None,
+        }
+    }
+
     /// The statement, and the question which table it was about.
     fn sql(&self) -> String {
         match &self.known {
-            Known::Makes(name) => format!("{}\n;{}", self.job.statement(), made::note(name)),
+            Known::Makes(name) | Known::Grows(Growth { table: name, .. }) => {
+                format!("{}\n;{}", self.job.statement(), made::note(name))
+            }
             Known::Adds { name, sql, .. } => format!(
                 "{sql};SELECT pg_catalog.to_regclass({})::pg_catalog.oid",
                 text(&name.quoted(Dialect::Postgresql))
@@ -146,21 +201,23 @@ impl Piece {
         }
     }
 
+    /// What it did to the table `oid`. What it did to a table of `tables` is taken out of there.
     fn effects(
         &self,
         rows: Vec<Row>,
-        noted: &[Row],
-        made: &mut BTreeMap<u32, Catalog>,
+        oid: u32,
+        tables: &mut BTreeMap<u32, Catalog>,
         added: &mut BTreeMap<u32, u64>,
     ) -> Option<Effects> {
-        let noted = noted.first()?.first()?.as_deref()?;
         match &self.known {
-            Known::Makes(_) => {
-                let oid = noted.rsplit(',').next()?.parse().ok()?;
-                made::effects(&self.job, &made.remove(&oid)?)
+            Known::Makes(_) => made::effects(&self.job, &tables.remove(&oid)?),
+            Known::Grows(growth) => {
+                let (before, effects) = growth.effects(oid, tables.get(&oid)?)?;
+                tables.insert(oid, before);
+                Some(effects)
             }
             Known::Adds { table, image, .. } => {
-                (noted == table.oid.to_string()).then_some(())?;
+                (oid == table.oid).then_some(())?;
                 let count = rows.len() as u64;
                 *added.entry(table.oid).or_default() += count;
                 let answer = Answer { rows, count, is_query: true, ..Answer::default() };

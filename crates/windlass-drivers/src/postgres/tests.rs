@@ -1,6 +1,8 @@
 //! Statements on real servers: applied, taken back, killed, raced.
 
 mod batches;
+mod grown;
+mod kept;
 mod live;
 mod measure;
 mod programs;

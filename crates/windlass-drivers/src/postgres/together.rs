@@ -1,14 +1,17 @@
 //! Several statements in one transaction. Each has a savepoint and a ledger row of its own, so it stands or falls by itself as it
 //! would alone; those that stand become durable with one commit. Only statements of which little has to be known go
-//! together: rows of a table that keeps them by itself, and tables that are made.
+//! together: rows of a table that keeps them by itself, and tables that are made or get a column or an index.
 
 use super::{
     apply::{self, Again, Effects, Prep},
     batch,
     facts::{self, Counts, Table},
+    grown::{self, Shape},
     job::{Hold, Job, Lock, Mode},
+    keeper::{self, Keeper, target},
     ledger, made, race,
     session::{Session, Trouble},
+    snapshot,
     stretch::{self, Piece},
 };
 use std::{
@@ -19,7 +22,7 @@ use std::{
 use windlass_driver::{Done, Failure, Work};
 use windlass_plan::{Action, Class, UndoBy, Unit};
 use windlass_sql::{
-    Dialect, DmlKind,
+    Ddl, Dialect, DmlKind,
     postgres::{qualified, text},
 };
 
@@ -37,7 +40,7 @@ pub(super) fn go(unit: &Unit, next: &Unit) -> bool {
 }
 
 /// Whether the statement is one of those that go together, as far as its text tells.
-fn fits(unit: &Unit) -> bool {
+pub(super) fn fits(unit: &Unit) -> bool {
     let Action::Sql { statement, session: false, data: None, .. } = &unit.action else { return false };
     if batch::is(unit) || unit.undo.by != UndoBy::Driver || unit.undo.class == Class::Readonly {
         return false;
@@ -48,20 +51,22 @@ fn fits(unit: &Unit) -> bool {
         })
     };
     // Settings of one statement must not be those of the next.
-    (made::may(statement) || rows()) && !statement.to_ascii_lowercase().contains("set_config")
+    (made::may(statement) || grown::of(statement).is_some() || rows())
+        && !statement.to_ascii_lowercase().contains("set_config")
 }
 
 /// What statements in one transaction know of each other.
 #[derive(Default)]
 pub(super) struct Company {
     counts: Mutex<Counts>,
-    /// Tables that were read. Nothing that goes together changes the definition of a table, and whoever else wants to waits for
-    /// those that write to it.
+    /// Tables that were read. Whoever else wants to change their definition waits for those that write to them.
     tables: Mutex<BTreeMap<u32, Table>>,
     /// Which of them a name in a statement (quoted) meant when the transaction began.
     names: Mutex<BTreeMap<String, u32>>,
     /// Those that nobody else can alter since before the transaction took its view: locked by then, or made by it. Quoted.
     held: Mutex<BTreeSet<String>>,
+    /// Tables of which it is known how they look, by the name (quoted) that a statement gives them.
+    shapes: Mutex<BTreeMap<String, Shape>>,
     /// Numbers for their rows in the ledger, the last one first.
     numbers: Mutex<Vec<i64>>,
 }
@@ -80,6 +85,45 @@ impl Company {
     /// The table that a statement names, where that was known from the beginning.
     pub(super) fn named(&self, name: &str) -> Option<Table> {
         lock(&self.tables).get(lock(&self.names).get(name)?).cloned()
+    }
+
+    /// How the table with this name looks, if that is known.
+    pub(super) fn shape(&self, name: &str) -> Option<Shape> {
+        lock(&self.shapes).get(name).cloned()
+    }
+
+    /// How the table with this number looks.
+    pub(super) fn shape_of(&self, oid: u32) -> Option<Shape> {
+        lock(&self.shapes).values().find(|shape| shape.oid == oid).cloned()
+    }
+
+    /// A statement made a table, or added something to it, that it calls by this name.
+    pub(super) fn shaped(&self, name: String, shape: Shape) {
+        lock(&self.tables).remove(&shape.oid);
+        // It may go by several names.
+        let mut shapes = lock(&self.shapes);
+        for other in shapes.values_mut().filter(|other| other.oid == shape.oid) {
+            other.clone_from(&shape);
+        }
+        shapes.insert(name, shape);
+    }
+
+    /// Reads how those look that get more.
+    async fn look(&self, session: &Session, targets: &[Target]) -> Result<(), Trouble> {
+        let grown: Vec<&Target> = targets.iter().filter(|target| target.grows).collect();
+        if grown.is_empty() {
+            return Ok(());
+        }
+        let list: String = grown.iter().map(|target| format!(",{}", target.oid)).collect();
+        session.later(format!("SELECT pg_catalog.set_config('windlass.made', '{list}', true)"));
+        let mut found = snapshot::made(session).await?;
+        for target in grown {
+            let Target { oid, name, .. } = target;
+            if let Some((catalog, relations)) = found.tables.remove(oid).zip(found.relations.remove(oid)) {
+                self.shaped(name.clone(), Shape { oid: *oid, catalog, relations });
+            }
+        }
+        Ok(())
     }
 
     /// Reads what the statements name.
@@ -120,67 +164,6 @@ impl Company {
     }
 }
 
-/// A connection that is kept from one transaction of several statements to the next.
-#[derive(Clone, Default)]
-pub(super) struct Keeper(Arc<tokio::sync::Mutex<Option<Kept>>>);
-
-struct Kept {
-    run: String,
-    target: String,
-    session: Arc<Session>,
-}
-
-/// Whether another transaction finds what it would on a new connection.
-const CLEAN: &str = "SELECT pg_catalog.pg_my_temp_schema() = 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid = \
-     pg_catalog.pg_backend_pid() AND locktype = 'advisory') AND NOT EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) AND NOT \
-     EXISTS (SELECT FROM pg_catalog.pg_prepared_statements) AND NOT EXISTS (SELECT FROM pg_catalog.pg_cursors) AND NOT EXISTS \
-     (SELECT FROM pg_catalog.pg_settings WHERE source = 'session') AND pg_catalog.current_setting('role') = 'none' AND session_user = current_user AND \
-     session_user = (SELECT usename FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid())";
-
-/// Whether functions of users set something: a default, a trigger or a view may call them, and their settings would be
-/// those of the next statement.
-const SETTERS: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE oid >= 16384 AND (prosrc ~* '\\mset_config\\M' OR prosrc ~* \
-     '(^|;|begin|then|else|loop)\\s*set\\s' OR prosrc ~* '\\mexecute\\M'))";
-
-impl Keeper {
-    /// A job on the kept connection, or on a new one.
-    async fn open(&self, work: &Work) -> Option<Job> {
-        let kept = self.0.lock().await.take();
-        let kept = kept.filter(|kept| {
-            kept.run == work.cx.run
-                && Some(kept.target.as_str()) == target(&work.unit)
-                && !kept.session.is_closed()
-        });
-        match kept {
-            Some(kept) => Some(Job::on(&work.cx, &work.unit, kept.session)),
-            None => Job::open(&work.cx, &work.unit).await.ok(),
-        }
-    }
-
-    /// Keeps the connection if the unit behind `last` in the plan has a use for it: whatever else comes next finds nobody connected.
-    async fn keep(&self, job: &Job, last: &Unit) {
-        let next = job.cx.plan.behind(&last.id).next();
-        let wanted = next.is_some_and(|(_, next)| go(last, next));
-        if !wanted || job.session.value(CLEAN).await.ok().flatten().as_deref() != Some("t") {
-            return;
-        }
-        let (run, target) = (job.cx.run.clone(), target(last).unwrap_or_default().to_owned());
-        *self.0.lock().await = Some(Kept { run, target, session: Arc::clone(&job.session) });
-    }
-
-    /// Closes it.
-    pub(super) async fn close(&self) {
-        self.0.lock().await.take();
-    }
-}
-
-fn target(unit: &Unit) -> Option<&str> {
-    match &unit.action {
-        Action::Sql { target, .. } => Some(target),
-        _ => None,
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -188,9 +171,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Applies the first of them, as many as are begun in `most`. `None`: nothing was done, and the first has to be alone.
 pub(super) async fn apply(works: &[Work], keeper: &Keeper, most: Duration) -> Option<Vec<Answer>> {
     let first = works.first()?;
-    let job = keeper.open(first).await?.with(Arc::default());
+    let job = keeper.job(&first.cx, &first.unit).await.ok()?.with(Arc::default());
+    let (answers, last) = match begun(&job, works, most).await {
+        Some((answers, last)) => (Some(answers), last),
+        None => {
+            job.session.rollback().await;
+            (None, None)
+        }
+    };
+    // Behind one that failed a person may look first.
+    match (&answers, last) {
+        (Some(_), Some(last)) => keeper.keep(&job, &last).await,
+        (None, _) => keeper.put(&job).await,
+        _ => {}
+    }
+    answers
+}
+
+/// The same on a connection, and the last unit if none failed.
+async fn begun(job: &Job, works: &[Work], most: Duration) -> Option<(Vec<Answer>, Option<Unit>)> {
+    let works = short(works);
     ledger::create(&job.session).await.ok()?;
-    let targets = targets(&job, works).await?;
+    let targets = targets(job, works).await?;
     let locks: Vec<Lock> = targets.iter().map(|target| target.lock.clone()).collect();
     job.begin(Mode::Write, &locks).await.ok()?;
     if let Some(company) = &job.company {
@@ -208,35 +210,54 @@ pub(super) async fn apply(works: &[Work], keeper: &Keeper, most: Duration) -> Op
     if ledger::has_any(&job.session, &job.cx.run, &units).await.ok()? {
         return None;
     }
-    let (ran, failed) = several(&job, works, &targets, most).await?;
-    if ran.is_empty() && failed.is_none() {
-        job.session.rollback().await;
+    let (ran, failed) = several(job, works, &targets, most).await?;
+    if ran.is_empty() && failed.is_none() || race::is_stale(&job.session).await.unwrap_or(true) {
         return None;
     }
-    if race::is_stale(&job.session).await.unwrap_or(true) {
-        job.session.rollback().await;
-        return None;
-    }
+    let mut last = None;
     let answers: Vec<Answer> = match job.session.commit().await {
         Ok(()) => {
-            if let Some((last, _)) = ran.last().filter(|_| failed.is_none()) {
-                keeper.keep(&job, &last.unit).await;
-            }
+            last = ran.last().filter(|_| failed.is_none()).map(|(job, _)| job.unit.clone());
             ran.into_iter().map(|(job, effects)| Some(Ok(apply::done(&job, effects)))).collect()
         }
         Err(Trouble::Lost(why)) => ran.iter().map(|(job, _)| Some(Err(apply::lost(job, &why)))).collect(),
         // Nothing of them is left.
         Err(_) => return None,
     };
-    Some(answers.into_iter().chain(failed.map(|failure| Some(Err(failure)))).collect())
+    let failed = failed.map(|failure| Some(Err(failure)));
+    Some((answers.into_iter().chain(failed).collect(), last))
 }
 
-/// A table whose rows a statement is to change.
+/// The name of the table that a statement adds something to, quoted.
+fn grown_table(work: &Work) -> Option<String> {
+    let Action::Sql { statement, .. } = &work.unit.action else { return None };
+    Some(grown::of(statement)?.table.quoted(Dialect::Postgresql))
+}
+
+/// Those up to the first that adds something to a table that others know: it keeps them all off its table until the commit, so nothing
+/// comes behind it.
+fn short(works: &[Work]) -> &[Work] {
+    let mut made = BTreeSet::new();
+    for (at, work) in works.iter().enumerate() {
+        let Action::Sql { statement, .. } = &work.unit.action else { continue };
+        if let Some(Ddl::CreateTable(table)) = windlass_sql::ddl(statement, Dialect::Postgresql) {
+            made.insert(table.name.quoted(Dialect::Postgresql));
+        }
+        if grown_table(work).is_some_and(|name| !made.contains(&name)) {
+            return &works[..=at];
+        }
+    }
+    works
+}
+
+/// A table whose rows or definition a statement is to change.
 struct Target {
     /// As the statement names it, quoted.
     name: String,
     oid: u32,
     lock: Lock,
+    /// It gets more.
+    grows: bool,
 }
 
 impl Target {
@@ -245,7 +266,7 @@ impl Target {
     }
 }
 
-/// The tables whose rows they are to change, as far as they are there: they are locked before anything is read, lest others alter
+/// The tables whose rows or definition they are to change, as far as they are there: they are locked before anything is read, lest others alter
 /// them in between.
 async fn targets(job: &Job, works: &[Work]) -> Option<Vec<Target>> {
     let mut names: BTreeMap<String, Hold> = BTreeMap::new();
@@ -256,6 +277,7 @@ async fn targets(job: &Job, works: &[Work]) -> Option<Vec<Target>> {
         let known = names.entry(dml.table.quoted(Dialect::Postgresql)).or_insert(hold);
         *known = hold.max(*known);
     }
+    names.extend(works.iter().filter_map(grown_table).map(|name| (name, Hold::Definition)));
     if names.is_empty() {
         return Some(vec![]);
     }
@@ -263,7 +285,9 @@ async fn targets(job: &Job, works: &[Work]) -> Option<Vec<Target>> {
     let scope = job.scope().await.ok()?;
     let list: Vec<String> = names.keys().map(|name| format!("({})", text(name))).collect();
     let sql = format!(
-        "SELECT w.name, c.oid, n.nspname, c.relname FROM (VALUES {}) w(name) JOIN pg_catalog.pg_class c ON c.oid = \
+        "SELECT w.name, c.oid, n.nspname, c.relname, c.relkind = 'r' AND c.reloftype = 0 AND NOT c.relispartition AND NOT EXISTS (SELECT FROM \
+         pg_catalog.pg_inherits WHERE c.oid IN (inhparent, inhrelid)) AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend WHERE classid = \
+         'pg_catalog.pg_class'::pg_catalog.regclass AND objid = c.oid AND deptype = 'e') FROM (VALUES {}) w(name) JOIN pg_catalog.pg_class c ON c.oid = \
          pg_catalog.to_regclass(w.name) JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND \
          c.relpersistence <> 't'",
         list.join(", ")
@@ -272,10 +296,13 @@ async fn targets(job: &Job, works: &[Work]) -> Option<Vec<Target>> {
     job.session.rollback().await;
     let mut targets = vec![];
     for row in rows? {
-        let [Some(name), Some(oid), Some(schema), Some(table)] = row.as_slice() else { continue };
+        let [Some(name), Some(oid), Some(schema), Some(table), Some(is_plain)] = row.as_slice() else {
+            continue;
+        };
         let hold = names.get(name).copied().unwrap_or(Hold::Rows);
         let lock = Lock { hold, table: qualified(schema, table) };
-        targets.push(Target { name: name.clone(), oid: oid.parse().ok()?, lock });
+        let grows = hold == Hold::Definition && is_plain == "t";
+        targets.push(Target { name: name.clone(), oid: oid.parse().ok()?, lock, grows });
     }
     Some(targets)
 }
@@ -289,7 +316,7 @@ async fn several(
     most: Duration,
 ) -> Option<(Vec<(Job, Effects)>, Option<Failure>)> {
     let scope = job.scope().await.ok().filter(|scope| !scope.role)?;
-    if job.session.value(SETTERS).await.ok()?.as_deref() != Some("f") {
+    if job.session.value(keeper::SETTERS).await.ok()?.as_deref() != Some("f") {
         return None;
     }
     if let Some(company) = &job.company {
@@ -297,6 +324,7 @@ async fn several(
             // With our own settings: the names of types are whole only then.
             company.read(&job.session, targets).await.ok()?;
         }
+        company.look(&job.session, targets).await.ok()?;
         *lock(&company.counts) = facts::counts(&job.session).await.ok()?;
         // For a second try of each.
         *lock(&company.numbers) = ledger::numbers(&job.session, 2 * works.len()).await.ok()?;
@@ -316,12 +344,16 @@ async fn several(
         {
             let pieces = stretch(job, company, &works[ran.len()..]);
             careful = ran.len() + pieces.len().max(1);
-            if pieces.len() > 1 {
-                ran.extend(stretch::apply(job, &scope, company, pieces).await.ok()?.into_iter().flatten());
+            if pieces.len() > 1 || pieces.first().is_some_and(Piece::grows) {
+                let is_first = ran.is_empty() && pieces.len() == 1;
+                let done = stretch::apply(job, &scope, company, pieces, is_first).await.ok()?;
+                ran.extend(done.into_iter().flatten());
                 continue;
             }
         }
-        let Some(next) = job.next(&work.cx, &work.unit) else { break };
+        let Some(next) = job.next(&work.cx, &work.unit).filter(|_| grown_table(work).is_none()) else {
+            break;
+        };
         if ran.len() == 1 {
             // Whoever holds what others need gives up long before they do; then it has its own turn.
             job.session.later("SET LOCAL lock_timeout = 100".to_owned());
@@ -353,7 +385,7 @@ fn stretch(job: &Job, company: &Company, works: &[Work]) -> Vec<Piece> {
     let mut pieces = vec![];
     for work in works.iter().take(stretch::MOST) {
         let Some((next, number)) = job.next(&work.cx, &work.unit).zip(company.number()) else { break };
-        let Some(piece) = stretch::piece(next, company, number) else {
+        let Some(piece) = stretch::piece(next, company, &pieces, number) else {
             lock(&company.numbers).push(number);
             break;
         };

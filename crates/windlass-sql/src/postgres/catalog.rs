@@ -215,6 +215,16 @@ impl Catalog {
         self.objects.values().map(|object| (self.path(object), object)).collect()
     }
 
+    /// All but these.
+    #[must_use]
+    pub fn without(&self, ids: &BTreeSet<Id>) -> Self {
+        let mut rest = self.clone();
+        rest.objects.retain(|id, _| !ids.contains(id));
+        rest.relations.retain(|_, id| !ids.contains(id));
+        rest.edges.retain(|(from, to)| !ids.contains(from) && !ids.contains(to));
+        rest
+    }
+
     /// What depends on any of `on`, over any number of steps; without `on`.
     #[must_use]
     pub fn dependents(&self, on: &BTreeSet<Id>) -> BTreeSet<Id> {

@@ -1,7 +1,7 @@
 //! Others that hold a lock, commit while ours waits for it, and lose nothing: neither by the statement nor by its undo.
 
 use super::{schema::catalog, *};
-use crate::postgres::{session::Session, together};
+use crate::postgres::{keeper::Keeper, session::Session, together};
 use std::time::Duration;
 use windlass_driver::Work;
 use windlass_sql::postgres::catalog::{Catalog, Class, Verdict, compare};
@@ -161,7 +161,7 @@ async fn statements_that_go_together_see_what_another_commits_while_they_wait() 
             capsule: Capsule::default(),
         };
         let works: Vec<Work> = (0..3).map(work).collect();
-        let keeper = together::Keeper::default();
+        let keeper = Keeper::default();
         let answers = world.beside(theirs, together::apply(&works, &keeper, Duration::MAX)).await.unwrap();
         assert_eq!(answers.iter().filter(|answer| matches!(answer, Some(Ok(_)))).count(), 3, "{answers:?}");
         for number in [3, 2, 1] {

@@ -22,7 +22,7 @@ fn among(statements: &[&str]) -> Vec<String> {
 }
 
 /// Applies all, those together that go, and takes them back; what was said, and in how many savepoints the tables were made.
-async fn there_and_back(world: &World) -> (Vec<Done>, String) {
+pub(super) async fn there_and_back(world: &World) -> (Vec<Done>, String) {
     let before = (catalog(world).await, world.rows("version"), world.rows("log"));
     let mut said = vec![];
     while said.len() < world.units.len() {

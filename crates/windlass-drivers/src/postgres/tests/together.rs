@@ -1,7 +1,7 @@
 //! Several statements in one transaction: each stands or falls as it would alone. And the short ways that only they take.
 
 use super::{schema::catalog, *};
-use crate::postgres::{job::Job, ledger, schema::prints, session::Session, together};
+use crate::postgres::{job::Job, keeper::Keeper, ledger, schema::prints, session::Session, together};
 use std::time::Duration;
 use windlass_driver::{Effect, Work};
 use windlass_sql::postgres::catalog::{Verdict, compare};
@@ -14,7 +14,7 @@ impl World {
         let work =
             |unit: &Unit| Work { cx: self.cx.clone(), unit: unit.clone(), capsule: Capsule::default() };
         let works: Vec<Work> = units[..=more].iter().map(work).collect();
-        match together::apply(&works, &together::Keeper::default(), Duration::MAX).await {
+        match together::apply(&works, &Keeper::default(), Duration::MAX).await {
             Some(answers) => answers,
             None => vec![Some(self.apply(first).await)],
         }
@@ -114,7 +114,7 @@ async fn what_has_to_be_alone_is() {
         sizes.push(answers.len());
         next += answers.len();
     }
-    assert_eq!(sizes, [1, 1, 1, 1, 1]);
+    assert_eq!(sizes, [1, 1, 2, 1], "one that adds to a table of others goes with those before it");
     assert!(matches!(&world.together(1).await[..], [Some(Ok(done))] if !done.changed), "by the ledger");
     for number in (1..=5).rev() {
         world.undo(number).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_connection_is_kept_while_statements_that_go_together_come_and_only_if
         "SELECT 1",
     ];
     let world = World::new(BASE, &texts);
-    let keeper = together::Keeper::default();
+    let keeper = Keeper::default();
     let connections = || {
         world.run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'windlass%'")
     };
