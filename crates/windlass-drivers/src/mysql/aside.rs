@@ -48,7 +48,7 @@ pub(super) async fn find(
         return truncate(job, live, before).await.map(Some);
     }
     rows_lost(job, before)?;
-    let mut target = after.clone();
+    let (mut keyless, mut target) = (before.clone(), after.clone());
     let mut all = renames.clone();
     let (mut made, mut names) = (vec![], vec![]);
     for ((kind, name), object) in before {
@@ -67,6 +67,10 @@ pub(super) async fn find(
             let mut table = table;
             aside.clone_into(&mut table.name);
             table.parts.retain(|part| part.kind != PartKind::Foreign);
+            // The server gives its foreign keys the new name of the table, which may be too long for them.
+            let without = Table { name: name.clone(), ..table.clone() };
+            let key = (ObjectKind::Table, name.clone());
+            keyless.insert(key, Object { text: without.create(), ..object.clone() });
             target.insert((ObjectKind::Table, aside), Object { text: table.create(), ..object.clone() });
             continue;
         };
@@ -77,7 +81,8 @@ pub(super) async fn find(
     if names.is_empty() {
         return Ok(None);
     }
-    let forward = diff(before, &target, &all, false);
+    let mut forward = diff(before, &keyless, &Renames::default(), false);
+    forward.extend(diff(&keyless, &target, &all, false));
     Ok(Some(Aside { forward, back: None, renames_back: inverse(&all), tables: made, names }))
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn apply(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Fail
             job,
             &way.states[0],
             &state,
-            "was changed by somebody since its undo was prepared",
+            "was changed by somebody since its undo was prepared; nothing was changed",
         ));
     };
     let whole = way.states.len() - 1;
@@ -93,7 +93,8 @@ pub(super) async fn apply(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Fail
         .map_err(|failure| Failure { effect: Effect::Partial, ..failure })?;
     job.close(session).await;
     if state != way.states[whole] {
-        let mut failure = moved(job, &way.states[whole], &state, "is not what the proof showed");
+        let mut failure =
+            moved(job, &way.states[whole], &state, "is not what the proof showed; it is as found");
         failure.effect = Effect::Partial;
         return Err(failure);
     }
@@ -279,7 +280,7 @@ fn moved(job: &Job<'_>, wanted: &State, found: &State, what: &str) -> Failure {
     let names: Vec<&str> = differs.clone().map(|(key, _)| key.as_str()).collect();
     let mut failure = Failure::clean(
         Fault::Target,
-        format!("{}: `{}`: {} {what}; nothing was changed", job.place(), job.short(), names.join(", ")),
+        format!("{}: `{}`: {} {what}", job.place(), job.short(), names.join(", ")),
     );
     for (key, print) in differs {
         let none = || "nothing".to_owned();
@@ -313,7 +314,8 @@ pub(super) async fn undo(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Failu
     }
     let Some(at) = way.back_states.iter().position(|known| *known == state) else {
         let wanted = way.back_states.first().unwrap_or(&way.states[0]);
-        let mut failure = moved(job, wanted, &state, "was changed since, and is left as it is");
+        let mut failure =
+            moved(job, wanted, &state, "was changed since, and is left as it is; nothing was changed");
         let sql: Vec<&str> = way.back.iter().map(|step| step.sql.as_str()).collect();
         failure = failure.hint(format!("what would undo it: {}", sql.join("; ")));
         return Err(failure);
@@ -360,15 +362,26 @@ pub(super) async fn undo(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Failu
             failure.hint("give those rows what they refer to, or take them away; then `windlass rollback`")
         })?;
     }
-    if !way.asides.is_empty() {
-        // A line that stays behind is passed over by `windlass prune`, for its thing is gone.
-        let _ = ledger::forget(&mut session, job.key(), "dropped").await;
-    }
+    arrived(job, &mut session, &way).await?;
     job.close(session).await;
     if !nothing {
         effects.extend(way.back.iter().map(|step| one_line(&step.sql, 200)));
     }
     Ok(Done { effects, ..done })
+}
+
+/// Everything stands as it did before; an error where it does not.
+async fn arrived(job: &Job<'_>, session: &mut Session, way: &Way) -> Result<(), Failure> {
+    let state = now(job, session, way).await.map_err(|failure| in_between(failure, 1))?;
+    if state != way.states[0] {
+        let failure = moved(job, &way.states[0], &state, "is not what it was before, now that it is undone");
+        return Err(Failure { effect: Effect::Partial, ..failure });
+    }
+    if !way.asides.is_empty() {
+        // A line that stays behind is passed over by `windlass prune`, for its thing is gone.
+        let _ = ledger::forget(session, job.key(), "dropped").await;
+    }
+    Ok(())
 }
 
 /// Values that are kept and have to be put back; an error where they are gone.

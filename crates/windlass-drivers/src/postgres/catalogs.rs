@@ -155,29 +155,40 @@ pub(super) fn known(job: &Job, before: &Catalog, after: &Catalog, catalogs: &[&s
     ))
 }
 
+/// Catalogs in which rights and owners stand, also those of what no picture shows.
+const OWNED: [&str; 4] = ["pg_class", "pg_type", "pg_proc", "pg_namespace"];
+
 /// The catalogs whose own rows have to be compared: those that the statement wrote although the definitions, as they are read, are what
-/// they were. It may have written what was there already; or what is not read.
+/// they were. It may have written what was there already; or what is not read. One that gives rights or owners to many at once may do so
+/// to what is not read beside what is.
 pub(super) fn unseen(
     job: &Job,
     before: &Catalog,
     after: &Catalog,
     catalogs: &[&str],
 ) -> BTreeSet<&'static str> {
-    let is = |one: &Object, other: &Object| {
-        (one.id, &one.schema, &one.name) == (other.id, &other.schema, &other.name)
-            && one.definition().eq(other.definition())
-    };
-    let seen = before.objects.len() != after.objects.len()
-        || before.objects.values().zip(after.objects.values()).any(|(one, other)| !is(one, other));
-    if seen {
-        return BTreeSet::new();
-    }
     let all = ROWS.iter().map(|row| row.name).filter(|name| catalogs.contains(name));
+    if seen(before, after) {
+        let gives = ["GRANT", "REVOKE", "REASSIGN"];
+        let first = keywords(job.statement(), Dialect::Postgresql, 1);
+        let gives = first.first().is_some_and(|word| gives.contains(&word.as_str()));
+        return all.filter(|name| gives && OWNED.contains(name)).collect();
+    }
     match tidies(job) {
         // Which index it went by is noted there, also of a partition.
         true => all.filter(|name| *name == "pg_index").collect(),
         false => all.collect(),
     }
+}
+
+/// Whether the definitions, as they are read, differ.
+fn seen(before: &Catalog, after: &Catalog) -> bool {
+    let is = |one: &Object, other: &Object| {
+        (one.id, &one.schema, &one.name) == (other.id, &other.schema, &other.name)
+            && one.definition().eq(other.definition())
+    };
+    before.objects.len() != after.objects.len()
+        || before.objects.values().zip(after.objects.values()).any(|(one, other)| !is(one, other))
 }
 
 /// Whether the statement writes the same rows into other files, or counts them: it would be long to do it twice.
@@ -211,11 +222,20 @@ impl Rows {
         Ok(Self(rows.into_iter().map(row).collect()))
     }
 
-    /// An error, if they are not the same as `before`: the statement changed what is not read.
-    pub(super) async fn same(&self, job: &Job, before: &Self) -> Result<(), Again> {
-        let Some((catalog, [class, oid, sub], _)) = self.0.symmetric_difference(&before.0).next() else {
-            return Ok(());
+    /// An error, if they are not the same as `before`: the statement changed what is not read. What the two pictures show differently is
+    /// read.
+    pub(super) async fn same(
+        &self,
+        job: &Job,
+        before: &Self,
+        pictures: (&Catalog, &Catalog),
+    ) -> Result<(), Again> {
+        let other: Vec<&Row> = self.0.symmetric_difference(&before.0).collect();
+        let found = match seen(pictures.0, pictures.1) {
+            true => beyond(job, &other, pictures).await?,
+            false => other.first().copied(),
         };
+        let Some((catalog, [class, oid, sub], _)) = found else { return Ok(()) };
         let sql = format!("SELECT pg_catalog.pg_describe_object({class}, {oid}, {sub})");
         // What is gone has no name any more (before PostgreSQL 14 an error).
         let name = job.session.value(&sql).await.ok().flatten();
@@ -227,6 +247,30 @@ impl Rows {
             ),
         ))
     }
+}
+
+/// The first of these rows that is about nothing in the pictures, and no part of something, as the row type of a table is.
+async fn beyond<'a>(
+    job: &Job,
+    rows: &[&'a Row],
+    pictures: (&Catalog, &Catalog),
+) -> Result<Option<&'a Row>, Again> {
+    let read: BTreeSet<u32> =
+        pictures.0.objects.keys().chain(pictures.1.objects.keys()).map(|id| id.oid).collect();
+    let is_read = |row: &&&Row| row.1[1].parse().is_ok_and(|oid: u32| read.contains(&oid));
+    let rows: Vec<&Row> = rows.iter().filter(|row| !is_read(row)).copied().collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let values = |(at, (_, [class, oid, _], _)): (usize, &&Row)| format!("({at}, {class}::oid, {oid}::oid)");
+    let list: Vec<String> = rows.iter().enumerate().map(values).collect();
+    let sql = format!(
+        "SELECT at FROM (VALUES {}) v(at, class, id) WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend WHERE classid = class AND objid = id \
+         AND deptype = 'i') ORDER BY at LIMIT 1",
+        list.join(", ")
+    );
+    let at = job.session.value(&sql).await.map_err(at("reading the catalog"))?;
+    Ok(at.and_then(|at| rows.get(at.parse::<usize>().ok()?).copied()))
 }
 
 const TEMPORARY: &str = "WITH no AS MATERIALIZED (SELECT oid FROM pg_catalog.pg_class WHERE relpersistence = 't' OR relnamespace = \

@@ -72,7 +72,7 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Re
     catalogs::known(job, &before, &after, &written)?;
     let unseen = catalogs::unseen(job, &before, &after, &written);
     if !unseen.is_empty() && unseen.is_subset(&prep.unseen) && !freed {
-        catalogs::Rows::read(job, &prep.unseen).await?.same(job, &rows).await?;
+        catalogs::Rows::read(job, &prep.unseen).await?.same(job, &rows, (&before, &after)).await?;
     }
     let changed = weighed.changed(job, &before, &after).await?;
     let mut next = lost(job, prep, (&before, &after), &changed, (&counts, &counted)).await?;

@@ -22,7 +22,7 @@ use std::{
 use windlass_driver::{Done, Failure, Work};
 use windlass_plan::{Action, Class, UndoBy, Unit};
 use windlass_sql::{
-    Ddl, Dialect, DmlKind,
+    Ddl, Dialect, DmlKind, ObjectName,
     postgres::{qualified, text},
 };
 
@@ -228,26 +228,47 @@ async fn begun(job: &Job, works: &[Work], most: Duration) -> Option<(Vec<Answer>
     Some((answers.into_iter().chain(failed).collect(), last))
 }
 
-/// The name of the table that a statement adds something to, quoted.
-fn grown_table(work: &Work) -> Option<String> {
+/// The table that a statement adds something to.
+fn grown_table(work: &Work) -> Option<ObjectName> {
     let Action::Sql { statement, .. } = &work.unit.action else { return None };
-    Some(grown::of(statement)?.table.quoted(Dialect::Postgresql))
+    Some(grown::of(statement)?.table)
 }
 
-/// Those up to the first that adds something to a table that others know: it keeps them all off its table until the commit, so nothing
-/// comes behind it.
+/// Those up to the first that adds something to a table that others know, for this release did not make it: it keeps them all off its
+/// table until the commit, so nothing comes behind it.
 fn short(works: &[Work]) -> &[Work] {
     let mut made = BTreeSet::new();
     for (at, work) in works.iter().enumerate() {
-        let Action::Sql { statement, .. } = &work.unit.action else { continue };
-        if let Some(Ddl::CreateTable(table)) = windlass_sql::ddl(statement, Dialect::Postgresql) {
-            made.insert(table.name.quoted(Dialect::Postgresql));
-        }
-        if grown_table(work).is_some_and(|name| !made.contains(&name)) {
+        made.extend(made_table(&work.unit));
+        let Some(table) = grown_table(work) else { continue };
+        if !made.contains(&table.quoted(Dialect::Postgresql)) && !was_made(work, &table) {
             return &works[..=at];
         }
     }
     works
+}
+
+/// The name of the table that a statement makes, quoted.
+fn made_table(unit: &Unit) -> Option<String> {
+    let Action::Sql { statement, .. } = &unit.action else { return None };
+    match windlass_sql::ddl(statement, Dialect::Postgresql)? {
+        Ddl::CreateTable(table) => Some(table.name.quoted(Dialect::Postgresql)),
+        _ => None,
+    }
+}
+
+/// Whether a statement of the release in front of this one makes the table.
+fn was_made(work: &Work, table: &ObjectName) -> bool {
+    let name = table.quoted(Dialect::Postgresql);
+    // Few have its name, and only those are read.
+    let is_about = |unit: &&Unit| match &unit.action {
+        Action::Sql { target, statement, .. } => {
+            Some(target.as_str()) == self::target(&work.unit) && statement.contains(table.base())
+        }
+        _ => false,
+    };
+    let before = work.cx.plan.before(&work.unit.id).map(|(_, unit)| unit);
+    before.filter(is_about).any(|unit| made_table(unit).as_ref() == Some(&name))
 }
 
 /// A table whose rows or definition a statement is to change.
@@ -277,7 +298,12 @@ async fn targets(job: &Job, works: &[Work]) -> Option<Vec<Target>> {
         let known = names.entry(dml.table.quoted(Dialect::Postgresql)).or_insert(hold);
         *known = hold.max(*known);
     }
-    names.extend(works.iter().filter_map(grown_table).map(|name| (name, Hold::Definition)));
+    names.extend(
+        works
+            .iter()
+            .filter_map(grown_table)
+            .map(|table| (table.quoted(Dialect::Postgresql), Hold::Definition)),
+    );
     if names.is_empty() {
         return Some(vec![]);
     }

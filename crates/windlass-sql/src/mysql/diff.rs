@@ -1,5 +1,6 @@
 //! What makes one database of another.
 
+use super::foreign::{follow, foreign_keys, with_columns};
 use super::table::{Part, PartKind, Table, name, option};
 use super::words::{identifiers, tokens};
 use crate::lexer::TokenKind;
@@ -204,6 +205,7 @@ fn tables(from: &Catalog, to: &Catalog, renames: &Renames, apart: bool, steps: &
                 let Some((old, new)) = Table::read(&old.text).zip(Table::read(&object.text)) else {
                     continue;
                 };
+                let old = follow(&old, table, renames, &renamed);
                 let columns = renames.columns.iter().filter(|(of, ..)| of == table);
                 let columns: Vec<_> = columns.map(|(_, from, to)| (from.as_str(), to.as_str())).collect();
                 steps.extend(alter(&old, &new, &columns, apart).into_iter().map(Step::plain));
@@ -223,12 +225,44 @@ fn tables(from: &Catalog, to: &Catalog, renames: &Renames, apart: bool, steps: &
     }
 }
 
+/// These steps to `to`, with indexes that the server may have made by itself made anew as others in front of a foreign key that they are for: it would put one with
+/// another name in their place.
+#[must_use]
+pub fn pinned(steps: Vec<Step>, to: &Catalog) -> Vec<Step> {
+    let mut all = Vec::new();
+    for step in steps {
+        let head = step.sql.strip_prefix("ALTER TABLE ").filter(|_| step.sql.contains("FOREIGN KEY ("));
+        let tables = to.iter().filter(|((kind, _), _)| *kind == ObjectKind::Table);
+        let table = head.and_then(|head| {
+            let mut tables = tables.filter(|((_, of), _)| head.starts_with(&format!("{} ", name(of))));
+            Table::read(&tables.next()?.1.text)
+        });
+        let added: Vec<Vec<String>> = foreign_keys(&step.sql).into_iter().map(|key| key.columns).collect();
+        let Some(table) = table else {
+            all.push(step);
+            continue;
+        };
+        for (part, columns) in table.maybe_generated() {
+            // One that comes with the key is not there yet.
+            if added.contains(&columns) && !step.sql.contains(&format!("ADD {}", part.text)) {
+                let (of, index) = (name(&table.name), name(&part.name));
+                all.push(Step::plain(format!("ALTER TABLE {of} DROP KEY {index}, ADD {}", part.text)));
+            }
+        }
+        all.push(step);
+    }
+    all
+}
+
 /// Statements that make the definition `to` of `from`; the table has the name of `to`.
 #[must_use]
 pub fn alter(from: &Table, to: &Table, renames: &[(&str, &str)], apart: bool) -> Vec<String> {
     let mut from = from.clone();
     for part in &mut from.parts {
-        part.text = renamed(&part.text, renames);
+        part.text = match part.kind {
+            PartKind::Foreign => with_columns(&part.text, renames),
+            _ => renamed(&part.text, renames),
+        };
     }
     let (mut first, mut clauses) = (Vec::new(), Vec::new());
     drop_parts(&from, to, &mut first, &mut clauses);

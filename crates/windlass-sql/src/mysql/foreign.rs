@@ -1,9 +1,13 @@
-//! Foreign keys, as the server writes them.
+//! Foreign keys, as the server writes them, and what it does with them by itself: it renames them with their tables, and makes an index
+//! for one that has none.
 
+use super::diff::Renames;
+use super::table::{Part, PartKind, Table, name};
 use super::words::tokens;
 use crate::Dialect;
 use crate::lexer::{Token, TokenKind};
 use crate::name::identifier;
+use std::collections::BTreeSet;
 
 /// A foreign key of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,9 +72,171 @@ fn names(text: &str, tokens: &[Token], mut at: usize) -> (Vec<String>, usize) {
     (names, at)
 }
 
+/// The definition `text` of a foreign key with other names: its own columns, the table that it refers to, and the columns there.
+fn rewritten(
+    text: &str,
+    own: &dyn Fn(&str) -> String,
+    table: &dyn Fn(&str) -> String,
+    theirs: &dyn Fn(&str) -> String,
+) -> String {
+    let tokens = tokens(text);
+    let is = |token: &Token, word: &str| {
+        token.kind == TokenKind::Word && token.span.of(text).eq_ignore_ascii_case(word)
+    };
+    let Some(begin) = tokens.windows(2).position(|pair| is(&pair[0], "FOREIGN") && is(&pair[1], "KEY"))
+    else {
+        return text.to_owned();
+    };
+    let Some(refers) = tokens.iter().position(|token| is(token, "REFERENCES")) else {
+        return text.to_owned();
+    };
+    let open = |from: usize| tokens.iter().skip(from).position(|token| token.kind == TokenKind::Symbol(b'('));
+    let end = refers + open(refers).unwrap_or_default();
+    let close = tokens.iter().skip(end).position(|token| token.kind == TokenKind::Symbol(b')'));
+    let close = end + close.unwrap_or_default();
+    // Of another database: its tables are not followed.
+    let elsewhere = end > refers + 2;
+    let (mut out, mut copied) = (String::with_capacity(text.len()), 0);
+    for (at, token) in tokens.iter().enumerate().filter(|(_, token)| token.kind == TokenKind::Name) {
+        let old = identifier(token.span.of(text), Dialect::Mysql);
+        let new = match at {
+            at if at > begin && at < refers => own(&old),
+            at if at > refers && at < end && !elsewhere => table(&old),
+            at if at > end && at < close && !elsewhere => theirs(&old),
+            _ => continue,
+        };
+        out.push_str(text.get(copied..token.span.start).unwrap_or_default());
+        out.push_str(&name(&new));
+        copied = token.span.end;
+    }
+    out + text.get(copied..).unwrap_or_default()
+}
+
+/// The definition of a foreign key whose own columns have other names.
+pub(super) fn with_columns(text: &str, renames: &[(&str, &str)]) -> String {
+    let own = |column: &str| {
+        let new = renames.iter().find(|(old, _)| *old == column);
+        new.map_or(column.to_owned(), |(_, new)| (*new).to_owned())
+    };
+    rewritten(text, &own, &str::to_owned, &str::to_owned)
+}
+
+/// The table as the server shows it when tables and columns were renamed: foreign keys follow what they refer to ("Foreign keys that point to the
+/// renamed table are automatically updated", MySQL 8.0 reference, RENAME TABLE), and the names that the server gave to
+/// foreign keys and checks of the table itself begin with its new one (`t_ibfk_1`, `t_chk_1`).
+pub(super) fn follow(table: &Table, now: &str, renames: &Renames, renamed: &dyn Fn(&str) -> String) -> Table {
+    let mut table = table.clone();
+    for part in &mut table.parts {
+        let by_server = match part.kind {
+            PartKind::Foreign => "_ibfk_",
+            PartKind::Check => "_chk_",
+            _ => continue,
+        };
+        if part.kind == PartKind::Foreign {
+            let parent =
+                foreign_keys(&part.text).into_iter().next().and_then(|key| key.parent.last().cloned());
+            let parent = renamed(&parent.unwrap_or_default());
+            let theirs = |column: &str| {
+                let new = renames.columns.iter().find(|(of, old, _)| *of == parent && old == column);
+                new.map_or(column.to_owned(), |(_, _, new)| new.clone())
+            };
+            part.text = rewritten(&part.text, &str::to_owned, renamed, &theirs);
+        }
+        let number = part.name.strip_prefix(&table.name).and_then(|rest| rest.strip_prefix(by_server));
+        let Some(number) = number.filter(|text| text.chars().all(|c| c.is_ascii_digit())) else { continue };
+        let new = format!("{now}{by_server}{number}");
+        part.text = part.text.replacen(&name(&part.name), &name(&new), 1);
+        part.name = new;
+    }
+    table
+}
+
+impl Table {
+    /// Indexes that the server may have made by itself for a foreign key: it takes them away when another index does as well, and nothing
+    /// that it shows tells them from others.
+    pub fn maybe_generated(&self) -> impl Iterator<Item = (&Part, Vec<String>)> {
+        let keys = foreign_keys(&self.create());
+        self.parts.iter().filter(|part| part.kind == PartKind::Index).filter_map(move |part| {
+            let is_plain = |columns: &[String]| {
+                let list: Vec<String> = columns.iter().map(|column| name(column)).collect();
+                part.text == format!("KEY {} ({})", name(&part.name), list.join(","))
+            };
+            let columns = keys.iter().map(|key| &key.columns).find(|columns| is_plain(columns));
+            columns.map(|columns| (part, columns.clone()))
+        })
+    }
+
+    /// The statement that creates it so that the server makes these indexes by itself.
+    #[must_use]
+    pub fn create_generating(&self, generated: &BTreeSet<String>) -> String {
+        let mut table = self.clone();
+        let gone: Vec<(String, Vec<String>)> = self
+            .maybe_generated()
+            .filter(|(part, _)| generated.contains(&part.name))
+            .map(|(part, columns)| (part.name.clone(), columns))
+            .collect();
+        let is_gone =
+            |part: &Part| part.kind == PartKind::Index && gone.iter().any(|(name, _)| *name == part.name);
+        table.parts.retain(|part| !is_gone(part));
+        for (index, columns) in &gone {
+            let of = |part: &&mut Part| {
+                part.kind == PartKind::Foreign
+                    && foreign_keys(&part.text).first().is_some_and(|key| key.columns == *columns)
+            };
+            // One that was given a name gives it to its index; one without leaves it the name of its column.
+            if let Some(key) = table.parts.iter_mut().find(of).filter(|key| key.name != *index) {
+                let without = key.text.strip_prefix(&format!("CONSTRAINT {} ", name(&key.name)));
+                key.text = without.unwrap_or(&key.text).to_owned();
+            }
+        }
+        table.create()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CHILD: &str = "CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `p` int DEFAULT NULL,\n  `q` int DEFAULT NULL,\n  PRIMARY KEY (`id`),\n  \
+        KEY `p` (`p`),\n  KEY `named` (`q`),\n  CONSTRAINT `named` FOREIGN KEY (`q`) REFERENCES `o`.`p` (`p`),\n  CONSTRAINT `t_ibfk_1` FOREIGN KEY (`p`) REFERENCES `p` (`p`) ON DELETE CASCADE\n)";
+
+    #[test]
+    fn names_follow_what_is_renamed() {
+        let table = Table::read(CHILD).unwrap();
+        let renames = Renames {
+            tables: vec![("p".into(), "r".into()), ("t".into(), "t2".into())],
+            columns: vec![("r".into(), "p".into(), "key".into())],
+        };
+        let renamed = |table: &str| match table {
+            "p" => "r".to_owned(),
+            "t" => "t2".to_owned(),
+            other => other.to_owned(),
+        };
+        let followed = follow(&table, "t2", &renames, &renamed).create();
+        assert!(
+            followed.contains(
+                "CONSTRAINT `t2_ibfk_1` FOREIGN KEY (`p`) REFERENCES `r` (`key`) ON DELETE CASCADE"
+            ),
+            "{followed}"
+        );
+        assert!(
+            followed.contains("CONSTRAINT `named` FOREIGN KEY (`q`) REFERENCES `o`.`p` (`p`)"),
+            "{followed}"
+        );
+        let own = with_columns(&table.parts[4].text, &[("p", "n")]);
+        assert_eq!(own, "CONSTRAINT `t_ibfk_1` FOREIGN KEY (`n`) REFERENCES `p` (`p`) ON DELETE CASCADE");
+    }
+
+    #[test]
+    fn what_the_server_made_by_itself_is_left_to_it() {
+        let table = Table::read(CHILD).unwrap();
+        let maybe: Vec<_> = table.maybe_generated().map(|(part, _)| part.name.as_str()).collect();
+        assert_eq!(maybe, ["p", "named"]);
+        let made = table.create_generating(&BTreeSet::from(["p".to_owned(), "named".to_owned()]));
+        assert!(!made.contains("\n  KEY") && made.contains("\n  FOREIGN KEY (`p`)"), "{made}");
+        assert!(made.contains("CONSTRAINT `named` FOREIGN KEY (`q`)"), "{made}");
+        assert_eq!(table.create_generating(&BTreeSet::new()), table.create());
+    }
 
     #[test]
     fn foreign_keys_of_a_text() {

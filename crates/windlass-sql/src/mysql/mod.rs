@@ -7,7 +7,7 @@ mod lossless;
 mod table;
 mod words;
 
-pub use diff::{Catalog, Object, ObjectKind, Renames, Settings, Step, alter, diff};
+pub use diff::{Catalog, Object, ObjectKind, Renames, Settings, Step, alter, diff, pinned};
 pub use foreign::{ForeignKey, foreign_keys};
 pub use hidden::{hidden, is_generated};
 pub use lossless::{Stored, lossless};

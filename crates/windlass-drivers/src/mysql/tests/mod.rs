@@ -3,9 +3,11 @@
 mod batches;
 mod connection;
 mod definitions;
+mod foreign;
 mod generated;
 mod keep;
 mod live;
+mod measure;
 mod narrow;
 mod referred;
 mod rows;

@@ -78,6 +78,29 @@ async fn one_for_a_table_of_others_is_the_last_of_its_transaction() {
     }
 }
 
+/// A table that the release itself made, in a transaction before, is no table of others yet.
+#[tokio::test]
+async fn one_for_a_table_of_the_release_goes_with_those_behind_it() {
+    for flavor in flavors() {
+        let texts = [
+            "CREATE TABLE made (id int)",
+            "ALTER TABLE made ADD COLUMN a int",
+            "INSERT INTO version VALUES ('1')",
+            "CREATE INDEX i ON made (a)",
+            "INSERT INTO version VALUES ('2')",
+        ];
+        let world = World::of(flavor, BASE, &texts);
+        let before = catalog(&world).await;
+        world.apply(1).await.unwrap();
+        let answers = world.together(2).await;
+        assert!(answers.len() == 4 && answers.iter().all(|one| matches!(one, Some(Ok(_)))), "{answers:?}");
+        for number in (1..=texts.len()).rev() {
+            world.undo(number).await.unwrap();
+        }
+        assert_eq!(compare(&before, &catalog(&world).await), Verdict::Exact, "{flavor:?}");
+    }
+}
+
 /// Each behind a table that is made, and with one behind it.
 #[tokio::test]
 async fn what_does_more_than_to_add_is_alone_and_goes_back_all_the_same() {

@@ -32,6 +32,8 @@ CREATE STATISTICS st ON customer, state FROM orders; ALTER TABLE orders CLUSTER 
 CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff, name text); CREATE INDEX staff_name ON staff (name); ALTER TABLE staff CLUSTER ON staff_pkey;
 CREATE AGGREGATE total_of(int) (SFUNC = int4pl, STYPE = int, SSPACE = 8, COMBINEFUNC = int4pl, INITCOND = '0', MSFUNC = int4pl, MINVFUNC = int4mi,
   MSTYPE = int, MINITCOND = '0', SORTOP = >, PARALLEL = SAFE); CREATE AGGREGATE rows_of(*) (SFUNC = int8inc, STYPE = int8, INITCOND = '0');
+CREATE TABLE loose (id int NOT NULL, day date NOT NULL, v text, PRIMARY KEY (id, day)); DO $$ BEGIN CREATE ROLE windlass_test_owner; EXCEPTION WHEN OTHERS THEN NULL; END $$; ALTER TABLE loose OWNER TO windlass_test_owner;
+CREATE TABLE person (name text); ALTER TABLE staff INHERIT person; CREATE TABLE boss (boss int);
 CREATE TABLE nokey (a int, b text); INSERT INTO nokey VALUES (1, 'x'), (1, 'x'), (2, NULL);
 INSERT INTO customer (name, mail, big) SELECT 'n' || g, 'm' || g, g FROM generate_series(1, 30) g;
 INSERT INTO orders (customer, state, price) SELECT g % 30 + 1, (ARRAY['new','paid','sent'])[g % 3 + 1]::state, g FROM generate_series(1, 90) g;
@@ -96,6 +98,20 @@ const STATEMENTS: &[&str] = &[
     "ALTER TABLE orders ALTER COLUMN id DROP IDENTITY",
     "ALTER TABLE customer ALTER COLUMN note SET STORAGE EXTERNAL",
     "ALTER TABLE customer ALTER COLUMN note SET STATISTICS 50",
+    "ALTER TABLE customer ALTER COLUMN note TYPE text COLLATE \"C\"",
+    "ALTER TABLE customer ALTER COLUMN note SET COMPRESSION pglz",
+    "ALTER TABLE orders ALTER COLUMN twice DROP EXPRESSION",
+    "ALTER SEQUENCE ticket OWNED BY customer.big",
+    "ALTER SEQUENCE customer_id_seq OWNED BY NONE",
+    "CREATE TABLE more PARTITION OF parts FOR VALUES FROM ('2026-05-01') TO ('2026-06-01') PARTITION BY LIST (id)",
+    "ALTER TABLE parts ATTACH PARTITION loose FOR VALUES FROM ('2026-09-01') TO ('2026-10-01')",
+    "ALTER TABLE customer ADD CONSTRAINT apart EXCLUDE USING gist (int4range(id, id, '[]') WITH &&) WHERE (id > 3)",
+    "DROP DOMAIN amount CASCADE",
+    "ALTER TABLE staff SET UNLOGGED",
+    "ALTER TABLE staff INHERIT boss",
+    "ALTER TABLE staff NO INHERIT person",
+    "GRANT INSERT ON ALL TABLES IN SCHEMA public TO pg_monitor",
+    "REASSIGN OWNED BY windlass_test_owner TO pg_monitor",
     "ALTER TABLE customer SET (fillfactor = 70)",
     "ALTER TABLE orders ADD CONSTRAINT dear CHECK (price > 5) NOT VALID",
     "ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey",
@@ -471,8 +487,12 @@ async fn what_is_not_read_is_refused() {
         CREATE TABLE pieces (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE piece PARTITION OF pieces FOR VALUES FROM (1) TO (9);
         CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM t;
         CREATE VIEW v AS SELECT id FROM t; CREATE EXTENSION pgcrypto; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
-        CREATE OPERATOR ### (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl); CREATE COLLATION plain FROM \"C\";";
+        CREATE OPERATOR ### (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl); CREATE COLLATION plain FROM \"C\";
+        CREATE TYPE reach AS RANGE (subtype = int); DO $$ BEGIN CREATE ROLE windlass_test_owner; EXCEPTION WHEN OTHERS THEN NULL; END $$; ALTER TYPE reach OWNER TO windlass_test_owner; ALTER TABLE other OWNER TO windlass_test_owner";
     let statements = [
+        "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO pg_monitor",
+        "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC",
+        "REASSIGN OWNED BY windlass_test_owner TO pg_monitor",
         "ALTER PUBLICATION shown ADD TABLE t",
         "ALTER TYPE span RENAME TO reach",
         "ALTER TYPE span OWNER TO pg_monitor",
