@@ -26,17 +26,19 @@ mod parts;
 mod run;
 mod settings;
 mod sign;
+mod stream;
 mod transfer;
 mod xml;
 
 pub use back::{Conflicts, back};
-pub use client::{Client, Copy, Deleted, Head, Layer, Page, Part, Versioning, Written};
+pub use client::{Begun, Client, Copy, Deleted, Head, Layer, Page, Part, Versioning, Written};
 pub use error::{Error, Kind};
 pub use freeze::{Freeze, freeze, preview};
 pub use listing::{Listing, list};
 pub use manifest::{Count, Head as ManifestHead, Item, Manifest, State, Totals, Writer};
 pub use run::{Watch, is_stopped, run};
 pub use settings::Settings;
+pub use stream::{Download, Upload};
 
 /// Whoever runs these on several threads needs them to be so.
 #[cfg(test)]

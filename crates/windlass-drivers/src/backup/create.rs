@@ -1,8 +1,9 @@
 //! Making a backup.
 
 use super::{
-    BACKUP_FORMAT, Manifest, Progress, Recipients, Source,
+    BACKUP_FORMAT, Manifest, Progress, Recipients, Shelf, Source,
     count::Counter,
+    draft::{Incoming, not_written},
     failed,
     pack::{Packed, Packer},
     packing::Packing,
@@ -10,17 +11,16 @@ use super::{
     sqlite, store,
     tool::Tool,
 };
-use crate::disk::{human_bytes, room_for, sync_folder};
+use crate::disk::{human_bytes, room_for};
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _},
-    os::unix::fs::DirBuilderExt as _,
     path::Path,
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
-use windlass_driver::Failure;
+use windlass_driver::{Failure, Stopping};
 use windlass_plan::UrlKind;
 
 /// Longest time in which a dump program may write nothing: it waits for the lock of a table.
@@ -35,32 +35,43 @@ pub struct How<'a> {
     pub recipients: Recipients,
     /// Most bytes a second that are taken from the database.
     pub rate_bytes: Option<u64>,
+    /// Whoever asks to stop ends it; nothing is kept then.
+    pub stopping: Stopping,
 }
 
-/// Backs `source` up into `folder` as `name`; `at_ms` is now, milliseconds since 1970.
+impl How<'_> {
+    /// Fails if somebody asked to stop.
+    pub(super) fn go_on(&self) -> Result<(), Failure> {
+        match self.stopping.asked() {
+            true => Err(failed("the backup was stopped, as asked; nothing was kept")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Backs `source` up at `shelf` as `name`; `at_ms` is now, milliseconds since 1970.
 ///
 /// # Errors
-/// Nothing was left behind: the database cannot be reached or read, a program is missing, there is no room.
+/// The database cannot be reached or read, a program is missing, there is no room. Nothing was left behind, or the failure says what.
 pub fn create(
     source: &Source,
     (target, name): (&str, &str),
-    folder: &Path,
+    shelf: &Shelf,
     how: &How<'_>,
     at_ms: i64,
     progress: Progress<'_>,
 ) -> Result<Manifest, Failure> {
     let began = Instant::now();
-    private(folder).map_err(|error| failed(format!("{}: {error}", folder.display())))?;
     let suffix = if source.kind == UrlKind::Sqlite { "db" } else { "sql" };
     let recipients = how.recipients.texts();
     let (sealed, format) = if recipients.is_empty() { ("", 1) } else { (".age", BACKUP_FORMAT) };
     let file = format!("{name}.{suffix}.zst{sealed}");
-    let path = folder.join(&file);
-    if path.exists() || store::manifest_path(folder, name).exists() {
-        return Err(failed(format!("{} exists; nothing was done", path.display())));
-    }
-    let temporary = folder.join(format!("{file}.tmp"));
-    let result = write(source, folder, &temporary, how, progress).and_then(|written| {
+    shelf.ready([&file, &store::manifest_file(name)])?;
+    let from = Origin::new(source, how)?;
+    from.room(shelf)?;
+    let (draft, incoming) = shelf.draft(&file, from.size)?;
+    let shown = shelf.shown_file(&file);
+    let made = from.write(incoming, (shelf, &shown), how, progress).and_then(|written| {
         let manifest = Manifest {
             format,
             name: name.to_owned(),
@@ -79,25 +90,10 @@ pub fn create(
             rows: written.rows,
             recipients,
         };
-        let finish = || {
-            fs::rename(&temporary, &path)?;
-            sync_folder(folder)?;
-            store::save(folder, &manifest)
-        };
-        finish().map_err(|error| not_written(&path, &error))?;
+        store::save(shelf, &manifest).map_err(|error| not_written(&shown, &error))?;
         Ok(manifest)
     });
-    if result.is_err() {
-        // Under its own name, too: without its manifest it is no backup.
-        let _ = fs::remove_file(&temporary);
-        let _ = fs::remove_file(&path);
-    }
-    result
-}
-
-/// Makes the folder for its owner only: a backup holds everything that the database does.
-fn private(folder: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    made.map_err(|failure| draft.forget(name, failure))
 }
 
 /// What was written.
@@ -109,44 +105,63 @@ pub(super) struct Written {
     pub(super) rows: BTreeMap<String, u64>,
 }
 
-/// A disk that did not take it.
-pub(super) fn not_written(path: &Path, error: &io::Error) -> Failure {
-    let failure = failed(format!("{}: {error}; nothing was kept", path.display()));
-    match error.kind() {
-        io::ErrorKind::StorageFull => failure.hint("the disk is full: see `df`, or name another `--folder`"),
-        _ => failure,
-    }
+/// What is backed up, and what is known of it before.
+struct Origin<'a> {
+    source: &'a Source,
+    /// None of SQLite.
+    tool: Option<Tool>,
+    /// Bytes of the database.
+    size: u64,
+    server: String,
+    position: Option<String>,
 }
 
-fn write(
-    source: &Source,
-    folder: &Path,
-    temporary: &Path,
-    how: &How<'_>,
-    progress: Progress<'_>,
-) -> Result<Written, Failure> {
-    let no_room =
-        |error: io::Error| failed(format!("no room for the backup in {}: {error}", folder.display()));
-    let packer = Packer::open(temporary, &how.recipients).and_then(Packing::start);
-    let mut packer = packer.map_err(|error| not_written(temporary, &error))?;
-    if source.kind == UrlKind::Sqlite {
-        room_for(sqlite::size(source)?, folder).map_err(no_room)?;
-        return sqlite::write(source, folder, packer, how.rate_bytes, progress);
+impl<'a> Origin<'a> {
+    fn new(source: &'a Source, how: &How<'_>) -> Result<Self, Failure> {
+        if source.kind == UrlKind::Sqlite {
+            let size = sqlite::size(source)?;
+            return Ok(Self { source, tool: None, size, server: String::new(), position: None });
+        }
+        let tool = Tool::new(source, how.tools)?;
+        let (size, server, position) = about(source, &tool)?;
+        tool.no_endless_events()?;
+        Ok(Self { source, tool: Some(tool), size, server, position })
     }
-    let tool = Tool::new(source, how.tools)?;
-    let (size, server, position) = about(source, &tool)?;
-    tool.no_endless_events()?;
-    room_for(size / COMPRESSED, folder).map_err(no_room)?;
-    let mut counter = Counter::new(source.kind);
-    let ending = dump(&tool, size, &mut packer, &mut counter, how.rate_bytes, (temporary, progress))?;
-    if !ending.is_complete(source.kind) || !counter.is_between() {
-        return Err(failed(format!(
-            "the dump of `{}` ended without its last line: it is cut off; nothing was kept",
-            source.database
-        )));
+
+    /// Fails if the backup has no room; of SQLite its copy on this machine, too.
+    fn room(&self, shelf: &Shelf) -> Result<(), Failure> {
+        let scratch = shelf.scratch();
+        let (place, room) = match self.tool {
+            None => (scratch.display().to_string(), room_for(self.size, scratch)),
+            Some(_) => (shelf.shown(), shelf.room(self.size / COMPRESSED)),
+        };
+        room.map_err(|error| failed(format!("no room for the backup in {place}: {error}; nothing was done")))
     }
-    let packed = packer.finish().map_err(|error| not_written(temporary, &error))?;
-    Ok(Written { packed, tool: tool.version.clone(), server, position, rows: counter.rows() })
+
+    fn write(
+        self,
+        incoming: Incoming,
+        (shelf, shown): (&Shelf, &str),
+        how: &How<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Written, Failure> {
+        let packer = Packer::new(incoming, &how.recipients).and_then(Packing::start);
+        let mut packer = packer.map_err(|error| not_written(&shown, &error))?;
+        let Some(tool) = self.tool else {
+            return sqlite::write(self.source, (shelf.scratch(), shown), packer, how, progress);
+        };
+        let mut counter = Counter::new(self.source.kind);
+        let ending = dump(&tool, self.size, &mut packer, &mut counter, how, (shown, progress))?;
+        if !ending.is_complete(self.source.kind) || !counter.is_between() {
+            return Err(failed(format!(
+                "the dump of `{}` ended without its last line: it is cut off; nothing was kept",
+                self.source.database
+            )));
+        }
+        let packed = packer.finish().map_err(|error| not_written(&shown, &error))?;
+        let rows = counter.rows();
+        Ok(Written { packed, tool: tool.version.clone(), server: self.server, position: self.position, rows })
+    }
 }
 
 /// Runs the dump program into `packer`.
@@ -155,17 +170,17 @@ fn dump(
     size: u64,
     packer: &mut Packing,
     counter: &mut Counter,
-    rate_bytes: Option<u64>,
-    (temporary, progress): (&Path, Progress<'_>),
+    how: &How<'_>,
+    (shown, progress): (&str, Progress<'_>),
 ) -> Result<Ending, Failure> {
     let lost = |error: io::Error| failed(format!("the dump was lost: {error}; nothing was kept"));
     let watch = Watch {
         go_on: &|silent| match silent > SILENT_MAX {
             true => Err(tool.silent(SILENT_MAX)),
-            false => Ok(()),
+            false => how.go_on(),
         },
         moved: &|bytes| progress(&format!("{} of about {}", human_bytes(bytes), human_bytes(size))),
-        rate_bytes,
+        rate_bytes: how.rate_bytes,
     };
     let errors = tempfile::tempfile().map_err(lost)?;
     let said = errors.try_clone().map_err(lost)?;
@@ -174,7 +189,7 @@ fn dump(
     let output = child.0.stdout.take().expect("the pipe was asked for");
     let mut output = Bounded::new(output, &watch).map_err(lost)?;
     let pumped = watch.pump(&mut output, packer, counter);
-    let ending = pumped.map_err(|error| why(error, |error| not_written(temporary, &error)))?;
+    let ending = pumped.map_err(|error| why(error, |error| not_written(&shown, &error)))?;
     let status = watch.ended(&mut child.0).map_err(|error| why(error, lost))?;
     if !status.success() {
         return Err(tool.said(&text(errors)));
@@ -237,7 +252,10 @@ pub(crate) fn text(mut file: File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
     use windlass_lab::{Flavor, server};
 
     #[test]
@@ -256,7 +274,8 @@ mod tests {
         let source = Source::new(&database.url(), Path::new("/")).unwrap();
         let folder = disk.0.path().join("backups");
         let how = How { tools: Some(tools.path()), ..How::default() };
-        let failure = create(&source, ("db", "x"), &folder, &how, 1_790_000_000_000, &|_| {}).unwrap_err();
+        let shelf = Shelf::Folder(folder.clone());
+        let failure = create(&source, ("db", "x"), &shelf, &how, 1_790_000_000_000, &|_| {}).unwrap_err();
         assert!(failure.message.contains("No space left on device"), "{failure:?}");
         assert!(failure.message.contains("nothing was kept"), "{failure:?}");
         assert!(failure.hints.iter().any(|hint| hint.contains("`df`")), "{failure:?}");

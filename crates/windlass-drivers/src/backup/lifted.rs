@@ -4,7 +4,8 @@
 use super::{
     Described, Named, Source,
     count::Counter,
-    create::{self, Reaped, not_written},
+    create::{self, Reaped},
+    draft::not_written,
     failed,
     pump::{Bounded, Ending, Watch, why},
     tool::Tool,
@@ -211,7 +212,8 @@ impl Lifted {
         // Who reads no more has an error of its own, and what comes before it only ends by that.
         let no_reader = pumped.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         let pumped = if no_reader { Ok(Ending::default()) } else { pumped };
-        let ending = pumped.map_err(|error| why(error, |error| not_written(&self.named.file, &error)))?;
+        let ending =
+            pumped.map_err(|error| why(error, |error| not_written(&self.named.file.display(), &error)))?;
         let mut ended = |child: &mut Reaped| watch.ended(&mut child.0).map_err(|error| why(error, lost));
         let packed = packer.as_mut().map(&mut ended).transpose()?;
         if no_reader || packed.is_some_and(|status| !status.success()) {

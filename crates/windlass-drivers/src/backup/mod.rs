@@ -1,11 +1,13 @@
-//! Backups of databases: made by the server's own tool, streamed through zstd into a file, described by a manifest beside
-//! it, proven by restoring into a scratch database.
+//! Backups of databases: made by the server's own tool, streamed through zstd into a file or an object, described by a manifest
+//! beside it, proven by restoring into a scratch database. Where they lie is a [`Shelf`]; all else does not know.
 //!
-//! A backup is complete exactly if its manifest exists: the data is on disk (fsync) under its final name before the
-//! manifest is written. Nothing here overwrites a file or a database that is not its own.
+//! A backup is complete exactly if its manifest exists: the data is durable under its final name before the manifest is written.
+//! Nothing here overwrites a file, an object or a database that is not its own.
 
+mod bucket;
 mod count;
 pub(crate) mod create;
+mod draft;
 mod events;
 mod lifted;
 mod manifest;
@@ -15,6 +17,7 @@ mod packing;
 pub(crate) mod pump;
 pub(crate) mod restore;
 mod seal;
+mod shelf;
 mod source;
 pub(crate) mod sqlite;
 mod store;
@@ -23,6 +26,7 @@ mod tests;
 pub(crate) mod tool;
 
 pub use crate::disk::human_bytes;
+pub use bucket::Bucket;
 pub use create::{How, create};
 pub(crate) use lifted::{Lifted, lifted};
 pub use manifest::{BACKUP_FORMAT, Manifest};
@@ -30,6 +34,7 @@ pub(crate) use named::{Described, Named};
 pub use pack::Data;
 pub use restore::{Means, Restored, Verified, restore, verify};
 pub use seal::{Identities, Recipients};
+pub use shelf::Shelf;
 pub use source::Source;
 pub use store::{Doomed, Stored, list, prune, stale};
 

@@ -1,21 +1,19 @@
 //! The file of a backup: compressed, sealed if it is to be, and hashed while it is written; proven whole before it is used.
 
 use super::{
-    Identities, Manifest, Recipients, Source, failed,
+    Identities, Manifest, Recipients, Shelf, Source, bucket,
+    draft::Incoming,
+    failed,
     pump::{CHUNK, Ending},
     seal::Foreign,
 };
 use crate::disk::hex;
 use age::stream::StreamWriter;
 use sha2::{Digest as _, Sha256};
-use std::{
-    fs::{File, OpenOptions},
-    io::{self, BufReader, Read, Write},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::io::{self, BufReader, Read, Write};
 use windlass_driver::Failure;
 use windlass_plan::UrlKind;
+use windlass_s3::Kind;
 use zstd::stream::{read::Decoder, write::Encoder};
 
 /// Level of zstd: its own default, faster than the dump programs write.
@@ -38,15 +36,13 @@ pub(super) struct Packer {
 }
 
 enum Envelope {
-    Open(Hashed<File>),
-    Sealed(Box<StreamWriter<Hashed<File>>>),
+    Open(Hashed<Incoming>),
+    Sealed(Box<StreamWriter<Hashed<Incoming>>>),
 }
 
 impl Packer {
-    pub(super) fn open(path: &Path, recipients: &Recipients) -> io::Result<Self> {
-        // A leftover of a killed backup of the same name is replaced.
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        let file = Hashed::new(file);
+    pub(super) fn new(incoming: Incoming, recipients: &Recipients) -> io::Result<Self> {
+        let file = Hashed::new(incoming);
         let envelope = match recipients.is_empty() {
             true => Envelope::Open(file),
             false => Envelope::Sealed(Box::new(recipients.seal(file)?)),
@@ -56,14 +52,14 @@ impl Packer {
         Ok(Self { encoder, bytes: 0 })
     }
 
-    /// Everything is on the disk when this returns.
+    /// All of it is durable, and under its name, when this returns.
     pub(super) fn finish(self) -> io::Result<Packed> {
-        let hashed = match self.encoder.finish()? {
+        let Hashed { inner, hasher, bytes: stored } = match self.encoder.finish()? {
             Envelope::Open(file) => file,
             Envelope::Sealed(sealed) => sealed.finish()?,
         };
-        hashed.inner.sync_all()?;
-        Ok(Packed { bytes: self.bytes, stored: hashed.bytes, sha256: hashed.sha256() })
+        inner.finish()?;
+        Ok(Packed { bytes: self.bytes, stored, sha256: hex(&hasher.finalize()) })
     }
 }
 
@@ -137,9 +133,9 @@ impl<T: Read> Read for Hashed<T> {
     }
 }
 
-/// A backup in its folder, and what opens it.
+/// A backup where it lies, and what opens it.
 pub struct Data<'a> {
-    pub(crate) path: PathBuf,
+    shelf: &'a Shelf,
     pub(crate) manifest: &'a Manifest,
     identities: Option<&'a Identities>,
 }
@@ -147,8 +143,17 @@ pub struct Data<'a> {
 impl<'a> Data<'a> {
     /// The backup that `manifest` describes. Without identities one that is encrypted cannot be opened.
     #[must_use]
-    pub fn new(folder: &Path, manifest: &'a Manifest, identities: Option<&'a Identities>) -> Self {
-        Self { path: folder.join(&manifest.file), manifest, identities }
+    pub fn new(shelf: &'a Shelf, manifest: &'a Manifest, identities: Option<&'a Identities>) -> Self {
+        Self { shelf, manifest, identities }
+    }
+
+    /// Its file, for people.
+    pub(crate) fn shown(&self) -> String {
+        self.shelf.shown_file(&self.manifest.file)
+    }
+
+    fn file(&self) -> io::Result<Box<dyn Read>> {
+        self.shelf.open(&self.manifest.file)
     }
 
     /// Fails if `source` is of another kind.
@@ -172,37 +177,42 @@ impl<'a> Data<'a> {
 
     /// The file is what was written, by its hash; nothing of it is opened.
     pub(super) fn untouched(&self) -> Result<(), Failure> {
-        let hashed = File::open(&self.path).map(Hashed::new).and_then(|mut file| {
+        let hashed = self.file().map(Hashed::new).and_then(|mut file| {
             drained(&mut file)?;
             Ok(file.sha256())
         });
-        self.matches(&hashed.map_err(|error| self.damaged(&error))?)
+        let sha256 = hashed.map_err(|error| self.unread(&error, "; nothing was done"))?;
+        self.matches(&sha256, "; nothing was done")
     }
 
     /// The file is what was written, and can be opened. That what was written is a whole dump was seen when it was made, and is
     /// seen once more by [`Data::pour`].
     pub(crate) fn undamaged(&self) -> Result<(), Failure> {
         self.openable()?;
-        let mut file = Hashed::new(File::open(&self.path).map_err(|error| self.damaged(&error))?);
+        let unread = |error: &io::Error| self.unread(error, "; nothing was done");
+        let mut file = Hashed::new(self.file().map_err(|error| unread(&error))?);
         let opened = self.unpack(&mut file).and_then(|mut input| input.read(&mut [0]));
-        drained(&mut file).map_err(|error| self.damaged(&error))?;
-        self.matches(&file.sha256())?;
+        drained(&mut file).map_err(|error| unread(&error))?;
+        self.matches(&file.sha256(), "; nothing was done")?;
         opened.map(drop).map_err(|error| match error.get_ref() {
             Some(foreign) if foreign.is::<Foreign>() => {
                 let (name, recipients) = (&self.manifest.name, self.manifest.recipients.join(", "));
                 failed(format!("{name} is encrypted for {recipients}: {foreign}; nothing was done"))
             }
-            _ => self.damaged(&error),
+            _ => unread(&error),
         })
     }
 
-    /// Moves all that it holds into `sink`, and says after each piece how many bytes that are.
+    /// Moves all that it holds into `sink`, and says after each piece how many bytes that are. That it is still what was written is
+    /// seen once more: an object is read anew for it.
     pub(crate) fn pour(&self, sink: &mut dyn Write, moved: &mut dyn FnMut(u64)) -> Result<(), Poured> {
         let broken = |what: &dyn std::fmt::Display| Poured::Damaged(self.broken(what));
+        let unread = |error: io::Error| Poured::Damaged(self.unread(&error, ""));
         let (mut chunk, mut bytes, mut ending) = (vec![0; CHUNK], 0, Ending::default());
-        let mut input = File::open(&self.path).and_then(|file| self.unpack(file)).map_err(|e| broken(&e))?;
+        let mut file = Hashed::new(self.file().map_err(unread)?);
+        let mut input = self.unpack(&mut file).map_err(unread)?;
         loop {
-            match input.read(&mut chunk).map_err(|error| broken(&error))? {
+            match input.read(&mut chunk).map_err(unread)? {
                 0 => break,
                 read => {
                     ending.feed(&chunk[..read]);
@@ -212,6 +222,7 @@ impl<'a> Data<'a> {
                 }
             }
         }
+        drop(input);
         let (kind, said) = (self.manifest.kind, self.manifest.bytes);
         if bytes != said {
             return Err(broken(&format!("it holds {bytes} bytes, the manifest says {said}")));
@@ -219,25 +230,32 @@ impl<'a> Data<'a> {
         if kind != UrlKind::Sqlite && !ending.is_complete(kind) {
             return Err(broken(&"the dump in it is cut off: its last line is missing"));
         }
-        Ok(())
+        drained(&mut file).map_err(unread)?;
+        self.matches(&file.sha256(), "").map_err(Poured::Damaged)
     }
 
-    fn matches(&self, sha256: &str) -> Result<(), Failure> {
+    fn matches(&self, sha256: &str, end: &str) -> Result<(), Failure> {
         let said = &self.manifest.sha256;
         match sha256 == said {
             true => Ok(()),
-            false => Err(self.damaged(&format!("its SHA-256 is {sha256}, the manifest says {said}"))),
+            false => Err(self.broken(&format!("its SHA-256 is {sha256}, the manifest says {said}{end}"))),
         }
     }
 
-    fn damaged(&self, what: &dyn std::fmt::Display) -> Failure {
-        self.broken(&format!("{what}; nothing was done"))
+    /// It could not be read: it is damaged, unless it was the store that did not give it.
+    fn unread(&self, error: &io::Error, end: &str) -> Failure {
+        match bucket::said(error) {
+            Some(said) if said.kind != Kind::NotFound => {
+                let name = &self.manifest.name;
+                bucket::failure(said, &format!("whether {name} is damaged is not known{end}"))
+            }
+            _ => self.broken(&format!("{error}{end}")),
+        }
     }
 
-    /// It is damaged, and that was seen only on the way.
+    /// It is damaged.
     fn broken(&self, what: &dyn std::fmt::Display) -> Failure {
-        failed(format!("{} is damaged: {what}", self.path.display()))
-            .hint("`windlass backup list` shows the others")
+        failed(format!("{} is damaged: {what}", self.shown())).hint("`windlass backup list` shows the others")
     }
 
     fn unpack<'f>(&self, file: impl Read + 'f) -> io::Result<Decoder<'f, BufReader<Box<dyn Read + 'f>>>> {

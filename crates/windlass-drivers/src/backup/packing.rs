@@ -51,7 +51,7 @@ impl Packing {
         Ok(Self { filling: Vec::with_capacity(CHUNK), pieces: Some(pieces), spare, worker: Some(worker) })
     }
 
-    /// Everything is on the disk when this returns.
+    /// All of it is durable, and under its name, when this returns.
     pub(super) fn finish(mut self) -> io::Result<Packed> {
         self.flush()?;
         self.hand(Piece::End)?;
@@ -105,7 +105,10 @@ impl Drop for Packing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{backup::Recipients, testing::wait_until};
+    use crate::{
+        backup::{Recipients, draft::Incoming},
+        testing::wait_until,
+    };
     use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
     use std::{
         fs::File,
@@ -121,7 +124,9 @@ mod tests {
         let path = folder.path().join("pipe");
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         let mut disk = File::from(open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap());
-        let packer = Packer::open(&path, &Recipients::default()).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let incoming = Incoming::File { file, path: path.clone(), temporary: path.clone() };
+        let packer = Packer::new(incoming, &Recipients::default()).unwrap();
         let writing = thread::spawn(move || {
             let mut packing = Packing::start(packer).unwrap();
             // What zstd makes no smaller.

@@ -1,7 +1,7 @@
 //! Putting a backup back, and proving that it can be put back.
 
 use super::{
-    Identities, Manifest, Progress, Source,
+    Identities, Manifest, Progress, Shelf, Source,
     create::{Reaped, text},
     events::WithoutEvents,
     failed,
@@ -80,13 +80,13 @@ pub struct Verified {
 /// The backup is damaged or cannot be opened, `into` exists, the account may not create it, a statement failed: then `into` is dropped again.
 pub fn restore(
     source: &Source,
-    folder: &Path,
+    shelf: &Shelf,
     manifest: &Manifest,
     into: &str,
     means: Means<'_>,
     progress: Progress<'_>,
 ) -> Result<Restored, Failure> {
-    let data = Data::new(folder, manifest, means.identities);
+    let data = Data::new(shelf, manifest, means.identities);
     data.is_of(source)?;
     data.undamaged()?;
     if source.kind == UrlKind::Sqlite {
@@ -152,14 +152,14 @@ fn filled(
 /// As for [`restore`]; and the scratch database could not be dropped.
 pub fn verify(
     source: &Source,
-    folder: &Path,
+    shelf: &Shelf,
     manifest: &Manifest,
     means: Means<'_>,
     progress: Progress<'_>,
 ) -> Result<Verified, Failure> {
     let began = Instant::now();
     let took_ms = || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let data = Data::new(folder, manifest, means.identities);
+    let data = Data::new(shelf, manifest, means.identities);
     if manifest.is_encrypted() && means.identities.is_none() {
         data.untouched()?;
         return Ok(Verified { restored: false, rows: 0, differences: vec![], took_ms: took_ms() });
@@ -206,7 +206,7 @@ pub(crate) fn feed(
     silent_max: Duration,
     progress: Progress<'_>,
 ) -> Result<(), Failure> {
-    let broken = |error: io::Error| failed(format!("{}: {error}", data.path.display()));
+    let broken = |error: io::Error| failed(format!("{}: {error}", data.shown()));
     let patience = Patience::new(tool, silent_max, progress);
     let go_on = |silent: Duration| patience.go_on(silent);
     let watch = Watch::silent(&go_on);
@@ -358,7 +358,7 @@ pub(crate) fn sqlite_file(data: &Data<'_>, path: &Path, progress: Progress<'_>) 
     temporary.as_file().sync_all().map_err(|error| broken(&error))?;
     let (complaints, rows) = sqlite::complaints(temporary.path()).map_err(|error| broken(&error))?;
     if let Some(complaint) = complaints.first() {
-        return Err(failed(format!("{} is damaged: {complaint}", data.path.display())));
+        return Err(failed(format!("{} is damaged: {complaint}", data.shown())));
     }
     // Never over a file that appeared meanwhile.
     temporary.persist_noclobber(path).map_err(|error| broken(&error.error))?;

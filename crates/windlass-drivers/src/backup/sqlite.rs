@@ -1,11 +1,12 @@
 //! SQLite: a copy by its backup API, of one consistent moment, while others go on.
 
 use super::{
-    Progress, Source,
-    create::{Written, not_written},
+    How, Progress, Source,
+    create::Written,
+    draft::not_written,
     failed,
     packing::Packing,
-    pump::{Pace, TELL},
+    pump::{CHUNK, Pace, TELL},
 };
 use crate::disk::human_bytes;
 use rusqlite::{
@@ -15,7 +16,7 @@ use rusqlite::{
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Seek as _},
+    io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::FileExt as _,
     path::Path,
     time::{Duration, Instant},
@@ -49,29 +50,40 @@ pub(crate) fn size(source: &Source) -> Result<u64, Failure> {
         .map_err(|error| failed(format!("{}: {error}", source.path.display())))
 }
 
+/// Copies the database into a file of `scratch` and packs that; `shown` is the backup, for people.
 pub(super) fn write(
     source: &Source,
-    folder: &Path,
+    (scratch, shown): (&Path, &str),
     mut packer: Packing,
-    rate_bytes: Option<u64>,
+    how: &How<'_>,
     progress: Progress<'_>,
 ) -> Result<Written, Failure> {
-    let (from, to) = (source.path.display(), folder.display());
+    let (from, to) = (source.path.display(), scratch.display());
     let failure = |error| failed(format!("{from}, copied into {to}: {error}; nothing was kept"));
-    let disk = |error: io::Error| not_written(folder, &error);
-    let paced = rate_bytes.filter(|_| is_wal(source).unwrap_or(false));
-    if paced != rate_bytes {
+    let disk = |error: io::Error| not_written(&to, &error);
+    let written = |error: io::Error| not_written(&shown, &error);
+    let paced = how.rate_bytes.filter(|_| is_wal(source).unwrap_or(false));
+    if paced != how.rate_bytes {
         // The copy is one read: elsewhere nobody could commit for as long as it takes.
         progress("the rate is not kept: without WAL every writer would wait for the whole copy");
     }
-    let mut copy = Nameless::new(folder).map_err(disk)?;
-    copied(source, &mut copy.writer, paced, progress).map_err(failure)?;
+    let mut copy = Nameless::new(scratch).map_err(disk)?;
+    let copied = copied(source, &mut copy.writer, paced, &|| how.stopping.asked(), progress);
+    how.go_on()?;
+    copied.map_err(failure)?;
     copy.without_wal().map_err(disk)?;
     let rows = rows(&copy.reader).map_err(failure)?;
     copy.file.rewind().map_err(disk)?;
-    io::copy(&mut copy.file, &mut packer).map_err(disk)?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        how.go_on()?;
+        match copy.file.read(&mut chunk).map_err(disk)? {
+            0 => break,
+            read => packer.write_all(&chunk[..read]).map_err(written)?,
+        }
+    }
     let version = format!("SQLite {}", rusqlite::version());
-    let packed = packer.finish().map_err(disk)?;
+    let packed = packer.finish().map_err(written)?;
     Ok(Written { packed, tool: version.clone(), server: version, position: None, rows })
 }
 
@@ -115,14 +127,16 @@ fn is_wal(source: &Source) -> rusqlite::Result<bool> {
 /// Copies the source into a new file `to`, which is read without a `-wal` file beside it.
 pub(crate) fn copied_to(source: &Source, to: &Path, progress: Progress<'_>) -> rusqlite::Result<()> {
     let mut copy = open(to, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    copied(source, &mut copy, None, progress)?;
+    copied(source, &mut copy, None, &|| false, progress)?;
     copy.execute_batch("PRAGMA journal_mode = DELETE")
 }
 
+/// Copies all pages, or those until somebody asks to stop.
 fn copied(
     source: &Source,
     copy: &mut Connection,
     rate_bytes: Option<u64>,
+    is_stopped: &dyn Fn() -> bool,
     progress: Progress<'_>,
 ) -> rusqlite::Result<()> {
     let live = open(&source.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -134,7 +148,7 @@ fn copied(
     // A piece takes no longer than a tenth of a second at that rate.
     let pages = rate_bytes.and_then(|rate| i32::try_from(rate / 10 / page.max(1)).ok());
     let pages = pages.unwrap_or(PAGES).clamp(1, PAGES);
-    while backup.step(pages)? == StepResult::More {
+    while backup.step(pages)? == StepResult::More && !is_stopped() {
         let state = backup.progress();
         let bytes = |pages: i32| u64::from(pages.unsigned_abs()) * page;
         let (done, all) = (bytes(state.pagecount - state.remaining), bytes(state.pagecount));
@@ -179,7 +193,7 @@ pub(super) fn complaints(path: &Path) -> rusqlite::Result<(Vec<String>, BTreeMap
 mod tests {
     use super::*;
     use crate::{
-        backup::{How, Recipients, create},
+        backup::{Recipients, Shelf, create},
         testing::{argument, controller, wait_until},
     };
     use std::fs;
@@ -207,7 +221,7 @@ mod tests {
             let recipients = Recipients::new(&[public], None).unwrap();
             let how = How { recipients, rate_bytes: Some(1 << 20), ..How::default() };
             let source = Source::new("sqlite:app.db", folder).unwrap();
-            create(&source, ("db", "x"), &folder.join("backups"), &how, 1, &|_| ()).unwrap();
+            create(&source, ("db", "x"), &Shelf::Folder(folder.join("backups")), &how, 1, &|_| ()).unwrap();
             return;
         }
         // A folder of the disk: a link that shows an open file is not the same everywhere.
@@ -243,7 +257,7 @@ mod tests {
         live.execute_batch(fill).unwrap();
         let source = Source::new("sqlite:app.db", folder.path()).unwrap();
         let mut copy = Nameless::new(folder.path()).unwrap();
-        copied(&source, &mut copy.writer, None, &|_| ()).unwrap();
+        copied(&source, &mut copy.writer, None, &|| false, &|_| ()).unwrap();
         copy.without_wal().unwrap();
         assert_eq!(rows(&copy.reader).unwrap(), [("t".to_owned(), 2)].into());
         let named = folder.path().join("copy.db");

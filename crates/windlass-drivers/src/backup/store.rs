@@ -1,91 +1,90 @@
-//! The folder of backups: what is in it, what may go.
+//! What backups there are at a place, and which may go.
 
-use super::{BACKUP_FORMAT, Manifest, failed, sqlite};
-use crate::disk::{sync_folder, write_durable};
+use super::{BACKUP_FORMAT, Manifest, Shelf, shelf::Entry};
 use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    collections::{BTreeMap, BTreeSet},
+    io,
 };
 use windlass_driver::Failure;
 
-/// An unfinished file, older than this, is a leftover of a backup that was killed.
-const LEFTOVER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A backup in the folder, or what is in its place.
+/// A backup, or what is in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// A complete backup.
     Whole(Manifest),
     /// Its data is missing or has another length.
     Damaged(Manifest, String),
-    /// A manifest that this version cannot read; why.
-    Unreadable(PathBuf, String),
+    /// The name of data without a manifest: it is being made, or was killed while it was.
+    Incomplete(String),
+    /// The name of a manifest that this version cannot read; why.
+    Unreadable(String, String),
 }
 
-pub(super) fn manifest_path(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.json"))
+/// Name of the manifest of a backup.
+pub(super) fn manifest_file(name: &str) -> String {
+    format!("{name}.json")
 }
 
-pub(super) fn save(folder: &Path, manifest: &Manifest) -> io::Result<()> {
+/// Writes the manifest: from then on the backup is complete.
+pub(super) fn save(shelf: &Shelf, manifest: &Manifest) -> io::Result<()> {
     let text = serde_json::to_string_pretty(manifest).expect("a manifest has only string keys");
-    let path = manifest_path(folder, &manifest.name);
-    write_durable(&path, text.as_bytes())?;
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+    shelf.describe(&manifest_file(&manifest.name), text)
 }
 
-/// Everything in the folder, newest first; a folder that does not exist has nothing in it.
+/// Everything there, newest first; a folder that does not exist has nothing in it.
 ///
 /// # Errors
-/// The folder cannot be read.
-pub fn list(folder: &Path) -> Result<Vec<Stored>, Failure> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(error) => return Err(failed(format!("{}: {error}", folder.display()))),
-    };
-    let mut found: Vec<Stored> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|suffix| suffix == "json"))
-        .map(|path| read(folder, &path))
-        .collect();
+/// The folder or the store cannot be read.
+pub fn list(shelf: &Shelf) -> Result<Vec<Stored>, Failure> {
+    let entries = shelf.entries()?;
+    let sizes: BTreeMap<&str, u64> = entries.iter().map(|entry| (entry.name.as_str(), entry.bytes)).collect();
+    let manifests: Vec<&Entry> = entries.iter().filter(|entry| entry.name.ends_with(".json")).collect();
+    let texts = shelf.texts(&manifests)?;
+    let described = described(&entries);
+    let mut found: Vec<Stored> =
+        manifests.iter().zip(texts).map(|(entry, text)| read(&entry.name, text, &sizes)).collect();
     let moment = |stored: &Stored| match stored {
         Stored::Whole(manifest) | Stored::Damaged(manifest, _) => manifest.at_ms,
-        Stored::Unreadable(..) => i64::MIN,
+        Stored::Incomplete(_) | Stored::Unreadable(..) => i64::MIN,
     };
     found.sort_by_key(|stored| std::cmp::Reverse(moment(stored)));
+    let bare = |entry: &&Entry| {
+        let data = entry.name.strip_suffix(".tmp").unwrap_or(&entry.name);
+        data_of(data).is_some_and(|name| !described.contains(name))
+    };
+    found.extend(entries.iter().filter(bare).map(|entry| Stored::Incomplete(entry.name.clone())));
     Ok(found)
 }
 
-fn read(folder: &Path, path: &Path) -> Stored {
-    let unreadable = |why: String| Stored::Unreadable(path.to_owned(), why);
-    let value: serde_json::Value = match fs::read(path).map(|bytes| serde_json::from_slice(&bytes)) {
-        Ok(Ok(value)) => value,
-        Ok(Err(error)) => return unreadable(error.to_string()),
-        Err(error) => return unreadable(error.to_string()),
-    };
-    let format = value.get("format").and_then(serde_json::Value::as_u64);
-    if format.is_some_and(|format| format > u64::from(BACKUP_FORMAT)) {
-        return unreadable("it was written by a newer version".to_owned());
-    }
-    let manifest: Manifest = match serde_json::from_value(value) {
+/// Names that have a manifest.
+fn described(entries: &[Entry]) -> BTreeSet<&str> {
+    entries.iter().filter_map(|entry| entry.name.strip_suffix(".json")).collect()
+}
+
+fn read(file: &str, text: Result<Vec<u8>, String>, sizes: &BTreeMap<&str, u64>) -> Stored {
+    let manifest = match text.and_then(|text| parsed(&text)) {
         Ok(manifest) => manifest,
-        Err(error) => return unreadable(error.to_string()),
+        Err(why) => return Stored::Unreadable(file.to_owned(), why),
     };
     // A name with a folder in it would lead out of this one.
-    if manifest.file.contains('/') || manifest_path(folder, &manifest.name) != path {
-        return unreadable("it does not describe a file beside it".to_owned());
+    if manifest.file.contains('/') || manifest_file(&manifest.name) != file {
+        return Stored::Unreadable(file.to_owned(), "it does not describe a file beside it".to_owned());
     }
-    match fs::metadata(folder.join(&manifest.file)) {
-        Ok(meta) if meta.len() == manifest.stored_bytes => Stored::Whole(manifest),
-        Ok(meta) => {
-            let why = format!("the file has {} bytes instead of {}", meta.len(), manifest.stored_bytes);
-            Stored::Damaged(manifest, why)
-        }
-        Err(error) => Stored::Damaged(manifest, error.to_string()),
+    let why = match sizes.get(manifest.file.as_str()) {
+        Some(bytes) if *bytes == manifest.stored_bytes => return Stored::Whole(manifest),
+        Some(bytes) => format!("{} has {bytes} bytes instead of {}", manifest.file, manifest.stored_bytes),
+        None => format!("{} is missing", manifest.file),
+    };
+    Stored::Damaged(manifest, why)
+}
+
+fn parsed(text: &[u8]) -> Result<Manifest, String> {
+    let value: serde_json::Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let format = value.get("format").and_then(serde_json::Value::as_u64);
+    if format.is_some_and(|format| format > u64::from(BACKUP_FORMAT)) {
+        return Err("it was written by a newer version".to_owned());
     }
+    serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
 /// A backup that may go.
@@ -120,44 +119,31 @@ pub fn stale(stored: &[Stored], now_ms: i64, keep_ms: u64, needed_ms: &[i64]) ->
     doomed
 }
 
-/// Deletes backups, the manifest first: what is left after a crash is data without one, never half a backup. Unfinished
-/// files of killed backups go too.
+/// Deletes backups, the manifest first: what is left after a crash is data without one, never half a backup. What killed backups
+/// left goes too.
 ///
 /// # Errors
 /// A file could not be deleted; those before it are gone.
-pub fn prune(folder: &Path, doomed: &[Doomed]) -> Result<(), Failure> {
-    let remove = |path: &Path| match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(failed(format!("{} cannot be deleted: {error}", path.display())))
-        }
-        _ => Ok(()),
-    };
-    for Doomed { manifest } in doomed {
-        remove(&manifest_path(folder, &manifest.name))?;
-        remove(&folder.join(&manifest.file))?;
+pub fn prune(shelf: &Shelf, doomed: &[Doomed]) -> Result<(), Failure> {
+    for (gone, Doomed { manifest }) in doomed.iter().enumerate() {
+        let removed =
+            shelf.remove(&manifest_file(&manifest.name)).and_then(|()| shelf.remove(&manifest.file));
+        removed.map_err(|failure| {
+            let all = doomed.len();
+            failure.hint(format!("{gone} of {all} backups in {} were deleted before that", shelf.shown()))
+        })?;
     }
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_leftover(folder, &entry) {
-            remove(&entry.path())?;
-        }
-    }
-    let _ = sync_folder(folder);
-    Ok(())
+    let entries = shelf.entries()?;
+    let described = described(&entries);
+    // Whole data whose manifest is gone is somebody's data: it stays.
+    shelf.sweep(|name| described.contains(name))
 }
 
-fn is_leftover(folder: &Path, entry: &fs::DirEntry) -> bool {
-    let name = entry.file_name().to_string_lossy().into_owned();
-    let modified = entry.metadata().and_then(|meta| meta.modified());
-    let old = modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LEFTOVER));
-    if name.starts_with(sqlite::COPY) {
-        return old;
-    }
-    let stem = name.trim_end_matches(".tmp").trim_end_matches(".age").trim_end_matches(".zst");
-    let stem = stem.strip_suffix(".sql").or_else(|| stem.strip_suffix(".db"));
-    let Some(stem) = stem.filter(|stem| stem.len() < name.len()) else { return false };
-    // Whole data whose manifest is gone is shown to nobody, but it is somebody's data: it stays.
-    let is_unfinished = [".zst.tmp", ".zst.age.tmp"].iter().any(|end| name.ends_with(end));
-    old && is_unfinished && is_our_name(stem) && !manifest_path(folder, stem).exists()
+/// Name of the backup whose data a file is, by its name: others keep files in such a place too.
+pub(super) fn data_of(file: &str) -> Option<&str> {
+    let data = file.strip_suffix(".age").unwrap_or(file).strip_suffix(".zst")?;
+    let name = data.strip_suffix(".sql").or_else(|| data.strip_suffix(".db"))?;
+    is_our_name(name).then_some(name)
 }
 
 /// `TARGET-YYYYMMDD-HHMMSS-mmm`: others keep files in such a folder too.
@@ -173,7 +159,16 @@ fn is_our_name(stem: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{
+        fs,
+        path::Path,
+        time::{Duration, SystemTime},
+    };
     use windlass_plan::UrlKind;
+
+    fn shelf(folder: &tempfile::TempDir) -> Shelf {
+        Shelf::Folder(folder.path().to_owned())
+    }
 
     fn manifest(target: &str, at_ms: i64) -> Manifest {
         Manifest {
@@ -198,7 +193,7 @@ mod tests {
 
     fn put(folder: &Path, manifest: &Manifest) {
         fs::write(folder.join(&manifest.file), "abc").unwrap();
-        save(folder, manifest).unwrap();
+        save(&Shelf::Folder(folder.to_owned()), manifest).unwrap();
     }
 
     #[test]
@@ -207,7 +202,7 @@ mod tests {
         for (target, at) in [("db", 10), ("db", 20), ("db", 30), ("db", 40), ("log", 5)] {
             put(folder.path(), &manifest(target, at));
         }
-        let stored = list(folder.path()).unwrap();
+        let stored = list(&shelf(&folder)).unwrap();
         let names = |needed: &[i64], keep: u64| {
             let doomed = stale(&stored, 1000, keep, needed);
             doomed.into_iter().map(|doomed| doomed.manifest.at_ms).collect::<Vec<_>>()
@@ -216,8 +211,8 @@ mod tests {
         assert_eq!(names(&[25], 0), [30, 10], "the one that the run may go back to stays");
         assert_eq!(names(&[], 975), [20, 10], "what is young enough stays");
         assert_eq!(names(&[], 10_000), Vec::<i64>::new());
-        prune(folder.path(), &stale(&stored, 1000, 975, &[])).unwrap();
-        assert_eq!(list(folder.path()).unwrap().len(), 3);
+        prune(&shelf(&folder), &stale(&stored, 1000, 975, &[])).unwrap();
+        assert_eq!(list(&shelf(&folder)).unwrap().len(), 3);
         assert!(!folder.path().join("db-10.db.zst").exists());
     }
 
@@ -235,7 +230,7 @@ mod tests {
             serde_json::to_string(&Manifest { file: "../x".into(), ..manifest("out", 1) }).unwrap(),
         )
         .unwrap();
-        let stored = list(folder.path()).unwrap();
+        let stored = list(&shelf(&folder)).unwrap();
         let damaged = stored.iter().filter(|stored| matches!(stored, Stored::Damaged(..))).count();
         let unreadable = stored.iter().filter(|stored| matches!(stored, Stored::Unreadable(..))).count();
         assert_eq!((damaged, unreadable), (1, 2));
@@ -256,11 +251,20 @@ mod tests {
             ["notes.txt", "nightly.sql.zst", "nightly.sql.zst.tmp", "my-db-20260102-030405-679.sql.zst"];
         for name in left.iter().chain(&theirs).chain(&["db-1.db.zst"]) {
             let file = fs::File::create(folder.path().join(name)).unwrap();
-            file.set_modified(SystemTime::now() - 2 * LEFTOVER).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60)).unwrap();
         }
         let young = "my-db-20260103-030405-678.sql.zst.tmp";
         fs::write(folder.path().join(young), "").unwrap();
-        prune(folder.path(), &[]).unwrap();
+        let seen = list(&shelf(&folder)).unwrap();
+        let incomplete: BTreeSet<_> = seen
+            .iter()
+            .filter_map(|stored| match stored {
+                Stored::Incomplete(file) => Some(file.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(incomplete, [left[0], left[1], theirs[3], young].into(), "they are no backups, and shown");
+        prune(&shelf(&folder), &[]).unwrap();
         let mut stay: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
         stay.sort();

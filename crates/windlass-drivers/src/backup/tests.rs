@@ -46,10 +46,14 @@ fn source(database: &Database) -> Source {
     Source::new(&database.url(), Path::new("/")).unwrap()
 }
 
+fn shelf(folder: &Path) -> Shelf {
+    Shelf::Folder(folder.to_owned())
+}
+
 fn backup_of(flavor: Flavor, database: &Database, folder: &Path) -> Manifest {
     let tools = server(flavor).bin();
     let how = How { tools: tools.as_deref(), ..How::default() };
-    create(&source(database), ("db", "x"), folder, &how, 1_790_000_000_000, &|_| ()).unwrap()
+    create(&source(database), ("db", "x"), &shelf(folder), &how, 1_790_000_000_000, &|_| ()).unwrap()
 }
 
 fn there(flavor: Flavor, name: &str) -> bool {
@@ -75,6 +79,7 @@ fn a_client_that_takes_nothing_is_ended_and_what_is_left_is_said() {
             database.run(&format!("INSERT INTO t VALUES {}", rows.join(", ")));
             let backups = folder.path().join(rows.len().to_string());
             let manifest = backup_of(flavor, &database, &backups);
+            let backups = shelf(&backups);
             let data = Data::new(&backups, &manifest, None);
             let failure = put(&at, &new, &data, Duration::from_millis(300), &|_| ()).unwrap_err();
             let said = format!("the client that restores {into} took nothing for");
@@ -127,14 +132,17 @@ fn a_server_at_work_is_waited_for() {
 fn waited_for(flavor: Flavor, dump: &str) {
     let (database, folder) = (server(flavor).database(), folder());
     let made = backup_of(flavor, &database, folder.path());
-    let manifest = Manifest { bytes: dump.len() as u64, ..made };
-    fs::write(folder.path().join(&manifest.file), zstd::encode_all(dump.as_bytes(), 1).unwrap()).unwrap();
+    let packed = zstd::encode_all(dump.as_bytes(), 1).unwrap();
+    let sha256 = crate::disk::sha256(&packed);
+    let manifest = Manifest { bytes: dump.len() as u64, sha256, ..made };
+    fs::write(folder.path().join(&manifest.file), packed).unwrap();
+    let backups = shelf(folder.path());
     let into = format!("{}_slow", database.name());
     let (live, place) = (source(&database), source(&database).with_database(&into));
     let (at, new) = (Tool::new(&live, None).unwrap(), Tool::new(&place, None).unwrap());
     let told = Mutex::new(vec![]);
     let tell = |line: &str| told.lock().unwrap().push(line.to_owned());
-    let data = Data::new(folder.path(), &manifest, None);
+    let data = Data::new(&backups, &manifest, None);
     put(&at, &new, &data, Duration::from_secs(2), &tell).unwrap();
     server(flavor).run(&format!("DROP DATABASE {into}"));
     let told = told.into_inner().unwrap().join("\n");
@@ -178,9 +186,9 @@ fn a_proof_that_is_killed_leaves_nothing_and_with_its_janitor_only_until_the_nex
     if let Some(words) = argument() {
         let words: Vec<&str> = words.lines().collect();
         let (live, backups) = (Source::new(words[0], Path::new("/")).unwrap(), Path::new(words[2]));
-        let Stored::Whole(manifest) = list(backups).unwrap().remove(0) else { panic!("no backup") };
+        let Stored::Whole(manifest) = list(&shelf(backups)).unwrap().remove(0) else { panic!("no backup") };
         let means = Means { tools: Some(Path::new(words[1])), identities: None };
-        verify(&live, backups, &manifest, means, &|_| ()).unwrap();
+        verify(&live, &shelf(backups), &manifest, means, &|_| ()).unwrap();
         return;
     }
     for flavor in SERVERS {
@@ -204,7 +212,7 @@ fn a_proof_that_is_killed_leaves_nothing_and_with_its_janitor_only_until_the_nex
         let means = Means { tools: tools.as_deref(), identities: None };
         // The server takes a moment to know that a client is gone.
         wait_until("what the dead have left is removed", || {
-            let found = verify(&source(&database), first.path(), &manifest, means, &|_| ()).unwrap();
+            let found = verify(&source(&database), &shelf(first.path()), &manifest, means, &|_| ()).unwrap();
             assert!(found.restored && found.differences.is_empty(), "{found:?}");
             !there(flavor, &left)
         });
@@ -221,14 +229,14 @@ fn a_proof_of_sqlite_has_a_folder_that_the_next_one_clears_up() {
     live.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
     let source = Source::new("sqlite:app.db", folder.path()).unwrap();
     let backups = folder.path().join("backups");
-    let manifest = create(&source, ("db", "x"), &backups, &How::default(), 1, &|_| ()).unwrap();
+    let manifest = create(&source, ("db", "x"), &shelf(&backups), &How::default(), 1, &|_| ()).unwrap();
     let left = folder.path().join("windlass_copy_1_1_1");
     fs::create_dir(&left).unwrap();
     fs::write(left.join("lock"), "").unwrap();
     fs::write(left.join("app.db"), "in clear").unwrap();
     let told = Mutex::new(vec![]);
     let tell = |line: &str| told.lock().unwrap().push(line.to_owned());
-    let found = verify(&source, &backups, &manifest, Means::default(), &tell).unwrap();
+    let found = verify(&source, &shelf(&backups), &manifest, Means::default(), &tell).unwrap();
     assert_eq!((found.restored, found.rows), (true, 1));
     let told = told.into_inner().unwrap().join("\n");
     assert!(told.contains("windlass_copy_1_1_1, left behind by an earlier run, was removed"), "{told}");
@@ -250,7 +258,7 @@ fn a_proof_makes_no_events_and_a_restore_does() {
         let tools = server(flavor).bin();
         let means = restore::Means { tools: tools.as_deref(), identities: None };
         let live = source(&database);
-        let found = verify(&live, folder.path(), &manifest, means, &|_| ()).unwrap();
+        let found = verify(&live, &shelf(folder.path()), &manifest, means, &|_| ()).unwrap();
         assert!(found.restored && found.differences.is_empty(), "{found:?}");
         let into = format!("{}_new", database.name());
         let [at, new] =
@@ -266,7 +274,8 @@ fn a_proof_makes_no_events_and_a_restore_does() {
                 of("routines", "routine")
             ))
         };
-        let data = Data::new(folder.path(), &manifest, None);
+        let backups = shelf(folder.path());
+        let data = Data::new(&backups, &manifest, None);
         let (row, minute) = ("x\\n/*!50106 CREATE*/ y", Duration::from_secs(60));
         put(&at, &new, &data, minute, &|_| ()).unwrap();
         assert_eq!(there(), format!("1 1 1 {row}"), "{flavor:?}");
@@ -289,8 +298,9 @@ fn an_event_that_no_dump_comes_to_the_end_of_is_named_before() {
         ));
         let tools = server(flavor).bin();
         let how = How { tools: tools.as_deref(), ..How::default() };
-        let backup =
-            || create(&source(&database), ("db", "x"), folder.path(), &how, 1_790_000_000_000, &|_| ());
+        let backup = || {
+            create(&source(&database), ("db", "x"), &shelf(folder.path()), &how, 1_790_000_000_000, &|_| ())
+        };
         let failure = backup().unwrap_err();
         assert!(failure.message.contains("`noted`, `od``d`; nothing was done"), "{failure:?}");
         assert!(failure.hints[0].contains("ALTER EVENT `noted` DO"), "{failure:?}");

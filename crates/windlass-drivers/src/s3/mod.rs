@@ -8,6 +8,7 @@ mod job;
 mod words;
 
 pub use job::settings;
+pub(crate) use words::fault;
 pub use words::previewed;
 
 use async_trait::async_trait;

@@ -71,12 +71,17 @@ pub(super) fn partly(unit: &Unit, error: Error) -> Failure {
     failure(unit, error, Failure::partial)
 }
 
-fn failure(unit: &Unit, error: Error, make: fn(Fault, String) -> Failure) -> Failure {
-    let fault = match error.kind {
+/// Whose fault a failure of the store is.
+pub(crate) fn fault(kind: Kind) -> Fault {
+    match kind {
         Kind::Credentials | Kind::Transport | Kind::Busy | Kind::File => Fault::Transport,
         Kind::Windlass => Fault::Windlass,
         _ => Fault::Target,
-    };
+    }
+}
+
+fn failure(unit: &Unit, error: Error, make: fn(Fault, String) -> Failure) -> Failure {
+    let fault = fault(error.kind);
     let message = format!("{} (line {}): {}", unit.id, unit.line, error.message);
     error.hints.into_iter().fold(make(fault, message), Failure::hint)
 }

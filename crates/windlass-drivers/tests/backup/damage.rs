@@ -1,6 +1,6 @@
 //! What is no whole dump never counts as a backup, neither when it is made nor when it is put back.
 
-use super::{NOW_MS, SERVERS, create, fill, how, means, quiet, source};
+use super::{NOW_MS, SERVERS, create, fill, how, means, quiet, shelf, source};
 use sha2::{Digest as _, Sha256};
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use windlass_drivers::backup::{self, Manifest};
@@ -29,7 +29,7 @@ fn refused(database: &Database, server: &Server, script: &str) -> String {
     let made = backup::create(
         &source(database),
         ("db", "x"),
-        folder.path(),
+        &shelf(folder.path()),
         &how(Some(tools.path())),
         NOW_MS,
         &quiet,
@@ -63,7 +63,7 @@ fn a_dump_that_is_cut_off_is_no_backup() {
         backup::create(
             &source(&database),
             ("db", "x"),
-            folder.path(),
+            &shelf(folder.path()),
             &how(Some(whole.path())),
             NOW_MS,
             &quiet,
@@ -83,8 +83,8 @@ fn unusable(
 ) {
     let (source, tools) = (source(database), server.bin());
     let into = format!("{}_damaged", database.name());
-    let restored = backup::restore(&source, folder, manifest, &into, means(tools.as_deref()), &quiet);
-    let verified = backup::verify(&source, folder, manifest, means(tools.as_deref()), &quiet);
+    let restored = backup::restore(&source, &shelf(folder), manifest, &into, means(tools.as_deref()), &quiet);
+    let verified = backup::verify(&source, &shelf(folder), manifest, means(tools.as_deref()), &quiet);
     let restored = restored.unwrap_err();
     assert!(format!("{}\n{}", restored.message, restored.hints.join("\n")).contains(known), "{restored:?}");
     for failure in [restored, verified.unwrap_err()] {

@@ -3,7 +3,7 @@
 use super::{
     NOW_MS, SERVERS,
     damage::{databases, replace},
-    fill, how, means, quiet, source,
+    fill, how, means, quiet, shelf, source,
 };
 use age::{secrecy::ExposeSecret as _, x25519::Identity};
 use std::{
@@ -38,7 +38,8 @@ fn either_key_opens_it_and_no_other() {
         let recipients = Recipients::new(std::slice::from_ref(&written), Some(&list)).unwrap();
         let how = How { recipients, ..how(tools.as_deref()) };
         let source = source(&database);
-        let manifest = backup::create(&source, ("db", "x"), folder.path(), &how, NOW_MS, &quiet).unwrap();
+        let manifest =
+            backup::create(&source, ("db", "x"), &shelf(folder.path()), &how, NOW_MS, &quiet).unwrap();
         assert_eq!((&manifest.recipients, manifest.format), (&vec![written, in_file], 2));
         assert_eq!(manifest.file, "x.sql.zst.age");
         let stored = fs::read(folder.path().join(&manifest.file)).unwrap();
@@ -47,7 +48,7 @@ fn either_key_opens_it_and_no_other() {
         let verify = |identity: Option<&Path>| {
             let identities = identity.map(|file| Identities::read(file).unwrap());
             let means = Means { tools: tools.as_deref(), identities: identities.as_ref() };
-            backup::verify(&source, folder.path(), &manifest, means, &quiet)
+            backup::verify(&source, &shelf(folder.path()), &manifest, means, &quiet)
         };
         let found = verify(None).unwrap();
         assert!(!found.restored, "nothing is said of what is in it");
@@ -58,7 +59,7 @@ fn either_key_opens_it_and_no_other() {
         let into = format!("{}_opened", database.name());
         let restore = |identities: Option<&Identities>| {
             let means = Means { tools: tools.as_deref(), identities };
-            backup::restore(&source, folder.path(), &manifest, &into, means, &quiet)
+            backup::restore(&source, &shelf(folder.path()), &manifest, &into, means, &quiet)
         };
         let failure = restore(None).unwrap_err();
         assert!(failure.message.contains("x is encrypted for age1"), "{failure:?}");
@@ -83,10 +84,10 @@ fn a_flipped_byte_or_a_cut_is_seen_with_a_key_and_without() {
     let source = Source::new("sqlite:app.db", folder.path()).unwrap();
     let backups = folder.path().join("backups");
     let how = How { recipients: Recipients::new(&[public], None).unwrap(), ..how(None) };
-    let manifest = backup::create(&source, ("db", "x"), &backups, &how, NOW_MS, &quiet).unwrap();
+    let manifest = backup::create(&source, ("db", "x"), &shelf(&backups), &how, NOW_MS, &quiet).unwrap();
     let identities = Identities::read(&file).unwrap();
     let opened = Means { tools: None, identities: Some(&identities) };
-    let found = backup::verify(&source, &backups, &manifest, opened, &quiet).unwrap();
+    let found = backup::verify(&source, &shelf(&backups), &manifest, opened, &quiet).unwrap();
     assert_eq!((found.restored, found.rows), (true, 2));
 
     let stored = fs::read(backups.join(&manifest.file)).unwrap();
@@ -98,10 +99,11 @@ fn a_flipped_byte_or_a_cut_is_seen_with_a_key_and_without() {
         // With the hash of what was written, and with that of what is there now.
         let touched = replace(&backups, &manifest, bytes, manifest.bytes);
         for (manifest, means) in [(&manifest, means(None)), (&manifest, opened), (&touched, opened)] {
-            let failure = backup::verify(&source, &backups, manifest, means, &quiet).unwrap_err();
+            let failure = backup::verify(&source, &shelf(&backups), manifest, means, &quiet).unwrap_err();
             assert!(failure.message.contains("is damaged"), "{failure:?}");
         }
-        let failure = backup::restore(&source, &backups, &touched, "new.db", opened, &quiet).unwrap_err();
+        let failure =
+            backup::restore(&source, &shelf(&backups), &touched, "new.db", opened, &quiet).unwrap_err();
         assert!(failure.message.contains("is damaged"), "{failure:?}");
         assert!(!folder.path().join("new.db").exists());
     }
@@ -136,6 +138,6 @@ fn a_backup_comes_no_faster_than_it_may() {
     let tools = server.bin();
     let how = How { rate_bytes: Some(1 << 20), ..how(tools.as_deref()) };
     let manifest =
-        backup::create(&source(&database), ("db", "x"), folder.path(), &how, NOW_MS, &quiet).unwrap();
+        backup::create(&source(&database), ("db", "x"), &shelf(folder.path()), &how, NOW_MS, &quiet).unwrap();
     assert!(manifest.took_ms >= manifest.bytes * 1000 / (1 << 20), "{manifest:?}");
 }

@@ -10,7 +10,7 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use windlass_drivers::backup::{self, How, Manifest, Means, Source, Stored};
+use windlass_drivers::backup::{self, How, Manifest, Means, Shelf, Source, Stored};
 use windlass_lab::{Database, Flavor, Server, server};
 
 const NOW_MS: i64 = 1_790_000_000_000;
@@ -29,6 +29,10 @@ fn source(database: &Database) -> Source {
     Source::new(&database.url(), Path::new("/")).unwrap()
 }
 
+fn shelf(folder: &Path) -> Shelf {
+    Shelf::Folder(folder.to_owned())
+}
+
 fn quiet(_: &str) {}
 
 fn how(tools: Option<&Path>) -> How<'_> {
@@ -41,7 +45,8 @@ fn means(tools: Option<&Path>) -> Means<'_> {
 
 fn create(database: &Database, server: &Server, folder: &Path, name: &str) -> Manifest {
     let tools = server.bin();
-    backup::create(&source(database), ("db", name), folder, &how(tools.as_deref()), NOW_MS, &quiet).unwrap()
+    backup::create(&source(database), ("db", name), &shelf(folder), &how(tools.as_deref()), NOW_MS, &quiet)
+        .unwrap()
 }
 
 fn rows_in_order(database: &Database) -> String {
@@ -65,13 +70,18 @@ fn what_was_backed_up_comes_back_row_by_row() {
             assert_eq!(rows, [("record", 5)], "{flavor:?}");
         }
         assert!(
-            matches!(&backup::list(folder.path()).unwrap()[..], [Stored::Whole(found)] if *found == manifest)
+            matches!(&backup::list(&shelf(folder.path())).unwrap()[..], [Stored::Whole(found)] if *found == manifest)
         );
 
         let tools = server.bin();
-        let found =
-            backup::verify(&source(&database), folder.path(), &manifest, means(tools.as_deref()), &quiet)
-                .unwrap();
+        let found = backup::verify(
+            &source(&database),
+            &shelf(folder.path()),
+            &manifest,
+            means(tools.as_deref()),
+            &quiet,
+        )
+        .unwrap();
         assert_eq!((found.rows, found.differences.len()), (5, 0), "{flavor:?}: {:?}", found.differences);
 
         let before = rows_in_order(&database);
@@ -79,7 +89,7 @@ fn what_was_backed_up_comes_back_row_by_row() {
         let into = format!("{}_old", database.name());
         let restored = backup::restore(
             &source(&database),
-            folder.path(),
+            &shelf(folder.path()),
             &manifest,
             &into,
             means(tools.as_deref()),
@@ -95,7 +105,7 @@ fn what_was_backed_up_comes_back_row_by_row() {
         assert_ne!(rows_in_order(&database), before, "the database itself was left alone");
         let again = backup::restore(
             &source(&database),
-            folder.path(),
+            &shelf(folder.path()),
             &manifest,
             &into,
             means(tools.as_deref()),
@@ -114,8 +124,9 @@ fn a_manifest_that_promises_more_rows_is_not_proven() {
     manifest.rows.insert("record".into(), 6);
     manifest.rows.insert("gone".into(), 1);
     let tools = server.bin();
-    let found = backup::verify(&source(&database), folder.path(), &manifest, means(tools.as_deref()), &quiet)
-        .unwrap();
+    let found =
+        backup::verify(&source(&database), &shelf(folder.path()), &manifest, means(tools.as_deref()), &quiet)
+            .unwrap();
     assert_eq!(found.differences, ["table gone is missing (1 rows)", "table record has 5 rows instead of 6"]);
     // Other tests have scratch databases of their own meanwhile.
     let end = Instant::now() + Duration::from_secs(60);
@@ -134,9 +145,15 @@ fn what_cannot_be_reached_leaves_nothing_behind_and_no_password() {
         let url = format!("{scheme}://nobody:hunter2@127.0.0.1:{}/{}", server.port(), database.name());
         let source = Source::new(&url, Path::new("/")).unwrap();
         let tools = server.bin();
-        let failure =
-            backup::create(&source, ("db", "x"), folder.path(), &how(tools.as_deref()), NOW_MS, &quiet)
-                .unwrap_err();
+        let failure = backup::create(
+            &source,
+            ("db", "x"),
+            &shelf(folder.path()),
+            &how(tools.as_deref()),
+            NOW_MS,
+            &quiet,
+        )
+        .unwrap_err();
         assert!(failure.message.contains("nobody"), "{flavor:?}: {}", failure.message);
         assert!(!failure.message.contains("hunter2"), "{}", failure.message);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{flavor:?}: nothing was left behind");
@@ -154,20 +171,21 @@ fn a_file_of_sqlite_is_backed_up_while_it_is_written() {
     .unwrap();
     let source = Source::new("sqlite:app.db", folder.path()).unwrap();
     let backups = folder.path().join("backups");
-    let manifest = backup::create(&source, ("db", "first"), &backups, &how(None), NOW_MS, &quiet).unwrap();
+    let manifest =
+        backup::create(&source, ("db", "first"), &shelf(&backups), &how(None), NOW_MS, &quiet).unwrap();
     assert_eq!(manifest.rows["t"], 3);
     live.execute("DELETE FROM t", []).unwrap();
-    let found = backup::verify(&source, &backups, &manifest, means(None), &quiet).unwrap();
+    let found = backup::verify(&source, &shelf(&backups), &manifest, means(None), &quiet).unwrap();
     assert_eq!((found.rows, found.differences.len()), (3, 0));
-    backup::restore(&source, &backups, &manifest, "old.db", means(None), &quiet).unwrap();
+    backup::restore(&source, &shelf(&backups), &manifest, "old.db", means(None), &quiet).unwrap();
     let old = rusqlite::Connection::open(folder.path().join("old.db")).unwrap();
     assert_eq!(old.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 3);
     assert!(
-        backup::restore(&source, &backups, &manifest, "old.db", means(None), &quiet).is_err(),
+        backup::restore(&source, &shelf(&backups), &manifest, "old.db", means(None), &quiet).is_err(),
         "never over a file"
     );
     assert!(
-        backup::create(&source, ("db", "first"), &backups, &how(None), NOW_MS, &quiet).is_err(),
+        backup::create(&source, ("db", "first"), &shelf(&backups), &how(None), NOW_MS, &quiet).is_err(),
         "never over a backup"
     );
 }

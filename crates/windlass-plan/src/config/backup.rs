@@ -1,18 +1,57 @@
-//! `[target.NAME.backup]`: for whom backups are encrypted, and how fast they are read.
+//! `[target.NAME.backup]`: where backups go, for whom they are encrypted, and how fast they are read.
 
-use super::read::Section;
+use super::{read::Section, store};
 
-pub(super) const KEYS: &[&str] = &["recipients", "recipients_file", "rate"];
+pub(super) const KEYS: &[&str] = &["folder", "recipients", "recipients_file", "rate"];
 
 /// How backups of a database are made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupPolicy {
+    /// Where they lie, if not in `.windlass/backups`.
+    pub folder: Option<BackupFolder>,
     /// Public keys of age; any of their identities opens a backup.
     pub recipients: Vec<String>,
     /// A file with more of them, one a line, relative to the folder of windlass.toml.
     pub recipients_file: Option<String>,
     /// Most bytes a second that are taken from the database.
     pub rate_bytes: Option<u64>,
+}
+
+/// Where backups lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupFolder {
+    /// A folder of this machine, relative to the folder of windlass.toml, or of the command line to where it is typed.
+    Here(String),
+    /// A folder of a bucket.
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// How keys begin there: empty, or with `/` at the end.
+        prefix: String,
+    },
+}
+
+/// What is written as the place of backups: a folder of this machine, or `s3://BUCKET/FOLDER`.
+///
+/// # Errors
+/// It is none; how it is written.
+pub fn backup_folder(text: &str) -> Result<BackupFolder, &'static str> {
+    const HELP: &str = "write a folder of this machine, or `s3://BUCKET/FOLDER`";
+    if !store::is_store(text) {
+        return match text.is_empty() || text.contains("://") {
+            true => Err(HELP),
+            false => Ok(BackupFolder::Here(text.to_owned())),
+        };
+    }
+    let rest = text.strip_prefix("s3://").ok_or(HELP)?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    let is_plain = |part: &str| !part.is_empty() && !part.chars().any(char::is_control);
+    if !store::is_bucket(bucket) || !(prefix.is_empty() || prefix.split('/').all(is_plain)) {
+        return Err(HELP);
+    }
+    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+    Ok(BackupFolder::Bucket { bucket: bucket.to_owned(), prefix })
 }
 
 /// Reads the table `backup` of `section`.
@@ -26,6 +65,7 @@ pub(super) fn read(section: &Section<'_, '_, '_>) -> Option<BackupPolicy> {
         }
     }
     Some(BackupPolicy {
+        folder: folder(&backup),
         recipients: recipients.into_iter().map(|(recipient, _)| recipient).collect(),
         recipients_file: backup.text("recipients_file"),
         rate_bytes: rate(&backup),
@@ -53,6 +93,21 @@ fn no_recipient(text: &str) -> Option<(&'static str, String, &'static str)> {
     ))
 }
 
+fn folder(backup: &Section<'_, '_, '_>) -> Option<BackupFolder> {
+    let text = backup.text("folder")?;
+    let folder = backup_folder(&text);
+    // Not the text itself: somebody may have written credentials into it.
+    let wrong = |help| {
+        backup.error(
+            "config-value",
+            "folder",
+            format!("`folder` of {} is no place for backups", backup.name()),
+            help,
+        );
+    };
+    folder.map_err(wrong).ok()
+}
+
 fn rate(backup: &Section<'_, '_, '_>) -> Option<u64> {
     let text = backup.text("rate")?;
     let rate = rate_bytes(&text);
@@ -76,6 +131,25 @@ pub fn rate_bytes(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders() {
+        for (text, bucket, prefix) in [
+            ("s3://b", "b", ""),
+            ("s3://b/", "b", ""),
+            ("s3://b/p", "b", "p/"),
+            ("s3://b/p/备份/", "b", "p/备份/"),
+        ] {
+            let wanted = BackupFolder::Bucket { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+            assert_eq!(backup_folder(text), Ok(wanted), "{text}");
+        }
+        assert_eq!(backup_folder("../b"), Ok(BackupFolder::Here("../b".to_owned())));
+        for wrong in
+            ["", "s3:b", "s3:///p", "s3://b//p", "s3://b/p//", "s3://u@b/p", "s3://b/p\n", "https://b/p"]
+        {
+            assert!(backup_folder(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn rates() {

@@ -16,7 +16,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{BackupPolicy, rate_bytes};
+pub use backup::{BackupFolder, BackupPolicy, backup_folder, rate_bytes};
 pub use policy::{Approval, Freeze, Guard, Keep, Limit, Policy, Watch, Weekday, Window};
 pub use schema::config_schema;
 pub(crate) use target::is_here;

@@ -72,6 +72,9 @@ struct Target {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Backup {
+    /// Where they lie: a folder of this machine, from the folder of windlass.toml, or `s3://BUCKET/FOLDER` of a bucket that is a
+    /// target (default: `.windlass/backups`).
+    folder: Option<String>,
     /// Public keys of age (`age1…`): backups can be read only with the private key of one of them. Without any key
     /// they are not encrypted.
     recipients: Option<Vec<String>>,

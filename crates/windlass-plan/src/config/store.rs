@@ -72,8 +72,13 @@ pub(super) fn misplaced(section: &Section<'_, '_, '_>) {
 fn bucket(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("s3://")?;
     let name = rest.strip_suffix('/').unwrap_or(rest);
+    is_bucket(name).then_some(name)
+}
+
+/// Whether a text can be the name of a bucket.
+pub(super) fn is_bucket(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    ((1..=255).contains(&name.len()) && name.chars().all(plain)).then_some(name)
+    (1..=255).contains(&name.len()) && name.chars().all(plain)
 }
 
 fn is_endpoint(url: &str) -> bool {

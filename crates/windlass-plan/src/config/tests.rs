@@ -170,9 +170,10 @@ freeze = []
 fn how_backups_are_made() {
     let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
     let config = good(&[&format!(
-        "[target.db]\nurl = \"sqlite:a.db\"\nbackup = {{ recipients = [\"{key}\"], recipients_file = \"keys\", rate = \"2KiB/s\" }}"
+        "[target.db]\nurl = \"sqlite:a.db\"\nbackup = {{ folder = \"s3://b/p\", recipients = [\"{key}\"], recipients_file = \"keys\", rate = \"2KiB/s\" }}"
     )]);
     let expected = BackupPolicy {
+        folder: Some(super::BackupFolder::Bucket { bucket: "b".to_owned(), prefix: "p/".to_owned() }),
         recipients: vec![key.to_owned()],
         recipients_file: Some("keys".to_owned()),
         rate_bytes: Some(2048),

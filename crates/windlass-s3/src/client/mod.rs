@@ -2,6 +2,7 @@
 
 mod deletes;
 mod operations;
+mod uploads;
 
 use crate::{
     credentials::Finder,
@@ -107,6 +108,17 @@ pub struct Part {
     pub etag: String,
     /// Bytes.
     pub size: u64,
+}
+
+/// An object that was begun in parts, and not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Its key.
+    pub key: String,
+    /// Its number.
+    pub upload: String,
+    /// When it was begun, microseconds since 1970 by the store's clock; none: the store does not say (SeaweedFS).
+    pub begun_us: Option<i64>,
 }
 
 /// One version of a key, or one delete marker.

@@ -378,12 +378,27 @@ impl Client {
         key: &str,
         etag: Option<&str>,
     ) -> Result<Response<Incoming>, Error> {
+        self.get_from(bucket, key, etag, 0).await
+    }
+
+    /// As [`Client::get`], without its first `first` bytes.
+    pub(crate) async fn get_from(
+        &self,
+        bucket: &str,
+        key: &str,
+        etag: Option<&str>,
+        first: u64,
+    ) -> Result<Response<Incoming>, Error> {
         let mut call = Call::new("GET", bucket, key);
         if let Some(etag) = etag {
             call = call.header("if-match", format!("\"{etag}\""));
         }
+        if first > 0 {
+            call = call.header("range", format!("bytes={first}-"));
+        }
         let answer = self.open(&call).await?;
-        if answer.status() != StatusCode::OK {
+        let expected = if first > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        if answer.status() != expected {
             return Err(Error::new(Kind::Answer, format!("{}: {}", call.what(), answer.status())));
         }
         Ok(answer)
@@ -410,7 +425,7 @@ fn etag_of(parts: &[Part]) -> Option<String> {
 }
 
 /// The key of an item of a listing.
-fn key_of(item: &Node, is_encoded: bool) -> Result<String, Error> {
+pub(super) fn key_of(item: &Node, is_encoded: bool) -> Result<String, Error> {
     let key = item.get("Key");
     if is_encoded { crate::encode::plain(key) } else { Ok(key.to_owned()) }
 }

@@ -3,9 +3,11 @@
 use super::OutputArgs;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use windlass_plan::BackupFolder;
 
 pub(super) const BACKUP_EXAMPLES: &str = "Examples:
   windlass backup create db              by the server's own tool, through zstd, with SHA-256
+  windlass backup create --folder s3://team-backups/app   to a bucket that is a target
   windlass backup verify                 restore the newest into a scratch database, compare
   windlass backup restore --into db_old  into a new database, never over one that is there
   windlass backup prune                  what `keep.backup` of the policy would delete";
@@ -38,9 +40,9 @@ pub struct BackupWhere {
     /// Use windlass.ENV.toml too.
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
-    /// Folder of the backups; by default `.windlass/backups`.
-    #[arg(long, value_name = "FOLDER")]
-    pub folder: Option<PathBuf>,
+    /// Folder of the backups, or `s3://BUCKET/FOLDER`; by default what windlass.toml says, else `.windlass/backups`.
+    #[arg(long, value_name = "FOLDER", value_parser = backup_folder)]
+    pub folder: Option<BackupFolder>,
     /// Folder with the server's programs (pg_dump, psql, mysqldump, mysql); by default the search path.
     #[arg(long, value_name = "FOLDER")]
     pub tools: Option<PathBuf>,
@@ -101,4 +103,8 @@ pub struct BackupPruneArgs {
 
 fn rate(text: &str) -> Result<u64, String> {
     windlass_plan::rate_bytes(text).ok_or_else(|| "write how much a second, as 20MiB/s".to_owned())
+}
+
+pub(super) fn backup_folder(text: &str) -> Result<BackupFolder, String> {
+    windlass_plan::backup_folder(text).map_err(str::to_owned)
 }

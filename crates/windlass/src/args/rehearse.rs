@@ -1,8 +1,9 @@
 //! `windlass rehearse`
 
-use super::OutputArgs;
+use super::{OutputArgs, backup::backup_folder};
 use clap::Args;
 use std::path::PathBuf;
+use windlass_plan::BackupFolder;
 
 pub(super) const REHEARSE_EXAMPLES: &str = "Examples:
   windlass rehearse RELEASE.md                    on copies beside the databases
@@ -39,9 +40,9 @@ pub struct RehearseArgs {
     /// Copy at most so many rows of each table; foreign keys of the copy hold.
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "from")]
     pub sample: Option<u64>,
-    /// Folder of the backups; by default `.windlass/backups`.
-    #[arg(long, value_name = "FOLDER")]
-    pub folder: Option<PathBuf>,
+    /// Folder of the backups, or `s3://BUCKET/FOLDER`; by default what windlass.toml says, else `.windlass/backups`.
+    #[arg(long, value_name = "FOLDER", value_parser = backup_folder)]
+    pub folder: Option<BackupFolder>,
     /// Folder with the server's programs (pg_dump, psql, mysqldump, mysql); by default the search path.
     #[arg(long, value_name = "FOLDER")]
     pub tools: Option<PathBuf>,

@@ -1,22 +1,25 @@
 //! `windlass backup`: databases of windlass.toml, backed up, proven, put back.
 
-use super::drive::zone;
+use super::{
+    drive::{Signals, zone},
+    shelves::Shelves,
+};
 use crate::{
     args::{
         BackupArgs, BackupChooseArgs, BackupCommand, BackupCreateArgs, BackupPruneArgs, BackupRestoreArgs,
         BackupWhere,
     },
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, at_once},
     journal,
     project::{self, Place},
     secrets::SecretStore,
     terminal, wiring,
 };
 use serde::Serialize;
-use std::path::{Path, PathBuf};
-use windlass_driver::Secrets as _;
+use std::path::Path;
+use windlass_driver::{Secrets as _, Stopping};
 use windlass_drivers::backup::{
-    self, How, Identities, Manifest, Means, Recipients, Source, Stored, human_bytes,
+    self, Doomed, How, Identities, Manifest, Means, Recipients, Shelf, Source, Stored, human_bytes,
 };
 use windlass_plan::{Config, Target, Value};
 use windlass_report::{Text, moment};
@@ -40,14 +43,25 @@ struct Here<'a> {
     args: &'a BackupWhere,
     place: Place,
     config: Config,
-    folder: PathBuf,
 }
 
 impl<'a> Here<'a> {
     fn new(args: &'a BackupWhere, config: Option<&Path>) -> Result<Self, Failure> {
         let (place, config) = project::here(config, args.env.as_deref())?;
-        let folder = args.folder.clone().unwrap_or_else(|| place.state().join("backups"));
-        Ok(Self { args, place, config, folder })
+        Ok(Self { args, place, config })
+    }
+
+    fn shelves(&self) -> Shelves<'_> {
+        Shelves::new(&self.place, &self.config, self.args.folder.as_ref())
+    }
+
+    /// What there is, place by place.
+    fn stored(&self) -> Result<Vec<(Shelf, Vec<Stored>)>, Failure> {
+        let stored = |shelf: Shelf| {
+            let stored = backup::list(&shelf)?;
+            Ok((shelf, stored))
+        };
+        self.shelves().all()?.into_iter().map(stored).collect()
     }
 
     /// The database of that name; without a name the only one.
@@ -88,45 +102,73 @@ impl<'a> Here<'a> {
         let file = said.recipients_file.map(|file| self.place.base.join(file));
         let recipients = Recipients::new(&said.recipients, file.as_deref())?;
         let rate_bytes = rate_bytes.or(said.rate_bytes);
-        Ok(How { tools: self.args.tools.as_deref(), recipients, rate_bytes })
+        Ok(How { tools: self.args.tools.as_deref(), recipients, rate_bytes, stopping: Stopping::default() })
     }
 
-    /// The backup of that name, else the newest that is whole.
-    fn chosen(&self, named: Option<&str>) -> Result<Manifest, Failure> {
-        let stored = backup::list(&self.folder)?;
-        let found = stored.into_iter().find_map(|stored| match stored {
-            Stored::Whole(manifest) if named.is_none_or(|named| named == manifest.name) => Some(Ok(manifest)),
-            Stored::Damaged(manifest, why) if named == Some(&manifest.name) => Some(Err(why)),
-            _ => None,
-        });
-        match found {
-            Some(Ok(manifest)) => Ok(manifest),
-            Some(Err(why)) => Err(Failure::refused(format!("this backup is damaged: {why}"))),
-            None => Err(Failure::wrong(format!("there is no such backup in {}", self.folder.display()))
-                .hint("`windlass backup list` shows what there is, `windlass backup create` makes one")),
+    /// The backup of that name and where it lies, else the newest that is whole.
+    fn chosen(&self, named: Option<&str>) -> Result<(Shelf, Manifest), Failure> {
+        let all = self.stored()?;
+        let places = all.iter().map(|(shelf, _)| shelf.shown()).collect::<Vec<_>>().join(" and ");
+        let mut newest: Option<(Shelf, Manifest)> = None;
+        for (shelf, stored) in all {
+            for stored in stored {
+                match stored {
+                    Stored::Damaged(manifest, why) if named == Some(&manifest.name) => {
+                        return Err(Failure::refused(format!("this backup is damaged: {why}"))
+                            .hint("`windlass backup list` shows the others"));
+                    }
+                    Stored::Whole(manifest)
+                        if named.is_none_or(|named| named == manifest.name)
+                            && newest.as_ref().is_none_or(|(_, other)| other.at_ms < manifest.at_ms) =>
+                    {
+                        newest = Some((shelf.clone(), manifest));
+                    }
+                    _ => {}
+                }
+            }
         }
+        newest.ok_or_else(|| {
+            Failure::wrong(format!("there is no such backup in {places}"))
+                .hint("`windlass backup list` shows what there is, `windlass backup create` makes one")
+        })
     }
 
     fn list(&self) -> Result<Exit, Failure> {
-        let stored = backup::list(&self.folder)?;
+        let all = self.stored()?;
         if self.args.output.json {
-            terminal::json(&stored.iter().map(StoredJson::of).collect::<Vec<_>>())?;
+            let folders: Vec<String> = all.iter().map(|(shelf, _)| shelf.shown()).collect();
+            let each = all
+                .iter()
+                .zip(&folders)
+                .flat_map(|((_, stored), folder)| stored.iter().map(|stored| StoredJson::of(folder, stored)));
+            terminal::json(&each.collect::<Vec<_>>())?;
             return Ok(Exit::Done);
         }
         let mut text = Text::new();
-        if stored.is_empty() {
+        if all.iter().all(|(_, stored)| stored.is_empty()) {
             text.line().plain("There is no backup here yet. `windlass backup create` makes one.");
         }
-        for stored in &stored {
-            let line = match stored {
-                Stored::Whole(manifest) => self.line(manifest),
-                Stored::Damaged(manifest, why) => format!("{}: damaged: {why}", manifest.name),
-                Stored::Unreadable(path, why) => format!("{}: cannot be read: {why}", path.display()),
-            };
-            text.line().plain(line);
+        for (shelf, stored) in all.iter().filter(|(_, stored)| !stored.is_empty()) {
+            if all.len() > 1 {
+                text.line().plain(format!("{}:", shelf.shown()));
+            }
+            for stored in stored {
+                text.line().plain(self.listed(shelf, stored));
+            }
         }
         terminal::show(&text)?;
         Ok(Exit::Done)
+    }
+
+    fn listed(&self, shelf: &Shelf, stored: &Stored) -> String {
+        match stored {
+            Stored::Whole(manifest) => self.line(manifest),
+            Stored::Damaged(manifest, why) => format!("{}: damaged: {why}", manifest.name),
+            Stored::Incomplete(file) => {
+                format!("{}: incomplete: it is being made, or that was cut off", shelf.shown_file(file))
+            }
+            Stored::Unreadable(file, why) => format!("{}: cannot be read: {why}", shelf.shown_file(file)),
+        }
     }
 
     fn line(&self, manifest: &Manifest) -> String {
@@ -152,8 +194,12 @@ impl<'a> Here<'a> {
 /// `windlass backup list --json`.
 #[derive(Debug, Serialize)]
 struct StoredJson<'a> {
-    /// `whole`, `damaged`, `unreadable`.
+    /// Where it lies.
+    folder: &'a str,
+    /// `whole`, `damaged`, `incomplete`, `unreadable`.
     state: &'static str,
+    /// The file that is not whole, where nothing is known of a backup.
+    file: Option<&'a str>,
     /// Why it is not whole.
     why: Option<&'a str>,
     /// What is known of it.
@@ -161,14 +207,14 @@ struct StoredJson<'a> {
 }
 
 impl<'a> StoredJson<'a> {
-    fn of(stored: &'a Stored) -> Self {
-        match stored {
-            Stored::Whole(manifest) => Self { state: "whole", why: None, backup: Some(manifest) },
-            Stored::Damaged(manifest, why) => {
-                Self { state: "damaged", why: Some(why), backup: Some(manifest) }
-            }
-            Stored::Unreadable(_, why) => Self { state: "unreadable", why: Some(why), backup: None },
-        }
+    fn of(folder: &'a str, stored: &'a Stored) -> Self {
+        let (state, file, why, backup) = match stored {
+            Stored::Whole(manifest) => ("whole", None, None, Some(manifest)),
+            Stored::Damaged(manifest, why) => ("damaged", None, Some(why.as_str()), Some(manifest)),
+            Stored::Incomplete(file) => ("incomplete", Some(file.as_str()), None, None),
+            Stored::Unreadable(file, why) => ("unreadable", Some(file.as_str()), Some(why.as_str()), None),
+        };
+        Self { folder, state, file, why, backup }
     }
 }
 
@@ -186,7 +232,13 @@ fn make(args: &BackupCreateArgs, config: Option<&Path>) -> Result<Exit, Failure>
     let name = format!("{target}-{stamp}");
     let how = here.how(&target, args.rate)?;
     let told = |line: &str| terminal::line(&format!("{name}: {line}"));
-    let manifest = backup::create(&source, (&target, &name), &here.folder, &how, now, &told)?;
+    let shelf = here.shelves().of(&target)?;
+    stop_on_signals(&how.stopping)?;
+    let made = backup::create(&source, (&target, &name), &shelf, &how, now, &told);
+    let manifest = made.map_err(|failure| match how.stopping.asked() {
+        true => Failure { exit: Exit::Interrupted, ..Failure::from(failure) },
+        false => failure.into(),
+    })?;
     if args.place.output.json {
         terminal::json(&manifest)?;
         return Ok(Exit::Done);
@@ -195,7 +247,7 @@ fn make(args: &BackupCreateArgs, config: Option<&Path>) -> Result<Exit, Failure>
     let position = manifest.position.as_ref().map_or("not known".to_owned(), Clone::clone);
     here.say(&[
         format!("{} of {}", manifest.name, manifest.database),
-        format!("  {}", here.folder.join(&manifest.file).display()),
+        format!("  {}", shelf.shown_file(&manifest.file)),
         format!(
             "  {} of {}, {} tables, {} rows, {} ms",
             human_bytes(manifest.stored_bytes),
@@ -215,14 +267,30 @@ fn make(args: &BackupCreateArgs, config: Option<&Path>) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
+/// The first signal ends the backup, which takes away what there is of it; the second ends the process.
+fn stop_on_signals(stopping: &Stopping) -> Result<(), Failure> {
+    let cannot = |error| Failure::refused(format!("cannot listen to signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    let mut signals = runtime.block_on(async { Signals::listen() })?;
+    let stopping = stopping.clone();
+    let wait = move || {
+        runtime.block_on(signals.any());
+        terminal::line("stopping; once more ends at once");
+        stopping.stop();
+        runtime.block_on(signals.any());
+        at_once()
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop).map_err(cannot)
+}
+
 fn prove(args: &BackupChooseArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let here = Here::new(&args.place, config)?;
-    let manifest = here.chosen(args.backup.as_deref())?;
+    let (shelf, manifest) = here.chosen(args.backup.as_deref())?;
     let (_, source) = here.source(Some(&manifest.target))?;
     let told = |line: &str| terminal::line(&format!("{}: {line}", manifest.name));
     let identities = args.identity.as_deref().map(Identities::read).transpose()?;
     let means = Means { tools: args.place.tools.as_deref(), identities: identities.as_ref() };
-    let found = backup::verify(&source, &here.folder, &manifest, means, &told)?;
+    let found = backup::verify(&source, &shelf, &manifest, means, &told)?;
     let exit = match (found.restored, found.differences.is_empty()) {
         (false, _) => Exit::Person,
         (true, true) => Exit::Done,
@@ -274,12 +342,12 @@ struct VerifiedJson<'a> {
 
 fn put_back(args: &BackupRestoreArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let here = Here::new(&args.place, config)?;
-    let manifest = here.chosen(args.backup.as_deref())?;
+    let (shelf, manifest) = here.chosen(args.backup.as_deref())?;
     let (_, source) = here.source(Some(&manifest.target))?;
     let told = |line: &str| terminal::line(&format!("{}: {line}", manifest.name));
     let identities = args.identity.as_deref().map(Identities::read).transpose()?;
     let means = Means { tools: args.place.tools.as_deref(), identities: identities.as_ref() };
-    let restored = backup::restore(&source, &here.folder, &manifest, &args.into, means, &told)?;
+    let restored = backup::restore(&source, &shelf, &manifest, &args.into, means, &told)?;
     if args.place.output.json {
         terminal::json(
             &serde_json::json!({ "backup": manifest.name, "into": restored.into, "rows": restored.rows }),
@@ -302,9 +370,14 @@ fn tidy(args: &BackupPruneArgs, config: Option<&Path>) -> Result<Exit, Failure> 
     let keep = here.config.policy.keep;
     let keep_ms = keep.backup_ms.unwrap_or(KEEP_MS);
     let needed = needed(&here, keep.record_ms.unwrap_or(u64::MAX))?;
-    let doomed = backup::stale(&backup::list(&here.folder)?, wiring::now_ms(), keep_ms, &needed);
-    if args.yes {
-        backup::prune(&here.folder, &doomed)?;
+    let mut doomed: Vec<Doomed> = vec![];
+    // Of each place the newest stays: one place does not answer for another.
+    for (shelf, stored) in here.stored()? {
+        let of_shelf = backup::stale(&stored, wiring::now_ms(), keep_ms, &needed);
+        if args.yes {
+            backup::prune(&shelf, &of_shelf)?;
+        }
+        doomed.extend(of_shelf);
     }
     if args.place.output.json {
         let names: Vec<_> = doomed.iter().map(|doomed| &doomed.manifest.name).collect();

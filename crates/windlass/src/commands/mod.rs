@@ -20,6 +20,7 @@ mod rehearse;
 mod resume;
 mod rollback;
 mod service;
+mod shelves;
 mod view;
 
 use crate::{

@@ -23,7 +23,7 @@ pub fn run(args: &ObjectsArgs, config: Option<&Path>) -> Result<Exit, Failure> {
 }
 
 /// The target that is this bucket.
-fn target<'a>(config: &'a Config, bucket: &str) -> Result<(&'a str, &'a Store), Failure> {
+pub fn target<'a>(config: &'a Config, bucket: &str) -> Result<(&'a str, &'a Store), Failure> {
     let found = config.targets.iter().find_map(|(name, target)| match target {
         Target::Store(store) if store.bucket == bucket => Some((name.as_str(), store)),
         _ => None,

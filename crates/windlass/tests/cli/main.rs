@@ -5,6 +5,7 @@
 
 mod adopt;
 mod backup;
+mod backup_s3;
 mod bad_input;
 mod batches;
 mod budget;

@@ -14,6 +14,7 @@ use crate::{
     commands::{
         copies::{Broken, WithCopies, broken, secret, source},
         drive::Signals,
+        shelves::Shelves,
     },
     exit::{Exit, Failure},
     journal,
@@ -27,17 +28,17 @@ use rounds::{Ended, Meter, Run, Stage};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::IsTerminal as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 use watch::{Recorder, Round};
 use windlass_driver::{Secrets as _, Stopping};
 use windlass_drivers::{
-    backup::{self, Data, Identities, Manifest, Source, Stored},
+    backup::{self, Data, Identities, Manifest, Shelf, Source, Stored},
     scratch::{self, Isolation, Order, Picture, Scratch, Verdict},
 };
-use windlass_plan::{Plan, Target};
+use windlass_plan::{Config, Plan, Target};
 use windlass_report::{CopyJson, REHEARSAL_FORMAT, Rehearsal, RoundJson, rehearsal_text, step_digests};
 
 /// Reading all rows behind every statement may take this long in all; else they are compared at the ends only.
@@ -45,7 +46,7 @@ const LOOKS_MAX: Duration = Duration::from_secs(180);
 
 /// Runs the command.
 pub fn run(args: &RehearseArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    let (_, plan, place) = project::compile_to_run(&args.file, config, args.env.as_deref())?;
+    let (compiled, plan, place) = project::compile_to_run(&args.file, config, args.env.as_deref())?;
     if databases(&plan).is_empty() {
         return Err(Failure::wrong("the document has no SQL step: there is nothing to rehearse")
             .hint("`windlass plan` shows what the other steps would do"));
@@ -56,7 +57,7 @@ pub fn run(args: &RehearseArgs, config: Option<&Path>) -> Result<Exit, Failure> 
         journal::block_on(journal::refuse_busy(&store))??;
     }
     wiring::tls();
-    let rehearsing = Rehearsing::new(args, place, plan)?;
+    let rehearsing = Rehearsing::new(args, place, plan, &compiled.settings.config)?;
     let runtime = wiring::runtime()?;
     let found = runtime.block_on(rehearsing.go());
     runtime.shutdown_background();
@@ -87,8 +88,7 @@ struct Rehearsing<'a> {
     plan: Plan,
     secrets: Arc<SecretStore>,
     sources: BTreeMap<String, Source>,
-    backups: BTreeMap<String, Manifest>,
-    backup_folder: PathBuf,
+    backups: BTreeMap<String, (Shelf, Manifest)>,
     identities: Option<Identities>,
     server: Option<Source>,
     meter: Arc<Meter>,
@@ -96,18 +96,20 @@ struct Rehearsing<'a> {
 }
 
 impl<'a> Rehearsing<'a> {
-    fn new(args: &'a RehearseArgs, place: Place, plan: Plan) -> Result<Self, Failure> {
+    fn new(args: &'a RehearseArgs, place: Place, plan: Plan, config: &Config) -> Result<Self, Failure> {
         let secrets = Arc::new(SecretStore::new(&place.base));
         let mut sources = BTreeMap::new();
         for name in databases(&plan).into_keys() {
             let source = source(&plan.targets, &name, &secrets, &place)?;
             sources.insert(name, source);
         }
-        let backup_folder = args.folder.clone().unwrap_or_else(|| place.state().join("backups"));
         let mut backups = BTreeMap::new();
         if let Some(from) = &args.from {
+            let shelves = Shelves::new(&place, config, args.folder.as_ref());
             for name in sources.keys() {
-                backups.insert(name.clone(), chosen(&backup_folder, from, name, sources.len() > 1)?);
+                let shelf = shelves.of(name)?;
+                let manifest = chosen(&shelf, from, name, sources.len() > 1)?;
+                backups.insert(name.clone(), (shelf, manifest));
             }
         }
         let identities = args.identity.as_deref().map(Identities::read).transpose()?;
@@ -115,19 +117,7 @@ impl<'a> Rehearsing<'a> {
         let live = std::io::stderr().is_terminal() && terminal::colour();
         let meter = Arc::new(Meter::new(live));
         let stopping = Stopping::default();
-        Ok(Self {
-            args,
-            place,
-            plan,
-            secrets,
-            sources,
-            backups,
-            backup_folder,
-            identities,
-            server,
-            meter,
-            stopping,
-        })
+        Ok(Self { args, place, plan, secrets, sources, backups, identities, server, meter, stopping })
     }
 
     async fn go(&self) -> Result<Rehearsal, Broken> {
@@ -301,10 +291,9 @@ impl<'a> Rehearsing<'a> {
         let mut copies = vec![];
         for (name, source) in &self.sources {
             let began = Instant::now();
-            let manifest = self.backups.get(name);
+            let backup = self.backups.get(name);
             let progress = |line: &str| terminal::line(&format!("{name}: {line}"));
-            let data =
-                manifest.map(|manifest| Data::new(&self.backup_folder, manifest, self.identities.as_ref()));
+            let data = backup.map(|(shelf, manifest)| Data::new(shelf, manifest, self.identities.as_ref()));
             let scratch = scratch::make(&Order {
                 source,
                 backup: data.as_ref(),
@@ -328,7 +317,7 @@ impl<'a> Rehearsing<'a> {
             };
             copies.push(CopyJson {
                 target: name.clone(),
-                from: manifest.map_or_else(|| "now".to_owned(), |manifest| manifest.name.clone()),
+                from: backup.map_or_else(|| "now".to_owned(), |(_, manifest)| manifest.name.clone()),
                 place: place.to_owned(),
                 bytes: scratch.bytes(),
                 rows: 0,
@@ -455,8 +444,8 @@ fn other_server(
 }
 
 /// The backup of that name of a target, else the newest.
-fn chosen(folder: &Path, from: &str, target: &str, many: bool) -> Result<Manifest, Failure> {
-    let whole = backup::list(folder)?.into_iter().filter_map(|stored| match stored {
+fn chosen(shelf: &Shelf, from: &str, target: &str, many: bool) -> Result<Manifest, Failure> {
+    let whole = backup::list(shelf)?.into_iter().filter_map(|stored| match stored {
         Stored::Whole(manifest) if manifest.target == target => Some(manifest),
         _ => None,
     });
@@ -464,7 +453,7 @@ fn chosen(folder: &Path, from: &str, target: &str, many: bool) -> Result<Manifes
     found.ok_or_else(|| {
         let failure = Failure::wrong(format!(
             "there is no whole backup `{from}` of `{target}` in {}; nothing was done",
-            folder.display()
+            shelf.shown()
         ));
         let failure = failure.hint("`windlass backup list` shows what there is");
         if many {
