@@ -39,7 +39,7 @@ fn way_of(job: &Job<'_>, capsule: &Capsule) -> Result<Way, Failure> {
 }
 
 /// Before each statement, so that it can be found among those that run.
-fn comment(job: &Job<'_>) -> String {
+pub(super) fn comment(job: &Job<'_>) -> String {
     let plain = |text: &str| text.replace("*/", "* /");
     format!("/* windlass {} {} */ ", plain(&job.cx.run), plain(&job.unit.id.0))
 }
@@ -160,7 +160,7 @@ fn in_between(failure: Failure, done: usize) -> Failure {
 }
 
 /// What is done on a connection, again while it finds locks of others.
-enum Act<'a> {
+pub(super) enum Act<'a> {
     /// The user's statement.
     User(&'a Step),
     /// One of ours.
@@ -222,7 +222,7 @@ impl Act<'_> {
 }
 
 /// Does it. Gives the connection back.
-async fn one(
+pub(super) async fn one(
     job: &Job<'_>,
     mut session: Session,
     act: &Act<'_>,
@@ -275,7 +275,7 @@ async fn ours(session: &mut Session, step: &Step, comment: &str) -> Result<(), T
 }
 
 /// The catalog stands where it should not.
-fn moved(job: &Job<'_>, wanted: &State, found: &State, what: &str) -> Failure {
+pub(super) fn moved(job: &Job<'_>, wanted: &State, found: &State, what: &str) -> Failure {
     let differs = wanted.iter().filter(|(key, print)| found.get(*key) != Some(print));
     let names: Vec<&str> = differs.clone().map(|(key, _)| key.as_str()).collect();
     let mut failure = Failure::clean(
@@ -474,7 +474,7 @@ pub(super) async fn inspect(
 }
 
 /// Waits while a statement of this unit still runs on the server.
-async fn running(job: &Job<'_>, session: &mut Session) -> Result<(), Failure> {
+pub(super) async fn running(job: &Job<'_>, session: &mut Session) -> Result<(), Failure> {
     const WAITS: u32 = 1200;
     const LONGEST: Duration = Duration::from_millis(500);
     let mark = comment(job);

@@ -2,8 +2,9 @@
 //!
 //! Statements on rows run in a transaction of their own, together with their row in `windlass_ledger` and the rows as they
 //! were; see `data`, `cover`, `put_back`. Statements on definitions commit by themselves on these servers; see
-//! `definitions`. Design and rejected options: `docs/design/databases.md`.
+//! `definitions`; those on accounts do too, see `accounts`. Design and rejected options: `docs/design/databases.md`.
 
+mod accounts;
 mod algorithm;
 mod aside;
 mod batch;
@@ -69,7 +70,9 @@ enum Road {
     Data,
     /// Proven in a shadow, settled by the catalog.
     Definitions,
-    /// It changes what belongs to the whole server.
+    /// Users, roles and privileges: settled by the accounts as they were and are.
+    Accounts,
+    /// It changes what else belongs to the whole server.
     Server,
 }
 
@@ -79,12 +82,12 @@ fn road(job: &Job<'_>) -> Road {
     match &job.summary.kind {
         _ if session || reads => Road::Query,
         Kind::Explain => Road::Query,
+        _ if accounts::is(job) => Road::Accounts,
         Kind::CreateOther(what) | Kind::AlterOther(what) | Kind::DropOther(what)
             if !definitions::provable(what) =>
         {
             Road::Server
         }
-        Kind::Privileges => Road::Server,
         _ if job.summary.changes_schema || job.summary.kind == Kind::Truncate => Road::Definitions,
         _ => Road::Data,
     }
@@ -114,6 +117,7 @@ impl Driver for MysqlDriver {
             Road::Data if batch::is(&job) => batch::capture(&job).await,
             Road::Data => data::capture(&job).await,
             Road::Definitions => definitions::capture(&job).await,
+            Road::Accounts => accounts::capture(&job).await,
             Road::Server => data::no_shadow(&job).map_or_else(|| Ok(Capsule::default()), Err),
         }
     }
@@ -128,6 +132,7 @@ impl Driver for MysqlDriver {
             Road::Data if batch::is(&job) => batch::apply(&job, capsule).await,
             Road::Data | Road::Server => data::apply(&job, capsule).await,
             Road::Definitions => definitions::apply(&job, capsule).await,
+            Road::Accounts => accounts::apply(&job, capsule).await,
         };
         self.keeper.done(cx, unit).await;
         done
@@ -151,6 +156,7 @@ impl Driver for MysqlDriver {
             Road::Data if batch::is(&job) => batch::undo(&job, capsule).await,
             Road::Data | Road::Server => data::undo(&job, capsule).await,
             Road::Definitions => definitions::undo(&job, capsule).await,
+            Road::Accounts => accounts::undo(&job, capsule).await,
         }
     }
 
@@ -178,6 +184,7 @@ impl Driver for MysqlDriver {
                 (Road::Query, Way::Undo) => Ok(Found::Applied(Done::default())),
                 (Road::Data | Road::Server, _) => data::inspect(&job, capsule, way).await,
                 (Road::Definitions, _) => definitions::inspect(&job, capsule, way).await,
+                (Road::Accounts, _) => accounts::inspect(&job, capsule, way).await,
             }
         };
         look.await.unwrap_or_else(|failure: Failure| Found::Unknown(failure.whole("\n")))

@@ -4,7 +4,7 @@
 use super::session::Session;
 use super::statement::Job;
 use super::tables::{self, ours};
-use super::{Road, algorithm, batch, data, definitions, locks, road, shadow};
+use super::{Road, accounts, algorithm, batch, data, definitions, locks, road, shadow};
 use std::collections::BTreeSet;
 use windlass_driver::{Failure, Survey};
 use windlass_plan::{Action, UndoBy};
@@ -57,6 +57,7 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
                 problem(&mut survey, failure);
             }
         }
+        Road::Accounts => accounts::survey(job, &mut survey).await,
         Road::Server => {
             if let Some(failure) = data::no_shadow(job) {
                 problem(&mut survey, failure);

@@ -16,6 +16,10 @@ const COLUMN: &str =
     "back to the definition in the catalog; what was written to the new column since is lost";
 const CATALOG: &str = "back to the definition in the catalog as it is before";
 const STANDS: &str = "back to the definition in the catalog; where the sequence stands is not set back";
+const ACCOUNT: &str =
+    "back to what the server shows of the account before; refused if somebody has changed it since";
+const ACCOUNT_MADE: &str = "dropped again; refused if somebody has changed it since";
+const ACCOUNT_CHANGED: &str = "back to what the server shows of the account before, a password by its hash; since when it has that is lost";
 const FOUND: &str = "back to the catalog as it is before; refused if it changes rows that are not covered";
 
 /// What `draft`, a statement, says of its way back; `None`: nobody knows one.
@@ -24,7 +28,7 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
     let (class, how) = match draft.dialect? {
         Dialect::Sqlite => sqlite(sql),
         Dialect::Postgresql => server(sql).or_else(|| postgresql(sql))?,
-        Dialect::Mysql if accounts(&sql.kind) => return None,
+        Dialect::Mysql if accounts(&sql.kind) => account(&sql.kind),
         Dialect::Mysql => mysql(sql).or_else(|| server(sql))?,
     };
     Some(undo(class, how, UndoBy::Driver))
@@ -73,8 +77,16 @@ fn mysql(sql: &Summary) -> Option<(Class, &'static str)> {
     sequence.then_some((Class::Lossy, STANDS))
 }
 
-/// Accounts of MySQL and MariaDB and what they may do belong to the server: no shadow proves them, and a password that was
-/// replaced is known to nobody.
+/// What a server shows of an account comes back, but not since when it has its password, and which it had before.
+fn account(kind: &Kind) -> (Class, &'static str) {
+    match kind {
+        Kind::Privileges => (Class::Exact, ACCOUNT),
+        Kind::CreateOther(_) => (Class::Exact, ACCOUNT_MADE),
+        _ => (Class::Lossy, ACCOUNT_CHANGED),
+    }
+}
+
+/// Accounts of MySQL and MariaDB and what they may do belong to the server, not to a database.
 fn accounts(kind: &Kind) -> bool {
     match kind {
         Kind::Privileges => true,
@@ -178,12 +190,15 @@ mod tests {
             ("VACUUM ANALYZE t", Some(Class::Exact), None),
             ("ANALYZE", Some(Class::Exact), None),
             ("REINDEX TABLE t", Some(Class::Exact), None),
-            ("GRANT SELECT ON t TO a", Some(Class::Exact), None),
-            ("CREATE ROLE r", Some(Class::Exact), None),
-            ("DROP USER a", Some(Class::Exact), None),
+            ("GRANT SELECT ON t TO a", Some(Class::Exact), Some(Class::Exact)),
+            ("CREATE ROLE r", Some(Class::Exact), Some(Class::Exact)),
+            ("DROP USER a", Some(Class::Exact), Some(Class::Lossy)),
         ] {
             assert_eq!(class(statement, Dialect::Postgresql), postgres, "{statement}");
             assert_eq!(class(statement, Dialect::Mysql), mysql, "{statement}");
+        }
+        for statement in ["RENAME USER a TO b", "SET PASSWORD FOR a = 'x'", "SET DEFAULT ROLE r TO a"] {
+            assert_eq!(class(statement, Dialect::Mysql), Some(Class::Lossy), "{statement}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! MySQL and MariaDB: what a database is made of, how one becomes another, and what a statement on definitions touches.
 
+mod accounts;
 mod diff;
 mod foreign;
 mod hidden;
@@ -7,6 +8,10 @@ mod lossless;
 mod table;
 mod words;
 
+pub use accounts::{
+    About, Account, AccountStatement, AccountStep, AccountVerb, Accounts, Clause, Grant, PUBLIC, Who,
+    account_key, account_statement, account_steps, fits, foresee, grant, is_between, masked,
+};
 pub use diff::{Catalog, Object, ObjectKind, Renames, Settings, Step, alter, diff, pinned};
 pub use foreign::{ForeignKey, foreign_keys};
 pub use hidden::{hidden, is_generated};

@@ -152,6 +152,7 @@ fn read(summary: &mut Summary, cursor: &mut Cursor<'_>, dialect: Dialect) {
         "CREATE" => object::create(summary, cursor),
         "DROP" => object::drop(summary, cursor),
         "ALTER" => alter::alter(summary, cursor),
+        "RENAME" if cursor.is("USER") => schema(summary, Kind::AlterOther("USER".to_owned())),
         "RENAME" => {
             cursor.accept_any(&["TABLE", "TABLES"]);
             schema(summary, Kind::RenameTable);
@@ -186,6 +187,9 @@ fn read(summary: &mut Summary, cursor: &mut Cursor<'_>, dialect: Dialect) {
             cursor.accept(&["CONCURRENTLY"]);
             data(summary, Kind::Other, cursor);
         }
+        "SET" if dialect == Dialect::Mysql && of_account(*cursor) => {
+            schema(summary, Kind::AlterOther("USER".to_owned()));
+        }
         "SET" | "RESET" if dialect == Dialect::Mysql && server_wide(&head, *cursor) => {
             summary.kind = Kind::Other;
         }
@@ -196,11 +200,15 @@ fn read(summary: &mut Summary, cursor: &mut Cursor<'_>, dialect: Dialect) {
     }
 }
 
-/// Whether `SET` or `RESET` of MySQL reaches beyond its session: global and persisted variables, passwords, default roles, logs.
+/// Whether `SET` of MySQL changes an account: its password, its default role.
+fn of_account(mut cursor: Cursor<'_>) -> bool {
+    cursor.is("PASSWORD") || cursor.accept(&["DEFAULT", "ROLE"])
+}
+
+/// Whether `SET` or `RESET` of MySQL reaches beyond its session: global and persisted variables, passwords, logs.
 fn server_wide(head: &str, mut cursor: Cursor<'_>) -> bool {
     const WORDS: &[&str] = &["GLOBAL", "PERSIST", "PERSIST_ONLY", "PASSWORD", "RESOURCE"];
     head == "RESET"
-        || cursor.accept(&["DEFAULT", "ROLE"])
         || std::iter::from_fn(|| cursor.item()).any(|mut item| {
             let _ = item.symbol(b'@') && item.symbol(b'@');
             item.accept_any(WORDS)

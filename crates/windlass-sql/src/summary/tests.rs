@@ -78,6 +78,9 @@ fn definitions() {
         (S, "DROP TRIGGER tr", Kind::DropTrigger, "tr", "schema destructive"),
         (P, "DROP SCHEMA s CASCADE", drop("SCHEMA"), "s", "schema destructive"),
         (M, "RENAME TABLE a TO b", Kind::RenameTable, "a", "schema"),
+        (M, "RENAME USER a TO b", Kind::AlterOther("USER".into()), "", "schema"),
+        (M, "SET PASSWORD FOR a = 'x'", Kind::AlterOther("USER".into()), "", "schema"),
+        (M, "SET DEFAULT ROLE r TO a", Kind::AlterOther("USER".into()), "", "schema"),
         (P, "TRUNCATE TABLE ONLY t", Kind::Truncate, "t", "data destructive"),
     ]);
     let index = summary("CREATE INDEX i ON ONLY s.t (a)", Dialect::Postgresql);

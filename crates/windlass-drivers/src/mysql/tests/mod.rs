@@ -1,5 +1,6 @@
 //! On real servers.
 
+mod accounts;
 mod batches;
 mod connection;
 mod definitions;
