@@ -121,7 +121,9 @@ impl Shadow {
         table: &str,
     ) -> Result<bool, Trouble> {
         let Some(read) = Table::read(&step.sql) else { return Ok(false) };
-        session.run(&read.create_generating(indexes)).await?;
+        if session.run(&read.create_generating(indexes)).await.is_err() {
+            return Ok(false);
+        }
         let made = catalog::table(session, table).await?;
         let wanted = things.get(&(ObjectKind::Table, table.to_owned()));
         let print = |object: &Object| object.print(ObjectKind::Table);

@@ -179,8 +179,17 @@ impl Compiler<'_> {
             |draft: &&Draft| draft.sql.is_some() && !draft.readonly && sql_undo::of(draft).is_none();
         for draft in drafts.iter().filter(unknown) {
             let id = &step.id.value;
+            let Action::Sql { statement, from, .. } = &draft.action else { continue };
+            let place = from.as_ref().map(|from| format!("{}:{}:{}: ", from.file, from.line, from.column));
+            let dialect = draft.dialect.unwrap_or(windlass_sql::Dialect::Sqlite);
+            // No password in a message.
+            let said = match windlass_sql::password(statement, dialect) {
+                Some(_) => windlass_sql::keywords(statement, dialect, 3).join(" "),
+                None => super::effect::one_line(statement),
+            };
+            let message = format!("{}nobody knows how to undo `{said}`", place.unwrap_or_default());
             self.findings.push(
-                Finding::error("sql-without-undo", draft.span, "nobody knows how to undo this statement")
+                Finding::error("sql-without-undo", draft.span, message)
                     .why("a failed release goes back by itself only if every change in it has a way back")
                     .help(format!(
                         "add an `sql` fence with `undoes={id}` that takes the step back, or say `irreversible`"

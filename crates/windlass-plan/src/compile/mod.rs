@@ -8,6 +8,7 @@ mod keep;
 mod lifted;
 mod pin;
 mod place;
+mod pragmas;
 mod shell;
 mod sql;
 mod sql_undo;

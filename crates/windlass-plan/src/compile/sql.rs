@@ -1,7 +1,7 @@
 //! SQL fences: one unit for each statement.
 
-use super::{Compiler, Draft, place::Place};
-use crate::{Action, FilePlace, suggest};
+use super::{Compiler, Draft, place::Place, pragmas};
+use crate::{Action, FilePlace};
 use windlass_document::{self as doc, Finding, LineIndex, Span};
 use windlass_sql::{Carried, Dialect, Kind, Problem, Statement, Summary};
 
@@ -141,21 +141,23 @@ impl Compiler<'_> {
         for problem in problems {
             self.findings.push(finding(source, &problem));
         }
-        for (index, statement) in statements.into_iter().enumerate() {
+        let fits: Vec<Fit> =
+            (0..statements.len()).map(|at| fit(&statements[at], &statements[at + 1..], source)).collect();
+        for (index, (statement, fit)) in statements.into_iter().zip(fits).enumerate() {
             let at = source.span(statement.span);
             let fit = match carried.filter(|carried| carried.statement == index) {
                 Some(carried) => Fit::Refused(carried.why.clone(), CARRIED_HELP.to_owned()),
-                None => fit(&statement, source),
+                None => fit,
             };
             match fit {
                 Fit::Unit => drafts.push(draft(statement, source)),
-                Fit::Needless => self.findings.push(
+                Fit::Needless(why) => self.findings.push(
                     Finding::note(
                         "transaction-left-out",
                         at,
                         format!("{}left out", source.before(statement.span)),
                     )
-                    .why(TRANSACTION_WHY),
+                    .why(why),
                 ),
                 Fit::Refused(message, help) => {
                     let message = format!("{}{message}", source.before(statement.span));
@@ -230,71 +232,32 @@ fn finding(source: &Source<'_>, problem: &Problem) -> Finding {
         .help(problem.help.clone())
 }
 
-/// Pragmas that only read when they are given no value.
-const READING: &[&str] = &[
-    "application_id",
-    "collation_list",
-    "compile_options",
-    "database_list",
-    "foreign_key_check",
-    "foreign_key_list",
-    "function_list",
-    "index_info",
-    "index_list",
-    "index_xinfo",
-    "integrity_check",
-    "module_list",
-    "pragma_list",
-    "quick_check",
-    "schema_version",
-    "table_info",
-    "table_list",
-    "table_xinfo",
-    "user_version",
-];
-
-/// Pragmas whose value is a part of the database file and follows the transaction.
-const STORED: &[&str] = &["application_id", "user_version"];
-
-/// Name of a pragma, and whether it sets a value.
-fn pragma(text: &str) -> (String, bool) {
-    let rest = text.trim_start().get("pragma".len()..).unwrap_or_default().trim_start();
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(rest.len());
-    let (name, after) = rest.split_at(end);
-    let name = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    // `PRAGMA user_version(3)` sets, `PRAGMA table_info(t)` asks.
-    let after = after.trim_start();
-    let sets = after.starts_with('=') || after.starts_with('(') && STORED.contains(&name.as_str());
-    (name, sets)
-}
-
 fn reads_only(statement: &Statement, text: &str) -> bool {
     match statement.summary.kind {
-        Kind::Pragma => {
-            let (name, sets) = pragma(statement.span.of(text));
-            !sets && READING.contains(&name.as_str())
-        }
+        Kind::Pragma => pragmas::reads(statement, text),
         _ => statement.summary.readonly,
     }
 }
 
 /// What becomes of a statement.
-enum Fit {
+pub(super) enum Fit {
     /// It is a unit.
     Unit,
-    /// It is not needed: every statement is a transaction of its own.
-    Needless,
+    /// It is not needed; why.
+    Needless(&'static str),
     /// It cannot run; why, and what to do.
     Refused(String, String),
 }
 
-fn fit(statement: &Statement, source: &Source<'_>) -> Fit {
+fn fit(statement: &Statement, behind: &[Statement], source: &Source<'_>) -> Fit {
     let refused = |message: &str, help: &str| Fit::Refused(message.to_owned(), help.to_owned());
     let kind = &statement.summary.kind;
     match (kind, source.dialect) {
         // Scripts for these servers begin and end with them by habit, as those for a client do.
-        (Kind::Begin | Kind::Commit, Dialect::Postgresql | Dialect::Mysql) => Fit::Needless,
-        (Kind::Begin | Kind::Commit, Dialect::Sqlite) if source.client.is_some() => Fit::Needless,
+        (Kind::Begin | Kind::Commit, Dialect::Postgresql | Dialect::Mysql) => Fit::Needless(TRANSACTION_WHY),
+        (Kind::Begin | Kind::Commit, Dialect::Sqlite) if source.client.is_some() => {
+            Fit::Needless(TRANSACTION_WHY)
+        }
         (kind, _) if kind.controls_transaction() => refused(
             "transactions are opened and closed by windlass",
             "take it out: each statement is a transaction, and a failed step is taken back as a whole",
@@ -311,16 +274,7 @@ fn fit(statement: &Statement, source: &Source<'_>) -> Fit {
             "`VACUUM` cannot run inside a transaction",
             "run it outside of a release, or as a shell line that says `readonly`",
         ),
-        (Kind::Pragma, Dialect::Sqlite) => {
-            let (name, sets) = pragma(statement.span.of(source.text));
-            let fits = if sets { STORED } else { READING };
-            if fits.contains(&name.as_str()) {
-                return Fit::Unit;
-            }
-            let message = format!("`PRAGMA {name}` has no effect, or another one, inside a transaction");
-            let help = format!("pragmas that can be used: {}", suggest::listed(READING.iter().copied()));
-            Fit::Refused(message, help)
-        }
+        (Kind::Pragma, Dialect::Sqlite) => pragmas::fit(statement, behind, source.text),
         _ => Fit::Unit,
     }
 }
@@ -336,9 +290,13 @@ pub(super) fn only_for_the_client(
     for (at, (source, (statements, problems))) in sources.iter().zip(split).enumerate() {
         let command = problems.iter().find(|problem| problem.rule == "sql-client-command");
         found.extend(command.map(|problem| (at, problem.span, problem.message.clone())));
-        found.extend(statements.iter().find_map(|statement| match fit(statement, source) {
-            Fit::Refused(message, _) => Some((at, statement.span, message)),
-            Fit::Unit | Fit::Needless => client_alone(statement, source).map(|why| (at, statement.span, why)),
+        found.extend(statements.iter().enumerate().find_map(|(index, statement)| {
+            match fit(statement, &statements[index + 1..], source) {
+                Fit::Refused(message, _) => Some((at, statement.span, message)),
+                Fit::Unit | Fit::Needless(_) => {
+                    client_alone(statement, source).map(|why| (at, statement.span, why))
+                }
+            }
         }));
         all.extend(statements.iter().map(|statement| (at, statement.span, statement.span.of(source.text))));
     }
@@ -370,25 +328,5 @@ fn client_alone(statement: &Statement, source: &Source<'_>) -> Option<String> {
             Some(format!("whether `{name}()` only reads is not known here"))
         }
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pragma;
-
-    #[test]
-    fn pragmas_that_ask_and_pragmas_that_set() {
-        for (text, name, sets) in [
-            ("PRAGMA user_version", "user_version", false),
-            ("pragma user_version = 3", "user_version", true),
-            ("PRAGMA main.user_version=3", "user_version", true),
-            ("PRAGMA user_version(3)", "user_version", true),
-            ("PRAGMA table_info(booking)", "table_info", false),
-            ("PRAGMA journal_mode = WAL", "journal_mode", true),
-            ("PRAGMA", "", false),
-        ] {
-            assert_eq!(pragma(text), (name.to_owned(), sets), "{text}");
-        }
     }
 }

@@ -178,13 +178,20 @@ impl Table {
         let is_gone =
             |part: &Part| part.kind == PartKind::Index && gone.iter().any(|(name, _)| *name == part.name);
         table.parts.retain(|part| !is_gone(part));
-        for (index, columns) in &gone {
-            let of = |part: &&mut Part| {
-                part.kind == PartKind::Foreign
-                    && foreign_keys(&part.text).first().is_some_and(|key| key.columns == *columns)
-            };
-            // One that was given a name gives it to its index; one without leaves it the name of its column.
-            if let Some(key) = table.parts.iter_mut().find(of).filter(|key| key.name != *index) {
+        // A key that was given a name gives it to its index; one without leaves it the name of its column. The server numbers those without a
+        // name, so it is either none or all of them.
+        let by_server = |part: &Part| {
+            let number = part.name.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix("_ibfk_"));
+            number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
+        };
+        let is_of = |part: &Part| {
+            let columns = foreign_keys(&part.text).into_iter().next().map(|key| key.columns);
+            gone.iter().any(|(index, of)| Some(of) == columns.as_ref() && *index != part.name)
+        };
+        let keys = || table.parts.iter().filter(|part| part.kind == PartKind::Foreign);
+        if keys().any(|part| by_server(part) && is_of(part)) {
+            for key in table.parts.iter_mut().filter(|part| part.kind == PartKind::Foreign && by_server(part))
+            {
                 let without = key.text.strip_prefix(&format!("CONSTRAINT {} ", name(&key.name)));
                 key.text = without.unwrap_or(&key.text).to_owned();
             }

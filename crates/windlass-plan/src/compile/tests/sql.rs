@@ -85,7 +85,7 @@ fn statements_that_cannot_share_a_transaction_are_refused() {
         "ATTACH 'b.db' AS b",
         "VACUUM",
         "PRAGMA journal_mode = WAL",
-        "PRAGMA foreign_keys = OFF",
+        "PRAGMA journal_mode = DELETE",
     ] {
         let body = format!("```sql {{on=db}}\nSELECT 1;\n{statement};\n```\n");
         assert_eq!(errors(&body), [pair("sql-not-in-transaction", statement)], "{statement}");

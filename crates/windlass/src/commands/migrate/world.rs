@@ -118,17 +118,27 @@ impl World {
                 let id = step.map(|step| step.id.value.as_str());
                 let about = drafted.steps.iter().find(|(step, _)| Some(step.as_str()) == id);
                 let migration = about.and_then(|(_, at)| self.folder.migrations.get((*at)?));
+                let file = migration.map_or_else(String::new, |migration| migration.up.file.clone());
+                let (line, message) = within(&file, &finding.message).unwrap_or((0, &finding.message));
                 FolderFinding {
                     rule: finding.rule.clone(),
                     severity: finding.severity,
-                    file: migration.map_or_else(String::new, |migration| migration.up.file.clone()),
-                    line: if migration.is_some() { 0 } else { lines.line(finding.span.start) },
-                    message: finding.message.clone(),
+                    line: if migration.is_some() { line } else { lines.line(finding.span.start) },
+                    message: message.to_owned(),
                     help: help(finding),
+                    file,
                 }
             })
             .collect()
     }
+}
+
+/// The line that a message about this file begins with, and the rest of it.
+fn within<'m>(file: &str, message: &'m str) -> Option<(usize, &'m str)> {
+    let rest = message.strip_prefix(file)?.strip_prefix(':')?;
+    let (place, message) = rest.split_once(": ")?;
+    let (line, _) = place.split_once(':')?;
+    Some((line.parse().ok()?, message))
 }
 
 /// A migration has no fence to write `undoes=` into.
