@@ -79,7 +79,7 @@ pub(super) enum Step {
         /// What is wrong if not.
         why: String,
     },
-    /// Forgets kept values where others wrote since.
+    /// Forgets kept values where others wrote since; in tables without a key, finds the rows of all others.
     Forget {
         /// Where they are.
         image: Image,

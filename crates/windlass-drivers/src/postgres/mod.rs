@@ -41,6 +41,7 @@ mod tls;
 mod together;
 mod undo;
 mod url;
+mod values;
 
 pub(crate) use picture::{Looker, take as picture};
 pub(crate) use prune::asides;

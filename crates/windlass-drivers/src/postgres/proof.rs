@@ -5,7 +5,7 @@ use super::{
     back::{Step, WayBack},
     job::Job,
     schema::{quoted, refused},
-    snapshot,
+    snapshot, values,
 };
 use crate::disk::one_line;
 use windlass_sql::postgres::{
@@ -63,6 +63,7 @@ pub(super) async fn prove(
         if !filled && (!renames_only || changes.is_empty()) {
             for (image, columns) in &way_back.fills {
                 if unproven.is_none() {
+                    values::in_order(job, image, columns).await?;
                     job.session
                         .act(&image.fill(columns))
                         .await

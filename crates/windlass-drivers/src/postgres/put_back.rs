@@ -13,11 +13,11 @@ use windlass_driver::OnConflict;
 use windlass_sql::postgres::rows::{Image, Op, Since};
 
 /// Conflicts that are listed.
-const CONFLICTS_MAX: u64 = 100_000;
+pub(super) const CONFLICTS_MAX: u64 = 100_000;
 /// Tries of one step; whoever needs more has another problem.
 const TRIES_MAX: usize = 200_000;
 /// What a refused row has in place of the value that stands there now.
-const REFUSED: &str = "not put back: ";
+pub(super) const REFUSED: &str = "not put back: ";
 
 /// Puts the rows of `steps` back, in this order, while nothing answers to it. Gives how many, and what was left alone.
 pub(super) async fn put_back(

@@ -33,6 +33,16 @@ impl Said {
         Self { table: Some(alter.table.base().to_owned()), using: using.collect() }
     }
 
+    /// Whether it is an `ALTER TABLE` of this table: it does to the rows what it says, and nothing else.
+    pub(super) fn names(&self, table: &str) -> bool {
+        self.table.as_deref() == Some(table)
+    }
+
+    /// Whether it says that one of these columns gets values of an expression, which may make one of NULL.
+    pub(super) fn computes_any(&self, names: &[String]) -> bool {
+        names.iter().any(|name| self.using.contains(name))
+    }
+
     /// Whether it says that the column gets other values.
     pub(super) fn computes(&self, before: &Catalog, column: &Object) -> bool {
         let table = before.parent(column).map(|table| &table.name);
@@ -162,6 +172,13 @@ async fn sums(job: &Job, table: &str, parts: &[Vec<String>]) -> Result<Vec<Strin
     let rows = job.session.ask(&format!("SELECT {list} FROM {table}")).await;
     let row = rows.map_err(at("weighing values"))?.into_iter().next().unwrap_or_default();
     Ok(row.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// Whether an enum becomes text: its values are spelt as they are, and read again.
+pub(super) fn spells(before: &Catalog, was: &Object, now: &Object) -> bool {
+    let oid = was.get("#type").split('/').next().and_then(|oid| oid.parse().ok());
+    oid.is_some_and(|oid| before.objects.contains_key(&Id { class: Class::Enum, oid, sub: 0 }))
+        && ["text", "character varying"].contains(&now.get("type"))
 }
 
 /// Whether each value of one type is the same value of the other, and comes back from it.

@@ -10,24 +10,22 @@ use super::{
     ledger::Entry,
     proof::{self, BEFOREHAND},
     race::{Care, Look},
-    retype::{Said, Weighed, rewritten, widens},
+    retype::{Said, Weighed, rewritten, spells, widens},
     rows::Cover,
     session::Answer,
     snapshot,
-    undo::quiet,
+    values::{self, Kept},
 };
 use crate::{
     disk::{one_line, sha256},
-    sql::place,
+    sql::{conflicts::Conflict, place},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::error::SqlState;
 use windlass_driver::{Failure, Fault};
 use windlass_sql::postgres::{
     catalog::{Catalog, Class, Id, Object},
-    ident, qualified,
-    rows::Image,
-    text, write,
+    qualified, text, write,
 };
 
 /// What a statement takes away, and how that is kept.
@@ -39,13 +37,18 @@ pub(super) struct Keep {
     pub(super) rows: BTreeSet<u32>,
     /// Columns that go or get a type that holds less: their values are kept, by table.
     pub(super) columns: BTreeMap<u32, Vec<String>>,
+    /// Keys that there are behind it, by the names before it, of tables whose own key goes.
+    pub(super) keys: BTreeMap<u32, Vec<String>>,
     /// Tables that it writes anew, where only the values tell what it does to them.
     pub(super) weigh: BTreeSet<u32>,
 }
 
+/// A table is read from its beginning, so that what writes it anew leaves its rows in their order.
+const SETTINGS: &str = "SET LOCAL jit = off; SET LOCAL synchronize_seqscans = off";
+
 /// Runs the statement.
 pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Result<Effects, Again> {
-    job.session.act("SET LOCAL jit = off").await.map_err(at("its settings"))?;
+    job.session.act(SETTINGS).await.map_err(at("its settings"))?;
     let reading = at("reading the catalog");
     let before = snapshot::read(&job.session).await.map_err(&reading)?;
     let early = Look::early(job, prep.care).await.map_err(at("counting"))?;
@@ -163,7 +166,9 @@ fn shapes(
                 if now.is_none() || retyped {
                     changed_shape.insert(id.oid);
                 }
-                let narrow = computed || now.is_some_and(|now| !widens(object.get("type"), now.get("type")));
+                let holds =
+                    |now: &Object| widens(object.get("type"), now.get("type")) || spells(before, object, now);
+                let narrow = computed || now.is_some_and(|now| !holds(now));
                 if (now.is_none() || retyped && narrow)
                     && object.get("generated").is_empty()
                     && (other || object.get("inherited").is_empty())
@@ -221,6 +226,7 @@ async fn lost(
     let emptied = next.keep.rows.iter().filter(|_| empties || !job.is_scratch);
     let gone: BTreeSet<u32> = emptied.chain(&next.keep.tables).copied().collect();
     next.keep.weigh.extend(rewritten(job, &said, (before, after), &gone).await?);
+    next.keep.keys = values::keys(job, &said, (before, after), &next.keep.columns).await?;
     let keep = &next.keep;
     for oid in keep.tables.iter().chain(&keep.rows).chain(keep.columns.keys()).chain(&keep.weigh) {
         if let Some(table) = before.objects.get(&Id { class: Class::Table, oid: *oid, sub: 0 }) {
@@ -228,143 +234,6 @@ async fn lost(
         }
     }
     Ok(next)
-}
-
-/// Rows and values that are kept before the statement.
-struct Kept {
-    /// All rows of tables.
-    rows: Vec<Image>,
-    /// Values of columns, with the number of the table.
-    columns: Vec<(u32, Image, Vec<String>)>,
-    /// What is said of others.
-    said: Vec<String>,
-}
-
-impl Kept {
-    async fn make(job: &Job, prep: &Prep, seq: i64) -> Result<Self, Again> {
-        let keep = &prep.keep;
-        let oids: Vec<u32> = keep.rows.iter().chain(keep.columns.keys()).copied().collect();
-        let tables = facts::tables(&job.session, &oids).await.map_err(at("reading the catalog"))?;
-        let mut kept = Self { rows: vec![], columns: vec![], said: vec![] };
-        for (number, oid) in keep.rows.iter().enumerate() {
-            let Some(table) = tables.get(oid) else { continue };
-            let image = table.image(format!("image_{seq}_r{number}"), None);
-            let sql = [image.create(), image.keep_all("(SELECT nextval('windlass.step'))")].join("; ");
-            job.session.act(&sql).await.map_err(at("keeping rows"))?;
-            kept.rows.push(image);
-        }
-        for (number, (oid, names)) in keep.columns.iter().enumerate() {
-            let Some(table) = tables.get(oid).filter(|table| ["r", "p"].contains(&table.kind.as_str()))
-            else {
-                continue;
-            };
-            let mut image = table.image(format!("image_{seq}_c{number}"), Some(names));
-            for column in image.columns.iter_mut().filter(|column| names.contains(&column.name)) {
-                column.builtin = false;
-            }
-            if table.heirs || table.key.is_empty() || table.key.iter().any(|name| names.contains(name)) {
-                let no_key = if table.heirs { "heirs" } else { "no key that stays" };
-                let test = names
-                    .iter()
-                    .map(|name| format!("{} IS NOT NULL", ident(name)))
-                    .collect::<Vec<_>>()
-                    .join(" OR ");
-                let sql = format!(
-                    "SELECT EXISTS (SELECT FROM {} WHERE {test})",
-                    qualified(&table.schema, &table.name)
-                );
-                if job.session.value(&sql).await.map_err(at("looking for values"))?.as_deref() == Some("t") {
-                    let why = format!(
-                        "{} has {no_key}, so the values of {} cannot be kept",
-                        table.shown(),
-                        names.join(", ")
-                    );
-                    return Err(refused(job, &why));
-                }
-                if job.is_scratch {
-                    let what = format!("{} of {}", names.join(", "), table.shown());
-                    kept.said.push(format!(
-                        "{BEFOREHAND}refused where there are values in {what}, which has {no_key}: write `undoes=ID` or `irreversible`"
-                    ));
-                }
-                continue;
-            }
-            let sql = [image.create(), image.keep_columns()].join("; ");
-            job.session.act(&sql).await.map_err(at("keeping values"))?;
-            kept.columns.push((*oid, image, names.clone()));
-        }
-        Ok(kept)
-    }
-
-    /// After the statement: what is empty goes, and the rest becomes a part of the way back.
-    async fn settle(
-        self,
-        job: &Job,
-        before: &Catalog,
-        after: &Catalog,
-        images: &mut Vec<Image>,
-        way_back: &mut WayBack,
-        lines: &mut Vec<String>,
-    ) -> Result<(), Again> {
-        lines.extend(self.said);
-        for image in self.rows {
-            let count = job
-                .session
-                .value(&image.count())
-                .await
-                .map_err(at("counting what was kept"))?
-                .unwrap_or_default();
-            if count == "0" {
-                job.session.act(&image.drop()).await.map_err(at("dropping an empty image"))?;
-                continue;
-            }
-            lines.push(format!("{count} rows taken from {}.{}; they are kept", image.schema, image.table));
-            images.push(image);
-        }
-        for (oid, image, names) in self.columns {
-            let (mut marks, mut written) = (false, image.clone());
-            let now = after.objects.get(&Id { class: Class::Table, oid, sub: 0 });
-            if let Some(now) = now {
-                (written.schema, written.table) = (now.schema.clone(), now.name.clone());
-            }
-            for (id, was) in before
-                .objects
-                .iter()
-                .filter(|(id, was)| id.class == Class::Column && id.oid == oid && names.contains(&was.name))
-            {
-                if let Some(now) = after.objects.get(id) {
-                    let at_ = written.columns.iter().position(|column| column.name == was.name);
-                    if let Some(column) = at_.and_then(|at| written.columns.get_mut(at)) {
-                        column.name = now.name.clone();
-                    }
-                    marks = true;
-                }
-            }
-            if marks {
-                let kept: Vec<usize> = (0..image.columns.len())
-                    .filter(|at| names.contains(&image.columns[*at].name))
-                    .filter(|at| {
-                        before.objects.values().any(|was| {
-                            was.id.class == Class::Column
-                                && was.id.oid == oid
-                                && was.name == image.columns[*at].name
-                                && after.objects.contains_key(&was.id)
-                        })
-                    })
-                    .collect();
-                job.session.act(&written.note_written(&kept)).await.map_err(at("keeping values"))?;
-                way_back.schema.insert(0, Step::Forget { image: written, columns: kept });
-            }
-            lines.push(format!(
-                "the values of {} in {}.{} are kept",
-                names.join(", "),
-                image.schema,
-                image.table
-            ));
-            way_back.fills.push((image, names));
-        }
-        Ok(())
-    }
 }
 
 /// What happened, for people.
@@ -414,8 +283,8 @@ pub(super) fn prints(before: &Catalog, after: &Catalog) -> Vec<Print> {
 }
 
 /// Does what takes definitions back.
-async fn steps(job: &Job, entry: &Entry) -> Result<Vec<String>, Again> {
-    let mut lines = vec![];
+async fn steps(job: &Job, entry: &Entry) -> Result<(Vec<String>, Vec<Conflict>), Again> {
+    let (mut lines, mut found) = (vec![], vec![]);
     for step in &entry.way_back.schema {
         match step {
             Step::Sql { text } => {
@@ -445,31 +314,28 @@ async fn steps(job: &Job, entry: &Entry) -> Result<Vec<String>, Again> {
                     return Err(written(job, why));
                 }
             }
-            Step::Fill { image, columns } => {
-                let on = quiet(job, std::slice::from_ref(image)).await?;
-                let sql = format!("{}; {on}", image.fill(columns));
-                job.session.act(&sql).await.map_err(at("putting values back"))?;
-            }
+            Step::Fill { image, columns } => values::fill(job, image, columns).await?,
             Step::Forget { image, columns } => {
-                let looking = at("looking what was written since");
-                let count = job.session.act(&image.forget_written(columns)).await.map_err(looking)?;
-                if count > 0 {
-                    let table = format!("{}.{}", image.schema, image.table);
-                    lines.push(format!("{count} rows of {table} were written to since: their values stay"));
-                }
+                let (line, conflicts) = values::forget(job, image, columns).await?;
+                lines.extend(line);
+                found.extend(conflicts);
             }
         }
     }
-    Ok(lines)
+    Ok((lines, found))
 }
 
-/// Takes definitions back.
-pub(super) async fn undo(job: &Job, entry: &Entry, care: Care) -> Result<Vec<String>, Again> {
+/// Takes definitions back. Gives what happened in words, and kept values whose rows are not found.
+pub(super) async fn undo(
+    job: &Job,
+    entry: &Entry,
+    care: Care,
+) -> Result<(Vec<String>, Vec<Conflict>), Again> {
     let way_back = &entry.way_back;
     if way_back.schema.is_empty() && way_back.prints.is_empty() {
-        return Ok(vec![]);
+        return Ok((vec![], vec![]));
     }
-    job.session.act("SET LOCAL jit = off").await.map_err(at("its settings"))?;
+    job.session.act(SETTINGS).await.map_err(at("its settings"))?;
     let now = snapshot::read(&job.session).await.map_err(at("reading the catalog"))?;
     let stands = |catalog: &Catalog, name: &String| catalog.by_path().get(name).map(|object| digest(object));
     let drifted: Vec<&str> = way_back
@@ -482,7 +348,7 @@ pub(super) async fn undo(job: &Job, entry: &Entry, care: Care) -> Result<Vec<Str
         return Err(drift(job, &drifted));
     }
     let (look, _) = Look::take(job, care, None).await.map_err(at("counting"))?;
-    let mut lines = steps(job, entry).await?;
+    let (mut lines, found) = steps(job, entry).await?;
     let counted = facts::counts(&job.session).await.map_err(at("counting"))?;
     look.alone(job, &counted).await?;
     let then = snapshot::read(&job.session).await.map_err(at("reading the catalog"))?;
@@ -504,7 +370,7 @@ pub(super) async fn undo(job: &Job, entry: &Entry, care: Care) -> Result<Vec<Str
         .await
         .map_err(at("clearing up"))?;
     lines.push(format!("{} definitions are as they were", way_back.prints.len()));
-    Ok(lines)
+    Ok((lines, found))
 }
 
 fn drift(job: &Job, drifted: &[&str]) -> Again {

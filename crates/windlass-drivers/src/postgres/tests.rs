@@ -13,6 +13,7 @@ mod schema;
 mod servers;
 mod stretches;
 mod together;
+mod values;
 
 use super::PostgresDriver;
 use crate::testing::{context, folder, plan, unit};

@@ -101,8 +101,9 @@ async fn once(job: &Job, care: Care) -> Result<Done, Again> {
     job.scope().await.map_err(at("its settings"))?;
     job.session.act("SET LOCAL row_security = off").await.map_err(at("its settings"))?;
     few::spread(job, &mut entry.way_back).await?;
-    let mut lines = schema::undo(job, &entry, care).await?;
-    let (rows, found) = rows(job, &entry).await?;
+    let (mut lines, mut found) = schema::undo(job, &entry, care).await?;
+    let (rows, more) = rows(job, &entry).await?;
+    found.extend(more);
     let all = found.len() as u64;
     if all > 0 && job.cx.on_conflict == OnConflict::Ask {
         return Err(asked(job, &found, all).into());

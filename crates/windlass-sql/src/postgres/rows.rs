@@ -6,6 +6,7 @@
 //! operator and takes `1.0` and `1.00` for different.
 
 mod back;
+mod place;
 
 pub use back::Piece;
 
@@ -38,7 +39,8 @@ pub struct Image {
     pub image: String,
     /// Kept columns.
     pub columns: Vec<Column>,
-    /// Positions in `columns` of a unique key without NULL; empty: rows are told apart by all they hold.
+    /// Positions in `columns` of a unique key without NULL; empty: rows are told apart by all they hold, or where only
+    /// columns go or change by where they lie until it is done.
     pub key: Vec<usize>,
     /// Tables whose foreign keys point here: schema, name, their columns, columns here. Rows referred to from there are not
     /// taken away.
@@ -242,8 +244,9 @@ impl Image {
     pub fn keep_columns(&self) -> String {
         let values = self.list(|at| self.kept(at, "t"));
         let columns = self.sides('o');
+        let step = if self.key.is_empty() { place::PLACE } else { "0" };
         let (name, table) = (self.name(), self.table());
-        format!("INSERT INTO {name} (step, op, {columns}) SELECT 0, 'u', {values} FROM {table} t")
+        format!("INSERT INTO {name} (step, op, {columns}) SELECT {step}, 'u', {values} FROM {table} t")
     }
 
     /// The table's row that a row of the image is about, by the key as it was.
@@ -255,8 +258,11 @@ impl Image {
     /// Notes what stands in `columns` (positions) now.
     #[must_use]
     pub fn note_written(&self, columns: &[usize]) -> String {
-        let set = |at: &usize| format!("n{at} = t.{}::text", ident(&self.columns[*at].name));
+        let set = |at: &usize| format!("n{at} = {}", self.kept(*at, "t"));
         let sets = columns.iter().map(set).collect::<Vec<_>>().join(", ");
+        if self.key.is_empty() {
+            return self.note_placed(&sets);
+        }
         format!("UPDATE {} i SET {sets} FROM {} t WHERE {}", self.name(), self.table(), self.same_row())
     }
 
@@ -276,6 +282,9 @@ impl Image {
     /// Whether `column` (quoted) has values in rows that the image does not know.
     #[must_use]
     pub fn others(&self, column: &str) -> String {
+        if self.key.is_empty() {
+            return self.others_placed(column);
+        }
         format!(
             "SELECT EXISTS (SELECT FROM {} t WHERE t.{column} IS NOT NULL AND NOT EXISTS (SELECT FROM {} i WHERE {}))",
             self.table(),
@@ -290,6 +299,9 @@ impl Image {
         let set = |at: usize| format!("{} = {}", ident(&self.columns[at].name), self.value('o', at));
         let sets: Vec<_> =
             (0..self.columns.len()).filter(|at| names.contains(&self.columns[*at].name)).map(set).collect();
+        if self.key.is_empty() {
+            return self.fill_placed(&sets.join(", "));
+        }
         format!(
             "UPDATE {} t SET {} FROM {} i WHERE {}",
             self.table(),

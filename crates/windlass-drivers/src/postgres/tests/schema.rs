@@ -292,8 +292,6 @@ async fn values_that_a_change_of_type_loses_come_back() {
             survey.effects.iter().any(|line| line.contains("refused where there are values in v of bare")),
             "{survey:?}"
         );
-        let failure = world.apply(1).await.unwrap_err();
-        assert!(failure.message.contains("bare has no key that stays"), "{failure:?}");
         let world = World::of(flavor, TYPES, &["ALTER TABLE t ALTER COLUMN n TYPE bigint USING n * 2"]);
         world.apply(1).await.unwrap();
         world.run("UPDATE t SET n = 7 WHERE id = 1");
