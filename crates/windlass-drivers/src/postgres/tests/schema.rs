@@ -228,16 +228,11 @@ async fn definitions_come_back_as_they_were() {
     for flavor in flavors() {
         let mut wrong = vec![];
         for statement in STATEMENTS.iter().filter(|statement| statement.contains(&only)) {
-            wrong
-                .extend(comes_back(flavor, &format!("CREATE SCHEMA shelf; {SHOP}"), statement, TABLES).await);
+            let setup = format!("CREATE SCHEMA shelf; {SHOP}");
+            wrong.extend(comes_back(flavor, &setup, statement, TABLES).await);
         }
-        assert!(
-            wrong.is_empty(),
-            "{flavor:?}: {} of {}:\n{}",
-            wrong.len(),
-            STATEMENTS.len(),
-            wrong.join("\n")
-        );
+        let count = wrong.len();
+        assert!(wrong.is_empty(), "{flavor:?}: {count} of {}:\n{}", STATEMENTS.len(), wrong.join("\n"));
     }
 }
 
