@@ -14,7 +14,7 @@ use windlass_sql::{
 };
 
 /// Catalogs that a snapshot covers.
-const COVERED: [&str; 29] = [
+const COVERED: [&str; 30] = [
     "pg_class",
     "pg_attribute",
     "pg_attrdef",
@@ -24,6 +24,7 @@ const COVERED: [&str; 29] = [
     "pg_enum",
     "pg_proc",
     "pg_aggregate",
+    "pg_cast",
     "pg_depend",
     "pg_shdepend",
     "pg_description",
@@ -64,7 +65,7 @@ struct Compared {
 }
 
 /// Of the catalogs that are not here, statistics are nobody's definition, and those of the whole server are not for everybody to read.
-const ROWS: [Compared; 24] = [
+const ROWS: [Compared; 25] = [
     row(
         "pg_class",
         "'pg_class', oid, 0",
@@ -84,6 +85,7 @@ const ROWS: [Compared; 24] = [
     row("pg_enum", "'pg_type', enumtypid, 0", "", ""),
     row("pg_proc", "'pg_proc', oid, 0", "proacl", "pronamespace"),
     row("pg_aggregate", "'pg_proc', aggfnoid::oid, 0", "", ""),
+    row("pg_cast", "'pg_cast', oid, 0", "", ""),
     row("pg_depend", "classid, objid, objsubid", "", ""),
     row("pg_description", "classoid, objoid, objsubid", "", "objoid"),
     row("pg_namespace", "'pg_namespace', oid, 0", "nspacl", "oid"),

@@ -10,7 +10,7 @@ use super::{
 use crate::disk::one_line;
 use windlass_sql::postgres::{
     catalog::{Catalog, Class, Id, Object, Verdict, compare},
-    diff::{Change, diff},
+    diff::{Change, diff, dress},
     qualified,
 };
 
@@ -80,6 +80,10 @@ pub(super) async fn prove(
                     .filter(|change| !early(change))
                     .map(|change| Step::Sql { text: change.sql.clone() }),
             );
+            // No picture behind them will tell what else belongs to what they made.
+            let more = dress(&now, before)
+                .map_err(|why| refused(job, &format!("its way back is not found: {why}")))?;
+            way_back.schema.extend(more.into_iter().map(|text| Step::Sql { text }));
             lines.push(format!("its undo was not tried, because that would read all of {name}"));
             verdict = Some(Verdict::Exact);
             break;

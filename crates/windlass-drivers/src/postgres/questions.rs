@@ -2,7 +2,8 @@
 
 /// All definitions.
 pub(super) fn objects() -> String {
-    format!("{ALL}\n{ACL}\n{LIST}\n{OTHERS}\nUNION ALL\n{TABLES}\n{END}")
+    let others = OTHERS.replace("STRANGERS", STRANGERS);
+    format!("{ALL}\n{ACL}\n{LIST}\n{others}\nUNION ALL\n{TABLES}\n{END}")
 }
 
 /// Those of tables (`$1`) to which nothing belongs but what a plain `CREATE TABLE` makes: no comments, triggers, rules, policies.
@@ -25,12 +26,33 @@ pub(super) fn edges_of_tables() -> String {
     )
 }
 
+/// What is of the type that a statement names (as a literal), and is not among the definitions.
+pub(super) fn strangers(name: &str) -> String {
+    format!(
+        "WITH {NS} SELECT s FROM (SELECT {STRANGERS} FROM pg_catalog.pg_type t WHERE t.oid = pg_catalog.to_regtype({name}) AND t.typtype = 'e') x(s) \
+         WHERE s IS NOT NULL"
+    )
+}
+
 /// How many relations each of the tables `$1` is made of: itself, their indexes, the places for their long values, their sequences.
 pub(super) const RELATIONS: &str = r#"
 SELECT c.oid, 1 + (SELECT count(*) FROM pg_index WHERE indrelid IN (c.oid, NULLIF(c.reltoastrelid, 0))) + CASE WHEN c.reltoastrelid <> 0 THEN 1 ELSE 0 END
   + (SELECT count(*) FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
      AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))
 FROM pg_class c WHERE c.oid = ANY ($1::oid[])"#;
+
+const NS: &str = r#"ns AS MATERIALIZED (
+  SELECT oid, nspname FROM pg_catalog.pg_namespace
+  WHERE nspname !~ '^(pg_|windlass($|_aside))' AND nspname <> 'information_schema'
+)"#;
+
+/// What is of the type `t` (or its arrays) and of a kind or in a schema that is not read: it cannot be made again.
+const STRANGERS: &str = r#"(SELECT pg_catalog.string_agg(DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), ', ') FROM pg_catalog.pg_depend d
+    LEFT JOIN pg_catalog.pg_class x ON d.classid = 'pg_catalog.pg_class'::regclass AND x.oid = d.objid LEFT JOIN pg_catalog.pg_type y ON d.classid = 'pg_catalog.pg_type'::regclass AND y.oid = d.objid
+    WHERE d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.deptype IN ('n', 'a') AND CASE WHEN x.oid IS NOT NULL
+      THEN x.relkind = 'f' OR x.relnamespace NOT IN (SELECT oid FROM ns) WHEN y.oid IS NOT NULL THEN y.typtype NOT IN ('e', 'd', 'c')
+      ELSE d.classid NOT IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_attrdef'::regclass, 'pg_catalog.pg_rewrite'::regclass,
+        'pg_catalog.pg_trigger'::regclass, 'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_statistic_ext'::regclass, 'pg_catalog.pg_cast'::regclass) END)"#;
 
 const ALL: &str = r#"
 WITH ns AS MATERIALIZED (
@@ -42,7 +64,7 @@ rel AS MATERIALIZED (
   WHERE NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_class'::regclass AND ext.objid = c.oid)
 ), descr AS MATERIALIZED (SELECT * FROM pg_description WHERE (objoid >= 16384 OR objoid IN (SELECT oid FROM ns)) AND classoid IN ('pg_class'::regclass, 'pg_proc'::regclass,
   'pg_type'::regclass, 'pg_namespace'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass,
-  'pg_policy'::regclass, 'pg_extension'::regclass, 'pg_statistic_ext'::regclass))
+  'pg_policy'::regclass, 'pg_extension'::regclass, 'pg_statistic_ext'::regclass, 'pg_cast'::regclass))
 , acls AS (
   SELECT 'h' AS k, oid, 0 AS sub, COALESCE(nspacl, acldefault('n', nspowner)) AS acl FROM pg_namespace WHERE oid IN (SELECT oid FROM ns)
   UNION ALL SELECT 'c', oid, 0, COALESCE(relacl, acldefault(CASE WHEN relkind = 'S' THEN 's'::"char" ELSE 'r'::"char" END, relowner))
@@ -91,14 +113,19 @@ SELECT CASE t.typtype WHEN 'e' THEN 'e' WHEN 'd' THEN 'd' ELSE 'o' END, t.oid, 0
   'owner', pg_get_userbyid(t.typowner), 'acl', (SELECT acl FROM acl WHERE acl.k = 't' AND acl.oid = t.oid),
   'comment', (SELECT description FROM descr d WHERE d.objoid = t.oid AND d.classoid = 'pg_type'::regclass),
   'labels', (SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
+  '#strangers', CASE WHEN t.typtype IN ('e', 'd', 'c') THEN STRANGERS END,
   '#labels', (SELECT string_agg(oid::text, ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
   'type', CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
-  'default', CASE WHEN t.typtype = 'd' THEN t.typdefault END,
+  'default', CASE WHEN t.typtype = 'd' THEN pg_get_expr(t.typdefaultbin, 'pg_type'::regclass) END,
   'notnull', CASE WHEN t.typnotnull THEN 'true' END,
   'collation', (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname) FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace
     JOIN pg_type b ON b.oid = t.typbasetype WHERE t.typtype = 'd' AND co.oid = t.typcollation AND t.typcollation <> b.typcollation),
-  'attributes', CASE WHEN t.typtype = 'c' THEN (SELECT string_agg(quote_ident(attname) || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
-    FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped) END)
+  'attributes', CASE WHEN t.typtype = 'c' THEN (SELECT string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod) || COALESCE((
+    SELECT ' COLLATE ' || quote_ident(cn.nspname) || '.' || quote_ident(co.collname) FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace
+    JOIN pg_type b ON b.oid = a.atttypid WHERE co.oid = a.attcollation AND co.oid <> b.typcollation), ''), ', ' ORDER BY a.attnum)
+    FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) END,
+  'column comments', CASE WHEN t.typtype = 'c' THEN (SELECT jsonb_object_agg(a.attname, d.description)::text FROM descr d JOIN pg_attribute a
+    ON a.attrelid = t.typrelid AND a.attnum = d.objsubid WHERE d.objoid = t.typrelid AND d.classoid = 'pg_class'::regclass AND d.objsubid > 0) END)
 FROM pg_type t JOIN ns ON ns.oid = t.typnamespace LEFT JOIN pg_class tc ON tc.oid = t.typrelid
 WHERE (t.typtype IN ('e', 'd') OR t.typtype = 'c' AND tc.relkind = 'c')
   AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_type'::regclass AND ext.objid = t.oid)
@@ -123,6 +150,12 @@ SELECT 'f', p.oid, 0, 0, p.pronamespace, ns.nspname, p.proname || '(' || pg_get_
     'PARALLEL = ' || CASE p.proparallel WHEN 's' THEN 'SAFE' WHEN 'r' THEN 'RESTRICTED' END, CASE WHEN aggkind = 'h' THEN 'HYPOTHETICAL' END))
     FROM pg_aggregate WHERE aggfnoid = p.oid) END)
 FROM pg_proc p JOIN ns ON ns.oid = p.pronamespace WHERE NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_proc'::regclass AND ext.objid = p.oid)
+UNION ALL
+SELECT 'k', k.oid, 0, 0, 0, '', format('(%s AS %s)', castsource::regtype, casttarget::regtype), jsonb_build_object('definition', concat(
+  format('CREATE CAST (%s AS %s) ', castsource::regtype, casttarget::regtype), CASE castmethod WHEN 'f' THEN 'WITH FUNCTION ' || castfunc::regprocedure WHEN 'i' THEN 'WITH INOUT'
+  ELSE 'WITHOUT FUNCTION' END, CASE castcontext WHEN 'a' THEN ' AS ASSIGNMENT' WHEN 'i' THEN ' AS IMPLICIT' END),
+  'comment', (SELECT description FROM descr d WHERE d.objoid = k.oid AND d.classoid = 'pg_cast'::regclass))
+FROM pg_cast k WHERE k.oid >= 16384 AND NOT EXISTS (SELECT FROM ext WHERE ext.classid = 'pg_cast'::regclass AND ext.objid = k.oid)
 UNION ALL
 SELECT 'n', k.oid, 0, k.contypid, t.typnamespace, ns.nspname, k.conname, jsonb_build_object('type', 'd', 'definition', pg_get_constraintdef(k.oid),
   'comment', (SELECT description FROM descr d WHERE d.objoid = k.oid AND d.classoid = 'pg_constraint'::regclass))
@@ -219,6 +252,8 @@ SELECT 'a', c.oid, a.attnum, c.oid, c.relnamespace, c.nspname, a.attname, jsonb_
   'acl', (SELECT acl FROM acl WHERE acl.k = 'a' AND acl.oid = c.oid AND acl.sub = a.attnum),
   'comment', (SELECT description FROM descr d WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND objsubid = a.attnum),
   'options', (SELECT string_agg(o, ', ' ORDER BY ord) FROM unnest(a.attoptions) WITH ORDINALITY u(o, ord) WHERE o !~ '^pg_attver='),
+  '#inherits', CASE WHEN a.attinhcount > 0 THEN 'true' END, '#key', CASE WHEN c.relkind = 'p' AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+    AND d.objsubid = a.attnum AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = 0 AND d.deptype = 'i') THEN 'true' END,
   'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN 'true' END)
 FROM rel c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_type ty ON ty.oid = a.atttypid WHERE c.relkind IN ('r', 'p')
 UNION ALL
@@ -238,14 +273,16 @@ FROM pg_index i JOIN rel c ON c.oid = i.indexrelid WHERE NOT c.relispartition AN
 const EDGES: &str = r#", m AS (
   SELECT CASE classid WHEN 'pg_class'::regclass THEN 'c' WHEN 'pg_proc'::regclass THEN 'f' WHEN 'pg_type'::regclass THEN 't' WHEN 'pg_constraint'::regclass THEN 'n'
     WHEN 'pg_attrdef'::regclass THEN 'D' WHEN 'pg_rewrite'::regclass THEN 'w' WHEN 'pg_trigger'::regclass THEN 'g' WHEN 'pg_policy'::regclass THEN 'y'
-    WHEN 'pg_statistic_ext'::regclass THEN 's' WHEN 'pg_extension'::regclass THEN 'x' WHEN 'pg_namespace'::regclass THEN 'h' END AS k1, objid, objsubid,
+    WHEN 'pg_statistic_ext'::regclass THEN 's' WHEN 'pg_extension'::regclass THEN 'x' WHEN 'pg_namespace'::regclass THEN 'h' WHEN 'pg_cast'::regclass THEN 'k' END AS k1, objid, objsubid,
   CASE refclassid WHEN 'pg_class'::regclass THEN 'c' WHEN 'pg_proc'::regclass THEN 'f' WHEN 'pg_type'::regclass THEN 't' WHEN 'pg_constraint'::regclass THEN 'n'
     WHEN 'pg_attrdef'::regclass THEN 'D' WHEN 'pg_rewrite'::regclass THEN 'w' WHEN 'pg_trigger'::regclass THEN 'g' WHEN 'pg_policy'::regclass THEN 'y'
-    WHEN 'pg_statistic_ext'::regclass THEN 's' WHEN 'pg_extension'::regclass THEN 'x' WHEN 'pg_namespace'::regclass THEN 'h' END AS k2, refobjid, refobjsubid FROM d
+    WHEN 'pg_statistic_ext'::regclass THEN 's' WHEN 'pg_extension'::regclass THEN 'x' WHEN 'pg_namespace'::regclass THEN 'h' WHEN 'pg_cast'::regclass THEN 'k' END AS k2, refobjid, refobjsubid FROM d
 )
-SELECT CASE WHEN w1.rulename = '_RETURN' THEN 'c' ELSE k1 END, COALESCE(a1.adrelid, CASE WHEN w1.rulename = '_RETURN' THEN w1.ev_class END, objid), COALESCE(a1.adnum, objsubid),
-  CASE WHEN t2.typrelid <> 0 AND c2.relkind <> 'c' THEN 'c' ELSE k2 END,
-  COALESCE(a2.adrelid, CASE WHEN t2.typrelid <> 0 AND c2.relkind <> 'c' THEN t2.typrelid END, NULLIF(t2.typelem, 0), refobjid), COALESCE(a2.adnum, refobjsubid)
+SELECT CASE WHEN w1.rulename = '_RETURN' OR g1.attgenerated <> '' THEN 'c' WHEN o1.oid IS NOT NULL THEN 't' ELSE k1 END,
+  COALESCE(a1.adrelid, CASE WHEN w1.rulename = '_RETURN' THEN w1.ev_class END, o1.reltype, objid), CASE WHEN o1.oid IS NOT NULL THEN 0 ELSE COALESCE(a1.adnum, objsubid) END,
+  CASE WHEN t2.typrelid <> 0 AND c2.relkind <> 'c' THEN 'c' WHEN o2.oid IS NOT NULL THEN 't' ELSE k2 END,
+  COALESCE(a2.adrelid, o2.reltype, CASE WHEN t2.typrelid <> 0 AND c2.relkind <> 'c' THEN t2.typrelid END, NULLIF(t2.typelem, 0), refobjid), COALESCE(a2.adnum, refobjsubid)
 FROM m LEFT JOIN pg_rewrite w1 ON k1 = 'w' AND w1.oid = objid LEFT JOIN pg_attrdef a1 ON k1 = 'D' AND a1.oid = objid
-LEFT JOIN pg_attrdef a2 ON k2 = 'D' AND a2.oid = refobjid LEFT JOIN pg_type t2 ON k2 = 't' AND t2.oid = refobjid LEFT JOIN pg_class c2 ON c2.oid = t2.typrelid
+LEFT JOIN pg_attribute g1 ON g1.attrelid = a1.adrelid AND g1.attnum = a1.adnum LEFT JOIN pg_class o1 ON k1 = 'c' AND o1.oid = objid AND o1.relkind = 'c'
+LEFT JOIN pg_class o2 ON k2 = 'c' AND o2.oid = refobjid AND o2.relkind = 'c' LEFT JOIN pg_attrdef a2 ON k2 = 'D' AND a2.oid = refobjid LEFT JOIN pg_type t2 ON k2 = 't' AND t2.oid = refobjid LEFT JOIN pg_class c2 ON c2.oid = t2.typrelid
 WHERE k1 IS NOT NULL AND k2 IS NOT NULL"#;

@@ -21,10 +21,12 @@ pub(super) async fn survey(job: &Job, shared: &Shared) -> Result<Survey, Failure
     let asking = |trouble: Trouble| job.failure(trouble, "looking at it");
     job.begin(Mode::Read, &[]).await.map_err(asking)?;
     let seen = touched(job).await;
+    let strangers = strangers(job).await;
     job.session.rollback().await;
     let (lines, may_not) = seen.map_err(asking)?;
     survey.effects.extend(lines);
     survey.problems.extend(may_not);
+    survey.problems.extend(strangers.map_err(asking)?);
     match super::batch::survey(job).await {
         Ok(lines) => survey.effects.extend(lines),
         Err(failure) => survey.problems.push(failure.message.replace("; nothing was changed", "")),
@@ -34,6 +36,25 @@ pub(super) async fn survey(job: &Job, shared: &Shared) -> Result<Survey, Failure
     }
     Scratch::survey(job, shared, &mut survey).await;
     Ok(survey)
+}
+
+/// Why an enum that gets a label could not lose it again: what the copy of the definitions does not have, because it is not read.
+async fn strangers(job: &Job) -> Result<Option<String>, Trouble> {
+    let words = windlass_sql::keywords(job.statement(), Dialect::Postgresql, 2);
+    let adds = job.statement().to_ascii_uppercase().contains("ADD VALUE");
+    let name = job.summary().object.filter(|_| words == ["ALTER", "TYPE"] && adds);
+    let Some(name) = name.filter(|_| job.unit.undo.by == UndoBy::Driver) else { return Ok(None) };
+    let scope = job.scope().await?;
+    job.theirs(&scope).await?;
+    let quoted = name.quoted(Dialect::Postgresql);
+    let of = job.session.value(&super::questions::strangers(&text(&quoted))).await?;
+    Ok(of.map(|of| {
+        format!(
+            "type {quoted} cannot lose its new label again while it is used by what Windlass cannot make anew: {}: write its way back as \
+             a fence with `undoes=`, or mark it `irreversible`",
+            one_line(&of, 300)
+        )
+    }))
 }
 
 /// Sequences that give `table`, as a statement would name it, its numbers: no rollback of PostgreSQL turns them back.

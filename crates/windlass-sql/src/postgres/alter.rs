@@ -12,6 +12,7 @@ pub(super) fn alterable(from: &Object, to: &Object) -> Result<bool, String> {
         Class::View | Class::Matview => !differs("query") && !differs("empty"),
         Class::Constraint
         | Class::Index
+        | Class::Cast
         | Class::Statistics
         | Class::Policy
         | Class::Rule
@@ -48,7 +49,7 @@ pub(super) fn alter(catalog: &Catalog, from: &Object, to: &Object) -> Result<Vec
     match from.id.class {
         Class::Table => alter_table(from, to, &mut all),
         Class::Column => alter_column(catalog, from, to, &mut all),
-        Class::Enum => alter_enum(catalog, from, to, &mut all)?,
+        Class::Enum => alter_enum(from, to, &mut all),
         _ => alter_other(catalog, from, to, &mut all),
     }
     common(catalog, from, to, &mut all);
@@ -168,9 +169,7 @@ fn alter_table(from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {
         };
         let (old, new) = (parents(from), parents(to));
         for parent in &old {
-            if !from.get("bound").is_empty() {
-                all.push((format!("ALTER TABLE {parent} DETACH PARTITION {full}"), false));
-            } else if !new.contains(parent) {
+            if !new.contains(parent) {
                 all.push((format!("ALTER TABLE {full} NO INHERIT {parent}"), false));
             }
         }
@@ -276,54 +275,16 @@ fn alter_column(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(St
     options(from, to, &mut |rest| push(rest, false));
 }
 
-/// Labels that were renamed are renamed back; where some were added the type is made anew and its columns follow.
-fn alter_enum(
-    catalog: &Catalog,
-    from: &Object,
-    to: &Object,
-    all: &mut Vec<(String, bool)>,
-) -> Result<(), String> {
-    if from.get("labels") == to.get("labels") {
-        return Ok(());
+/// Labels that were renamed are renamed back.
+fn alter_enum(from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {
+    if from.get("labels") == to.get("labels") || rebuilt(from, to) {
+        return;
     }
     let split = |object: &Object| object.get("labels").split(", ").map(str::to_owned).collect::<Vec<_>>();
     let full = qualified(&from.schema, &from.name);
     let (old, new) = (split(from), split(to));
-    if from.get("#labels") == to.get("#labels") {
-        let pairs = old.iter().zip(&new).filter(|(old, new)| old != new);
-        all.extend(pairs.map(|(old, new)| (format!("ALTER TYPE {full} RENAME VALUE {old} TO {new}"), false)));
-        return Ok(());
-    }
-    let spare = format!("{}_windlass_old", from.name);
-    all.push((format!("ALTER TYPE {full} RENAME TO {}", ident(&spare)), false));
-    all.push((format!("CREATE TYPE {full} AS ENUM ({})", to.get("labels")), false));
-    let users: Vec<&Object> = (catalog.edges.iter())
-        .filter(|(_, on)| *on == from.id)
-        .filter_map(|(user, _)| catalog.objects.get(user))
-        .collect();
-    for user in users {
-        match user.id.class {
-            Class::Column => {
-                let head = format!("ALTER TABLE {} ALTER COLUMN {}", table(catalog, user), ident(&user.name));
-                let array = if user.get("type").ends_with("[]") { "[]" } else { "" };
-                all.push((
-                    format!(
-                        "{head} TYPE {full}{array} USING {}::text{array}::{full}{array}",
-                        ident(&user.name)
-                    ),
-                    true,
-                ));
-            }
-            Class::Domain | Class::Composite => {
-                return Err(format!("type {full} cannot lose a label while {} uses it", catalog.path(user)));
-            }
-            // What else stands on it was taken away before, and comes back behind it.
-            _ => {}
-        }
-    }
-    all.push((format!("DROP TYPE {}", qualified(&from.schema, &spare)), false));
-    // The new type is another one to the server: what stands on it is written by the next difference.
-    Ok(())
+    let pairs = old.iter().zip(&new).filter(|(old, new)| old != new);
+    all.extend(pairs.map(|(old, new)| (format!("ALTER TYPE {full} RENAME VALUE {old} TO {new}"), false)));
 }
 
 fn alter_other(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {
@@ -334,7 +295,9 @@ fn alter_other(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(Str
         all.extend(marks(catalog, from, to).into_iter().map(|sql| (sql, false)));
     }
     match from.id.class {
-        Class::View | Class::Matview | Class::Index => return alter_view(catalog, from, to, all),
+        Class::View | Class::Matview | Class::Index | Class::Composite => {
+            return alter_view(catalog, from, to, all);
+        }
         Class::Sequence => return alter_sequence(catalog, from, to, all),
         Class::Extension => return alter_extension(catalog, from, to, all),
         Class::Role => return alter_role(catalog, from, to, all),

@@ -2,7 +2,7 @@
 //! other definitions, so the caller reads the catalog again and asks for what is left.
 
 use super::catalog::{Catalog, Class, Id, Object};
-use super::{alter, write};
+use super::{alter, partitions, types, write};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A statement of a difference.
@@ -21,7 +21,7 @@ pub struct Change {
 }
 
 impl Change {
-    fn new(sql: String) -> Self {
+    pub(super) fn new(sql: String) -> Self {
         Self { sql, drops: None, gone: None, heavy: None, early: false }
     }
 }
@@ -35,6 +35,18 @@ pub fn diff(from: &Catalog, to: &Catalog) -> Result<Vec<Change>, String> {
         return Ok(renames);
     }
     pairs.changes()
+}
+
+/// What is to be said of the things that the changes of [`diff`] make anew, beside their definitions, if the catalog is not read
+/// again behind them: owners, privileges, comments.
+pub fn dress(from: &Catalog, to: &Catalog) -> Result<Vec<String>, String> {
+    let pairs = Pairs::new(from, to);
+    let (again, anew) = pairs.again()?;
+    let mut all = vec![];
+    for id in again.union(&anew.types) {
+        all.extend(types::dress(to, &to.objects[&pairs.both[id]])?);
+    }
+    Ok(all)
 }
 
 /// A column of a partition or child table that it has from its parent: it comes, changes and goes with the parent's.
@@ -68,7 +80,8 @@ impl<'c> Pairs<'c> {
                 both.insert(object.id, *id);
             }
         }
-        let gone = from.objects.keys().filter(|id| !both.contains_key(id)).copied().collect();
+        let gone: BTreeSet<Id> = from.objects.keys().filter(|id| !both.contains_key(id)).copied().collect();
+        let gone = &gone - &partitions::taken(from, to, &both, &gone);
         let found: BTreeSet<Id> = both.values().copied().collect();
         let new = to.objects.keys().filter(|id| !found.contains(id)).copied().collect();
         Self { from, to, both, gone, new }
@@ -91,7 +104,7 @@ impl<'c> Pairs<'c> {
                 }
             };
             let renamed = base(from) != base(to)
-                && from.id.class != Class::Default
+                && !matches!(from.id.class, Class::Default | Class::Cast)
                 && from.id.class != Class::DefaultAcl;
             // Sequences that columns own go with their tables.
             let moved = from.get("owned").is_empty()
@@ -116,47 +129,32 @@ impl<'c> Pairs<'c> {
         first.into_iter().map(Change::new).collect()
     }
 
-    /// Objects that cannot be changed into what they are in `to`: away, and made anew.
-    fn again(&self) -> Result<BTreeSet<Id>, String> {
-        let mut again = BTreeSet::new();
+    /// Objects that cannot be changed into what they are in `to`: away, and made anew. And types that are made anew in their place.
+    fn again(&self) -> Result<(BTreeSet<Id>, types::Anew), String> {
+        let anew = types::anew(self.from, self.to, &self.both)?;
+        let mut again = anew.others.clone();
         for (from, to) in self.each() {
-            if !alter::alterable(from, to)? {
+            if !alter::alterable(from, to)? && !anew.types.contains(&from.id) {
                 again.insert(from.id);
             }
         }
         // Views and other things on a column whose type changes stand in its way.
-        let retyped: BTreeSet<Id> = (self.each())
+        let retyped = (self.each())
             .filter(|(from, to)| from.id.class == Class::Column && alter::retyped(from, to))
-            .map(|(from, _)| from.id)
-            .collect();
-        let mut retyped = retyped;
-        for (from, to) in
-            self.each().filter(|(from, to)| from.id.class == Class::Enum && alter::rebuilt(from, to))
-        {
-            let _ = to;
-            for (user, _) in self.from.edges.iter().filter(|(_, on)| *on == from.id) {
-                match user.class {
-                    Class::Column => {
-                        retyped.insert(*user);
-                    }
-                    Class::Table | Class::Sequence | Class::Domain | Class::Composite => {}
-                    _ if self.both.contains_key(user) => {
-                        again.insert(*user);
-                    }
-                    _ => {}
-                }
-            }
-        }
+            .map(|(from, _)| from.id);
+        let retyped: BTreeSet<Id> = retyped.chain(anew.columns.iter().copied()).collect();
         for id in self.from.dependents(&retyped) {
-            let stays = matches!(
-                id.class,
+            let stays = match id.class {
                 Class::Index
-                    | Class::Constraint
-                    | Class::Table
-                    | Class::Column
-                    | Class::Statistics
-                    | Class::Sequence
-            );
+                | Class::Constraint
+                | Class::Table
+                | Class::Statistics
+                | Class::Sequence
+                | Class::Domain
+                | Class::Composite => true,
+                Class::Column => self.from.objects[&id].get("generated").is_empty(),
+                _ => false,
+            };
             if self.both.contains_key(&id) && !stays {
                 again.insert(id);
             }
@@ -164,15 +162,17 @@ impl<'c> Pairs<'c> {
         let more = self.from.dependents(&again.union(&self.gone).copied().collect());
         for id in more.into_iter().filter(|id| self.both.contains_key(id)) {
             // A column with a type that goes: `to` cannot be like that.
-            if id.class > Class::Column || id.class == Class::Function {
+            let is_generated =
+                id.class == Class::Column && !self.from.objects[&id].get("generated").is_empty();
+            if id.class > Class::Column || is_generated || matches!(id.class, Class::Function | Class::Cast) {
                 again.insert(id);
             }
         }
-        Ok(again)
+        Ok((again, anew))
     }
 
     fn changes(&self) -> Result<Vec<Change>, String> {
-        let again = self.again()?;
+        let (again, anew) = self.again()?;
         let drops: BTreeSet<Id> = again.union(&self.gone).copied().collect();
         let mut creates: BTreeSet<Id> = self.new.clone();
         creates.extend(again.iter().map(|id| self.both[id]));
@@ -180,13 +180,21 @@ impl<'c> Pairs<'c> {
         for id in self.from.in_order(&drops).into_iter().rev() {
             self.drop(id, &drops, &mut all);
         }
+        // Only then is it seen which keys and indexes a partition has.
+        let detached = partitions::detached(self.from, self.to, &self.both);
+        if !detached.is_empty() {
+            all.extend(detached.into_iter().map(Change::new));
+            return Ok(all);
+        }
+        all.extend(anew.statements(self.from, self.to, &self.both, &again)?);
         let order = self.to.in_order(&creates);
         let (early, late): (Vec<Id>, Vec<Id>) =
             order.into_iter().partition(|id| self.is_early(*id, &creates));
         for id in early {
             self.create(id, &creates, true, &mut all)?;
         }
-        for (from, to) in self.each().filter(|(from, _)| !again.contains(&from.id)) {
+        let stays = |id: &Id| !again.contains(id) && !anew.types.contains(id);
+        for (from, to) in self.each().filter(|(from, _)| stays(&from.id)) {
             for (sql, heavy) in alter::alter(self.from, from, to)? {
                 let heavy = heavy.then_some(from.id.oid).filter(|_| from.id.class == Class::Column);
                 let early = from.id.class == Class::Column && sql.contains(" TYPE ");
@@ -207,10 +215,13 @@ impl<'c> Pairs<'c> {
         if id.class <= Class::Sequence || matches!(id.class, Class::Table | Class::Column) {
             return true;
         }
-        id.class == Class::Function
-            && !self.to.edges.iter().any(|(from, on)| {
-                *from == id && matches!(on.class, Class::View | Class::Matview) && creates.contains(on)
-            })
+        let waits = |on: &Id| match on.class {
+            Class::View | Class::Matview => true,
+            Class::Function => id.class == Class::Cast && !self.is_early(*on, creates),
+            _ => false,
+        };
+        let edges = || self.to.edges.iter().filter(|(from, on)| *from == id && creates.contains(on));
+        matches!(id.class, Class::Function | Class::Cast) && !edges().any(|(_, on)| waits(on))
     }
 
     fn drop(&self, id: Id, drops: &BTreeSet<Id>, all: &mut Vec<Change>) {

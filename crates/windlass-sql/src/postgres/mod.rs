@@ -3,7 +3,9 @@
 mod alter;
 pub mod catalog;
 pub mod diff;
+mod partitions;
 pub mod rows;
+mod types;
 pub mod write;
 
 use crate::{Dialect, literal};

@@ -10,6 +10,8 @@ pub(super) fn name(catalog: &Catalog, object: &Object) -> String {
         || catalog.parent(object).map_or_else(String::new, |parent| qualified(&parent.schema, &parent.name));
     match object.id.class {
         Class::Role | Class::Database | Class::Schema | Class::Extension => ident(&object.name),
+        // Its two types, as they are written.
+        Class::Cast => object.name.clone(),
         Class::Function => {
             format!("{}.{}({})", ident(&object.schema), ident(object.get("base")), object.get("arguments"))
         }
@@ -141,7 +143,7 @@ pub(super) fn create(catalog: &Catalog, object: &Object) -> Result<Vec<String>, 
             sql + if get("notnull").is_empty() { "" } else { " NOT NULL" }
         }
         Class::Sequence => return Ok(sequence(object, &full)),
-        Class::Function => get("definition").to_owned(),
+        Class::Function | Class::Cast => get("definition").to_owned(),
         Class::Table => return Ok(create_table(catalog, object, &full)),
         Class::Column => format!("ALTER TABLE {of} ADD COLUMN {}", column(object, false)),
         Class::Default => format!("ALTER TABLE {of} ALTER COLUMN {own} SET DEFAULT {}", get("expression")),
