@@ -104,6 +104,12 @@ impl Anew {
         let new = to.in_order(&self.types.iter().map(|id| both[id]).collect());
         let mut all: Vec<String> =
             old.iter().map(|id| write::rename(from, &from.objects[id], &spare(&from.objects[id]))).collect();
+        // Since PostgreSQL 17 it has a name by itself, which the new one is to get.
+        let strict =
+            old.iter().map(|id| &from.objects[id]).filter(|object| !object.get("notnull").is_empty());
+        all.extend(strict.filter(|object| object.id.class == Class::Domain).map(|object| {
+            format!("ALTER DOMAIN {} DROP NOT NULL", qualified(&object.schema, &spare(object)))
+        }));
         for id in new {
             for made in std::iter::once(id).chain(checks(id)) {
                 all.extend(write::create(to, &to.objects[&made])?);

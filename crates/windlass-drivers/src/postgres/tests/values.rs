@@ -52,8 +52,6 @@ const STATEMENTS: &[(&str, bool)] = &[
         true,
     ),
     ("ALTER TABLE g ALTER COLUMN n TYPE bigint, ALTER COLUMN f TYPE real", true),
-    ("DO $$ BEGIN ALTER TABLE g DROP COLUMN n; ALTER TABLE g RENAME tx TO m; END $$", true),
-    ("DO $$ BEGIN ALTER TABLE g ALTER n TYPE smallint; ALTER TABLE g RENAME TO h; END $$", true),
     ("DROP TYPE s CASCADE", true),
     ("ALTER TABLE alone DROP COLUMN v", true),
     ("ALTER TABLE alone ALTER COLUMN v TYPE text USING left(v, 1)", true),
