@@ -212,14 +212,18 @@ async fn lost(
     }
     for oid in counted.since(counts).into_keys() {
         let id = Id { class: Class::Table, oid, sub: 0 };
-        let both = before.objects.contains_key(&id) && after.objects.contains_key(&id);
-        if both
-            && !next.keep.rows.contains(&oid)
-            && !changed_shape.contains(&oid)
-            && !prep.cover.contains(&oid)
-        {
-            next.cover.insert(oid);
+        let Some((table, _)) = before.objects.get(&id).zip(after.objects.get(&id)) else { continue };
+        if next.keep.rows.contains(&oid) || prep.cover.contains(&oid) {
+            continue;
         }
+        if changed_shape.contains(&oid) {
+            let table = before.path(table);
+            let why = format!(
+                "it writes rows of {table} and changes its columns: make statements of their own of that"
+            );
+            return Err(refused(job, &why));
+        }
+        next.cover.insert(oid);
     }
     // A scratch database has no rows: there a table that is written anew looks like one that is emptied, unless the text says it.
     let empties = job.summary().kind == windlass_sql::Kind::Truncate;

@@ -60,7 +60,9 @@ pub(super) fn alter(catalog: &Catalog, from: &Object, to: &Object) -> Result<Vec
 fn common(catalog: &Catalog, from: &Object, to: &Object, all: &mut Vec<(String, bool)>) {
     let differs = |field: &str| from.get(field) != to.get(field);
     let full = name(catalog, from);
-    if differs("owner") {
+    // The owner of a sequence that belongs to a column is that of the table.
+    let follows = from.id.class == Class::Sequence && !from.get("owned").is_empty() && !differs("owned");
+    if differs("owner") && !follows {
         all.push((format!("ALTER {} {full} OWNER TO {}", word(from), ident(to.get("owner"))), false));
     }
     if differs("acl") {
