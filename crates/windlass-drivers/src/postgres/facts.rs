@@ -53,6 +53,7 @@ impl Table {
             columns,
             children: self.children.iter().map(|child| child.reference.clone()).collect(),
             parents: self.parents.clone(),
+            above: vec![],
         }
     }
 
@@ -166,7 +167,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhasrules,
       'del', f.confdeltype, 'upd', f.confupdtype))
     FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class fc ON fc.oid = f.confrelid
     JOIN pg_catalog.pg_namespace fn ON fn.oid = fc.relnamespace
-    WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0), '[]')
+    WHERE f.conrelid = c.oid AND f.contype = 'f' AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint p
+      WHERE p.oid = f.conparentid AND p.conrelid = f.conrelid)), '[]')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid IN ($oids)"#;
 

@@ -49,6 +49,9 @@ pub struct Image {
     /// Tables that foreign keys from here point to. Rows do not come back without theirs.
     #[serde(default)]
     pub parents: Vec<Reference>,
+    /// Partitioned tables that it is a part of now, by schema and name: what refers to them refers to its rows.
+    #[serde(skip)]
+    pub above: Vec<(String, String)>,
 }
 
 /// A foreign key between the imaged table and another.

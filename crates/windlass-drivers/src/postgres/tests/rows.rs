@@ -434,3 +434,23 @@ async fn sequences_that_move_are_said() {
     assert_eq!(done.effects.iter().filter(|line| line.contains("stays where it is")).count(), 2, "{done:?}");
     assert_eq!(world.run("SELECT count(*) FROM t; SELECT last_value FROM extra"), "0\n2");
 }
+
+/// What refers to a partitioned table refers to the rows of its partitions: they come back first.
+#[tokio::test]
+async fn rows_of_partitions_come_back_before_those_that_refer_to_them() {
+    for flavor in flavors() {
+        let setup = "CREATE TABLE a (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE a_low PARTITION OF a FOR VALUES FROM (0) TO (4);
+            CREATE TABLE a_rest PARTITION OF a DEFAULT; CREATE TABLE b (id int, a int REFERENCES a, PRIMARY KEY (id, a)) PARTITION BY RANGE (a);
+            CREATE TABLE b_all PARTITION OF b DEFAULT; CREATE TABLE c (id int NOT NULL UNIQUE, a int REFERENCES a);
+            INSERT INTO a SELECT generate_series(1, 9); INSERT INTO b SELECT g, g FROM generate_series(1, 9) g; INSERT INTO c SELECT g, g FROM generate_series(1, 9) g";
+        for statement in ["TRUNCATE a CASCADE", "TRUNCATE c, b, a", "TRUNCATE b, c"] {
+            let world = World::of(flavor, setup, &[statement]);
+            let all = || ["a", "b", "c"].map(|table| world.rows(table));
+            let before = all();
+            world.apply(1).await.unwrap();
+            let undone = world.undo(1).await.unwrap();
+            assert_eq!(all(), before, "{flavor:?} {statement}: {undone:?}");
+            assert_eq!(undone.facts["conflicts"], 0, "{flavor:?} {statement}");
+        }
+    }
+}

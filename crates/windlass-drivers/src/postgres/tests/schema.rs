@@ -610,7 +610,7 @@ async fn what_goes_to_another_owner_comes_back_or_is_refused() {
     assert_eq!(compare(&before, &catalog(&world).await), Verdict::Exact);
     world.run("CREATE TYPE reach AS RANGE (subtype = int); ALTER TYPE reach OWNER TO someone; DELETE FROM windlass.ledger");
     let failure = world.apply(1).await.unwrap_err();
-    assert!(failure.message.contains("of type reach that is not read"), "{failure:?}");
+    assert!(failure.message.contains("of type public.reach that is not read"), "{failure:?}");
 }
 
 /// What writes rows and changes their table at once.

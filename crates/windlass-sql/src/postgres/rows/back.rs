@@ -16,11 +16,20 @@ impl Image {
         self.refers(other, true)
     }
 
+    /// Whether both are of one table, or of parts of one.
+    #[must_use]
+    pub fn is_one_with(&self, other: &Self) -> bool {
+        self == other || self.above.iter().any(|above| other.above.contains(above))
+    }
+
     /// Whether rows here refer to rows of `other`; `acts`: by a foreign key that does something by itself.
     #[must_use]
     pub fn refers(&self, other: &Self, acts: bool) -> bool {
-        let name = (&other.schema, &other.table);
-        self.parents.iter().any(|parent| (parent.acts || !acts) && (&parent.schema, &parent.table) == name)
+        let is_other = |schema: &String, table: &String| {
+            (schema, table) == (&other.schema, &other.table)
+                || other.above.iter().any(|above| (&above.0, &above.1) == (schema, table))
+        };
+        self.parents.iter().any(|parent| (parent.acts || !acts) && is_other(&parent.schema, &parent.table))
     }
 
     /// The image's rows of a step with the rows of the table that they are about: aliases `i` and `t`; `t` is all NULL

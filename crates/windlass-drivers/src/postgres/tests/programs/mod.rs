@@ -184,8 +184,8 @@ async fn program(seed: u64, place: &Place) -> Result<(usize, usize), String> {
     for number in applied.iter().rev() {
         let done = controller.settle(*number, Way::Undo, &mut random).await;
         let done = done.map_err(|why| said(format!("undo of {}: {why}", texts[number - 1])))?;
-        if done.is_some_and(|done| done.facts["conflicts"].as_u64().unwrap_or_default() > 0) {
-            return Err(said(format!("undo of {}: conflicts", texts[number - 1])));
+        if done.as_ref().is_some_and(|done| done.facts["conflicts"].as_u64().unwrap_or_default() > 0) {
+            return Err(said(format!("undo of {}: {done:?}", texts[number - 1])));
         }
     }
     let after = place.all().await;
