@@ -14,9 +14,13 @@ pub trait Prober: Send + Sync {
 }
 
 /// A look that goes on until it is dropped.
+#[async_trait]
 pub trait Probe: Send + Sync {
     /// What was seen in the run so far, by service.
     fn seen(&self) -> BTreeMap<String, Downtime>;
+
+    /// Waits until what is down was looked at once more, a moment at most: what has just come back must not be told as down for good.
+    async fn again(&self) {}
 }
 
 /// Nobody looks.

@@ -39,6 +39,8 @@ const UNDER_WAY_MAX: usize = 24;
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
 /// A proxy that does not say within this whether it holds requests holds none.
 const STATUS_WITHIN: Duration = Duration::from_millis(500);
+/// How long the end of a release waits for what is down to be seen again.
+const AGAIN_WITHIN: Duration = Duration::from_millis(500);
 
 /// Looks by HTTP.
 #[derive(Clone)]
@@ -82,7 +84,13 @@ impl Prober for HttpProber {
 
 struct Looks(Vec<Look>);
 
+#[async_trait]
 impl Probe for Looks {
+    async fn again(&self) {
+        let all = self.0.iter().map(|look| look.line.is_up());
+        let _ = tokio::time::timeout(AGAIN_WITHIN, futures_util::future::join_all(all)).await;
+    }
+
     fn seen(&self) -> BTreeMap<String, Downtime> {
         self.0.iter().map(|look| (look.name.clone(), look.line.tally().seen(look.line.now_ms()))).collect()
     }
@@ -107,6 +115,7 @@ impl Look {
             begun: Instant::now(),
             tally: Mutex::new(Tally::new(seen, PERIOD * 2)),
             first: Notify::new(),
+            ended: Notify::new(),
         });
         let task = tokio::spawn(look(line.clone(), target));
         Self { name: name.to_owned(), line, task }
@@ -119,6 +128,8 @@ struct Line {
     tally: Mutex<Tally>,
     /// Told once, when the first request has ended.
     first: Notify,
+    /// Told when a request has ended.
+    ended: Notify,
 }
 
 impl Line {
@@ -128,6 +139,17 @@ impl Line {
 
     fn now_ms(&self) -> u64 {
         millis(self.begun.elapsed())
+    }
+
+    /// Waits until it answers.
+    async fn is_up(&self) {
+        let is_down = || {
+            let seen = self.tally().seen(self.now_ms());
+            seen.before || seen.now_ms > 0
+        };
+        while is_down() {
+            self.ended.notified().await;
+        }
     }
 }
 
@@ -145,6 +167,7 @@ async fn look(line: Arc<Line>, target: Arc<Target>) {
             Some((number, answer)) = under_way.next(), if !under_way.is_empty() => {
                 line.tally().ended(number, line.now_ms(), answer);
                 line.first.notify_one();
+                line.ended.notify_one();
             }
         }
     }

@@ -56,6 +56,9 @@ impl Session<'_> {
 
     /// Writes what was seen and is not written yet: the controller leaves the run, or asks a person.
     pub(crate) async fn probe_last(&mut self) -> Result<(), EngineError> {
+        if let Some(probe) = &self.probe {
+            probe.again().await;
+        }
         match self.probe.as_ref().map(|probe| probe.seen()) {
             Some(seen) if seen != self.state().probed.seen => self.write(seen, None).await,
             _ => Ok(()),

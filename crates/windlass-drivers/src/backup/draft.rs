@@ -69,7 +69,7 @@ impl Draft {
 fn left(shown: &str, why: &str) -> String {
     format!(
         "what there is of {shown} could not be taken away ({why}); it counts as no backup: parts of it go with `windlass backup prune --yes` \
-         when they are a day old, what stands under its name is yours to delete"
+         when they are a week old, what stands under its name is yours to delete"
     )
 }
 

@@ -19,6 +19,9 @@ use windlass_driver::Failure;
 /// What is unfinished and older than this is a leftover of a backup that was killed.
 const LEFTOVER: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The same of parts in a store, of which only the beginning is known: no backup takes as long as this.
+const LEFTOVER_PARTS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// Where backups lie.
 #[derive(Clone)]
 pub enum Shelf {
@@ -157,7 +160,10 @@ impl Shelf {
     pub(super) fn sweep(&self, is_described: impl Fn(&str) -> bool) -> Result<(), Failure> {
         let folder = match self {
             Self::Folder(folder) => folder,
-            Self::Bucket(bucket) => return bucket.sweep(LEFTOVER, |file| is_ours(file, &is_described)),
+            Self::Bucket(bucket) => {
+                return bucket
+                    .sweep(LEFTOVER_PARTS, |file| !file.contains('/') && is_ours(file, &is_described));
+            }
         };
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();

@@ -68,6 +68,11 @@ fn known(job: &Job, company: &Company, pieces: &[Piece], number: i64) -> Option<
     if table.kind != "r" || !table.family.is_empty() {
         return None;
     }
+    // It has other columns by then than when it was read.
+    let grows = |piece: &Piece| matches!(&piece.known, Known::Grows(growth) if growth.table.base() == dml.table.base());
+    if pieces.iter().any(grows) {
+        return None;
+    }
     let (op, image) = wrapped(&dml, &table, number)?;
     let returning = dml.returning.is_some();
     if op != Op::Insert || returning || !few::may(&dml, statement, &image) {

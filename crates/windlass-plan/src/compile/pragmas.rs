@@ -34,8 +34,8 @@ const STORED: &[&str] = &["application_id", "user_version"];
 const KEYS_WHY: &str = "foreign keys are off while Windlass works, as a table that is rebuilt needs it; what a statement breaks of them \
                         is found by `PRAGMA foreign_key_check`";
 
-/// What becomes of a pragma, with those statements behind it.
-pub(super) fn fit(statement: &Statement, behind: &[Statement], text: &str) -> Fit {
+/// What becomes of a pragma, with those statements behind it; `more`: others may follow on its connection.
+pub(super) fn fit(statement: &Statement, behind: &[Statement], text: &str, more: bool) -> Fit {
     let (name, sets) = pragma(statement.span.of(text));
     let fits = if sets { STORED } else { READING };
     if fits.contains(&name.as_str()) {
@@ -43,7 +43,7 @@ pub(super) fn fit(statement: &Statement, behind: &[Statement], text: &str) -> Fi
     }
     match (name.as_str(), value(statement.span.of(text))) {
         ("foreign_keys", Some(false)) | ("defer_foreign_keys", Some(_)) => Fit::Needless(KEYS_WHY),
-        ("foreign_keys", Some(true)) if !follow_keys(behind, text) => Fit::Needless(KEYS_WHY),
+        ("foreign_keys", Some(true)) if !more && !follow_keys(behind, text) => Fit::Needless(KEYS_WHY),
         ("foreign_keys", Some(true)) => Fit::Refused(
             "with foreign keys on, what is behind it may change or refuse rows of other tables, and Windlass works with them off".to_owned(),
             "write it behind the last statement that changes rows, with those rows of other tables in statements of their own".to_owned(),
@@ -62,18 +62,25 @@ pub(super) fn reads(statement: &Statement, text: &str) -> bool {
     !sets && READING.contains(&name.as_str())
 }
 
-/// Whether one of them, up to where keys are off again, changes rows: dropping a table deletes its rows first.
+/// Whether one of them, up to where keys are off again, changes rows, or fails with keys on: dropping a table deletes its rows first.
 fn follow_keys(behind: &[Statement], text: &str) -> bool {
-    let is_off = |statement: &Statement| {
+    // Inside of a transaction the pragma does nothing.
+    let mut open = false;
+    for statement in behind {
         let words = statement.span.of(text);
-        statement.summary.kind == Kind::Pragma
-            && pragma(words).0 == "foreign_keys"
-            && value(words) == Some(false)
-    };
-    let behind = behind.iter().take_while(|statement| !is_off(statement));
-    behind
-        .into_iter()
-        .any(|statement| statement.summary.changes_data || statement.summary.kind == Kind::DropTable)
+        match &statement.summary.kind {
+            Kind::Begin => open = true,
+            Kind::Commit => open = false,
+            Kind::Pragma if pragma(words).0 == "foreign_keys" && value(words) == Some(false) && !open => {
+                return false;
+            }
+            Kind::DropTable => return true,
+            _ if statement.summary.changes_data => return true,
+            _ if words.to_ascii_uppercase().contains("REFERENCES") => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Name of a pragma, and whether it sets a value.
@@ -125,7 +132,7 @@ mod tests {
             let (statements, _) = windlass_sql::split(text, Dialect::Sqlite);
             let is_pragma = |at: &usize| statements[*at].summary.kind == Kind::Pragma;
             let fits = (0..statements.len()).filter(is_pragma);
-            fits.map(|at| match fit(&statements[at], &statements[at + 1..], text) {
+            fits.map(|at| match fit(&statements[at], &statements[at + 1..], text, false) {
                 Fit::Unit => "unit",
                 Fit::Needless(_) => "needless",
                 Fit::Refused(..) => "refused",

@@ -39,6 +39,12 @@ impl Source<'_> {
         }
     }
 
+    /// Whether statements of other texts may follow on the same connection: those of a client, and files behind a body.
+    fn has_more(&self) -> bool {
+        let files = |step: &doc::Step| step.attributes.files.is_some();
+        self.client.is_some() || matches!(&self.origin, Origin::Body(step, _) if files(step))
+    }
+
     /// Where it stands in its file.
     fn place(&self, span: windlass_sql::Span) -> Option<FilePlace> {
         let Origin::File { name, line, lines, .. } = &self.origin else { return None };
@@ -274,7 +280,7 @@ fn fit(statement: &Statement, behind: &[Statement], source: &Source<'_>) -> Fit 
             "`VACUUM` cannot run inside a transaction",
             "run it outside of a release, or as a shell line that says `readonly`",
         ),
-        (Kind::Pragma, Dialect::Sqlite) => pragmas::fit(statement, behind, source.text),
+        (Kind::Pragma, Dialect::Sqlite) => pragmas::fit(statement, behind, source.text, source.has_more()),
         _ => Fit::Unit,
     }
 }

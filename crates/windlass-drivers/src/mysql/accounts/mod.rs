@@ -215,6 +215,11 @@ pub(super) async fn apply(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Fail
 
 /// MariaDB changes those accounts of a list that it can, and then says that it failed: what it did is taken back.
 async fn all_or_nothing(job: &Job<'_>, mut work: Work, failure: Failure) -> Failure {
+    if !work.session.server.mariadb {
+        // There it is all or nothing: what differs now is somebody else's.
+        job.close(work.session).await;
+        return failure;
+    }
     let now = match work.now(job).await {
         Ok(now) => now,
         Err(reading) => return Failure { effect: Effect::Unknown, ..failure.hint(reading.message) },

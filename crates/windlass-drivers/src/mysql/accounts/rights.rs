@@ -40,19 +40,22 @@ pub(super) async fn check(
     own(about, me)?;
     let goes = replaces || matches!(about.verb, DropUser | DropRole);
     let more = about.grant.as_ref().is_some_and(|grant| grant.more);
-    if !goes && !more && !matches!(about.verb, Alter | Password) {
+    // What a statement takes that names it could be given by whoever may take it; of everything that is not said.
+    let everything = about.grant.as_ref().is_some_and(|grant| grant.everything);
+    if !goes && !more && !everything && !matches!(about.verb, Alter | Password) {
         return Ok(());
     }
     let targets = about.targets.iter().filter_map(|key| Some((key, before.get(key)?.as_ref()?)));
     let targets: Vec<(&String, &Account)> = targets.collect();
     for (key, account) in &targets {
-        if account.second.is_some() {
+        if account.second.is_some() && !everything {
             return Err(why(format!(
                 "{key} has a second password (RETAIN CURRENT PASSWORD), whose hash no statement brings back: `ALTER USER {key} DISCARD \
                  OLD PASSWORD` first"
             )));
         }
         if !goes
+            && !everything
             && account.clauses.get(&Clause::Identified).is_some_and(|text| text.contains(" AND IDENTIFIED "))
         {
             return Err(why(format!(
@@ -60,8 +63,10 @@ pub(super) async fn check(
             )));
         }
     }
-    passwords(session, &targets).await?;
-    if !goes {
+    if !everything {
+        passwords(session, &targets).await?;
+    }
+    if !goes && !everything {
         return Ok(());
     }
     let mine = look::own_rights(session).await?;
@@ -79,7 +84,7 @@ pub(super) async fn check(
         .values()
         .flatten()
         .any(|account| about.targets.iter().any(|key| account.roles.contains_key(key)));
-    if held && !session.server.mariadb && about.verb != CreateRole && !may_give_roles(&mine) {
+    if held && goes && !session.server.mariadb && about.verb != CreateRole && !may_give_roles(&mine) {
         return Err(why(format!(
             "others have it as a role, which {me} may not give back: GRANT ROLE_ADMIN ON *.* TO {me}"
         )));

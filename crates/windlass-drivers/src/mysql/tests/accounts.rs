@@ -162,6 +162,8 @@ fn what_accounts_are_comes_back() {
     ]);
     there_and_back(Flavor::Mariadb, &["SET PASSWORD FOR 'a_#'@'%' = PASSWORD('second word')"]);
     there_and_back(Flavor::Mysql, &["SET PASSWORD FOR 'a_#'@'%' = 'second word'"]);
+    let beside = "ALTER USER 'a_#'@'%' IDENTIFIED BY 'second word' RETAIN CURRENT PASSWORD";
+    there_and_back(Flavor::Mysql, &[beside]);
     there_and_back(
         Flavor::Mysql,
         &[
@@ -412,6 +414,7 @@ fn what_could_not_be_undone_is_refused_before_it_runs() {
             ("SET PASSWORD = 'x'", "the account that Windlass itself uses"),
             ("ALTER USER CURRENT_USER() ACCOUNT LOCK", "the account that Windlass itself uses"),
             ("DROP USER 'stale_#'@'%'", "which is not there any more"),
+            ("REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'stale_#'@'%'", "which is not there any more"),
         ] {
             let (mut release, mut direct, n) = release(flavor, &[statement]);
             direct.run(&format!("CREATE TABLE gone (a INT); CREATE USER 'stale_{n}'@'%'; GRANT SELECT ON {n}.gone TO 'stale_{n}'@'%'; DROP TABLE gone")).unwrap();

@@ -101,6 +101,30 @@ async fn one_for_a_table_of_the_release_goes_with_those_behind_it() {
     }
 }
 
+/// A row for a table that gets a column in front of it is kept with that column.
+#[tokio::test]
+async fn a_row_behind_a_column_is_kept_with_the_column() {
+    let texts = [
+        "CREATE TABLE made (id int PRIMARY KEY, n text)",
+        "ALTER TABLE made ADD COLUMN done bool DEFAULT false",
+        "INSERT INTO made (id, n) VALUES (1, 'x')",
+        "INSERT INTO public.made (id, n) VALUES (2, 'y')",
+    ];
+    let world = World::new(BASE, &texts);
+    world.apply(1).await.unwrap();
+    let mut next = 2;
+    while next <= texts.len() {
+        let answers = world.together(next).await;
+        assert!(answers.iter().all(|one| matches!(one, Some(Ok(_)))), "{answers:?}");
+        next += answers.len();
+    }
+    world.run("UPDATE made SET done = true WHERE id = 1");
+    world.undo(4).await.unwrap();
+    let undone = world.undo(3).await.unwrap();
+    assert_eq!(undone.facts["conflicts"], 1, "{undone:?}");
+    assert_eq!(world.run("SELECT id, done FROM made"), "1|t");
+}
+
 /// Each behind a table that is made, and with one behind it.
 #[tokio::test]
 async fn what_does_more_than_to_add_is_alone_and_goes_back_all_the_same() {

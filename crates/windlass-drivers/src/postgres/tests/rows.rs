@@ -442,10 +442,14 @@ async fn rows_of_partitions_come_back_before_those_that_refer_to_them() {
         let setup = "CREATE TABLE a (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE a_low PARTITION OF a FOR VALUES FROM (0) TO (4);
             CREATE TABLE a_rest PARTITION OF a DEFAULT; CREATE TABLE b (id int, a int REFERENCES a, PRIMARY KEY (id, a)) PARTITION BY RANGE (a);
             CREATE TABLE b_all PARTITION OF b DEFAULT; CREATE TABLE c (id int NOT NULL UNIQUE, a int REFERENCES a);
+            CREATE TABLE n (id int PRIMARY KEY, up int REFERENCES n) PARTITION BY RANGE (id); CREATE TABLE n_low PARTITION OF n FOR VALUES FROM (0) TO (9);
+            INSERT INTO n VALUES (1, NULL), (2, 1), (3, 2);
             INSERT INTO a SELECT generate_series(1, 9); INSERT INTO b SELECT g, g FROM generate_series(1, 9) g; INSERT INTO c SELECT g, g FROM generate_series(1, 9) g";
-        for statement in ["TRUNCATE a CASCADE", "TRUNCATE c, b, a", "TRUNCATE b, c"] {
+        for statement in
+            ["TRUNCATE a CASCADE", "TRUNCATE c, b, a", "TRUNCATE b, c", "TRUNCATE n", "DELETE FROM n_low"]
+        {
             let world = World::of(flavor, setup, &[statement]);
-            let all = || ["a", "b", "c"].map(|table| world.rows(table));
+            let all = || ["a", "b", "c", "n"].map(|table| world.rows(table));
             let before = all();
             world.apply(1).await.unwrap();
             let undone = world.undo(1).await.unwrap();

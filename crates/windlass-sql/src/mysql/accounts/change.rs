@@ -90,6 +90,9 @@ fn alter(key: &str, now: &Account, wanted: &Account, mariadb: bool) -> Vec<Strin
         let parts: Vec<_> = differ.iter().map(|clause| part(*clause, now, wanted, mariadb)).collect();
         sqls.push(format!("ALTER USER {key} {}", parts.join(" ")));
     }
+    if now.second.is_some() && wanted.second.is_none() {
+        sqls.push(format!("ALTER USER {key} DISCARD OLD PASSWORD"));
+    }
     if attribute {
         let text = |of: &Account| of.clauses.get(&Clause::Attribute).cloned();
         let names = text(now).map(|text| attributes(&text)).unwrap_or_default();

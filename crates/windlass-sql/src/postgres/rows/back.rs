@@ -84,7 +84,8 @@ impl Image {
 
     /// Rows that refer to rows of their own table may come and go with them.
     fn is_other(&self, reference: &Reference) -> bool {
-        (&reference.schema, &reference.table) != (&self.schema, &self.table)
+        let of = (&reference.schema, &reference.table);
+        of != (&self.schema, &self.table) && !self.above.iter().any(|above| (&above.0, &above.1) == of)
     }
 
     /// Rows of foreign keys: no child may refer to `t`.
