@@ -2,8 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -59,12 +60,28 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 /// Writes a file so that after any crash it has either its old or its new content: temporary file, fsync, rename,
 /// fsync of the folder.
 pub(crate) fn write_durable(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, content, |temporary| File::create(temporary))
+}
+
+/// The same for what only its owner may read, at no moment anybody else.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, content, |temporary| {
+        // One of a try that was killed may be readable to others.
+        match fs::remove_file(temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)
+    })
+}
+
+fn replace(path: &Path, content: &[u8], open: impl Fn(&Path) -> io::Result<File>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let temporary = folder.join(name);
     let write = || {
-        let mut file = File::create(&temporary)?;
+        let mut file = open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)
@@ -141,6 +158,21 @@ mod tests {
         assert_eq!(sha256_file(&file).unwrap(), (expected.to_owned(), 3));
         assert_eq!(sha256(b"abc"), expected);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn what_is_private_is_so_whatever_was_there() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        // Of a try that was killed, by another umask.
+        let left = folder.path().join("f.tmp");
+        fs::write(&left, b"old").unwrap();
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o644)).unwrap();
+        write_private(&file, b"abc").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"abc");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!left.exists());
     }
 
     #[test]

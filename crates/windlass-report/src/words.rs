@@ -204,7 +204,7 @@ pub(crate) fn target_of(step: &Step) -> &str {
 /// Where the text of a unit stands: `file:line:column`.
 pub(crate) fn place_of(plan: &Plan, unit: &Unit) -> String {
     match &unit.action {
-        Action::Sql { from: Some(from), .. } => format!("{}:{}:{}", from.file, from.line, from.column),
+        Action::Sql { from: Some(from), .. } => from.to_string(),
         _ => format!("{}:{}:{}", plan.document.name, unit.line, unit.column),
     }
 }

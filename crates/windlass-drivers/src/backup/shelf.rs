@@ -6,11 +6,11 @@ use super::{
     failed, sqlite,
     store::data_of,
 };
-use crate::disk::{room_for, sync_folder, write_durable};
+use crate::disk::{room_for, sync_folder, write_private};
 use std::{
     fs::{self, File},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -100,11 +100,7 @@ impl Shelf {
     /// Writes a small file whole.
     pub(super) fn describe(&self, file: &str, text: String) -> io::Result<()> {
         match self {
-            Self::Folder(folder) => {
-                let path = folder.join(file);
-                write_durable(&path, text.as_bytes())?;
-                fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
-            }
+            Self::Folder(folder) => write_private(&folder.join(file), text.as_bytes()),
             Self::Bucket(bucket) => bucket.describe(file, text),
         }
     }

@@ -174,8 +174,7 @@ impl<'a> Work<'a> {
             let bytes = serde_json::to_vec(values)?;
             fs::create_dir_all(&self.cx.workspace)?;
             fs::set_permissions(&self.cx.workspace, fs::Permissions::from_mode(0o700))?;
-            disk::write_durable(&path, &bytes)?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            disk::write_private(&path, &bytes)?;
             Ok(disk::sha256(&bytes))
         };
         write().map_err(|error| {

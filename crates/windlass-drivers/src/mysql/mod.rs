@@ -14,6 +14,7 @@ mod convert;
 mod cover;
 mod data;
 mod definitions;
+mod generated;
 mod image;
 mod keep;
 mod kept;

@@ -6,11 +6,11 @@
 
 use super::aside::{self, Aside};
 use super::catalog::{self, State};
+use super::generated;
 use super::narrow::{self, Narrow};
 use super::session::{Session, Trouble};
 use super::statement::Job;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use windlass_driver::Failure;
 use windlass_sql::mysql::{Catalog, Object, ObjectKind, PartKind, Renames, Step, Table, diff, pinned};
 use windlass_sql::{Change, Ddl, Dialect, Kind, ObjectName, Place, keywords, qualified_names, quote};
@@ -87,12 +87,12 @@ impl Shadow {
             session.run(catalog::SETTINGS).await?;
             session.run("SET foreign_key_checks = 0").await?;
             let mut broken = vec![];
-            let generated = generated(session, things, &database).await?;
+            let generated = generated::find(session, things, &database).await?;
             for step in diff(&Catalog::new(), things, &Renames::default(), false) {
                 let step = Step { sql: self.moved(&step.sql, &database), ..step };
-                if let Some((table, indexes)) =
-                    Table::read(&step.sql).and_then(|table| generated.get_key_value(&table.name))
-                    && self.generate(session, &step, indexes, things, table).await?
+                if let Some(table) = Table::read(&step.sql)
+                    && let Some(indexes) = generated.get(&table.name)
+                    && generated::create(session, &table, indexes, things).await?
                 {
                     continue;
                 }
@@ -109,30 +109,6 @@ impl Shadow {
             Ok(broken)
         };
         result.await
-    }
-
-    /// Makes a table so that the server makes these indexes of it by itself; `false`: that is not what it came to, and it is not there.
-    async fn generate(
-        &self,
-        session: &mut Session,
-        step: &Step,
-        indexes: &BTreeSet<String>,
-        things: &Catalog,
-        table: &str,
-    ) -> Result<bool, Trouble> {
-        let Some(read) = Table::read(&step.sql) else { return Ok(false) };
-        if session.run(&read.create_generating(indexes)).await.is_err() {
-            return Ok(false);
-        }
-        let made = catalog::table(session, table).await?;
-        let wanted = things.get(&(ObjectKind::Table, table.to_owned()));
-        let print = |object: &Object| object.print(ObjectKind::Table);
-        // Of another database the names are those of the shadow in it.
-        let is_same = made.as_ref().map(print) == wanted.map(print);
-        if !is_same {
-            session.run(&format!("DROP TABLE {}", q(table))).await?;
-        }
-        Ok(is_same)
     }
 
     /// Takes it away.
@@ -182,51 +158,6 @@ impl Shadow {
         }
         Ok(self.moved(statement, database))
     }
-}
-
-/// Indexes that the server made by itself for foreign keys, by table: nothing shows it, so another index is added to a copy of the table without
-/// rows, which takes them away.
-async fn generated(
-    session: &mut Session,
-    things: &Catalog,
-    database: &str,
-) -> Result<BTreeMap<String, BTreeSet<String>>, Trouble> {
-    const PROBE: &str = "windlass_probe";
-    let mut found = BTreeMap::new();
-    for ((_, name), object) in things.iter().filter(|((kind, _), _)| *kind == ObjectKind::Table) {
-        let Some(table) = Table::read(&object.text) else { continue };
-        let maybe: Vec<(String, Vec<String>)> =
-            table.maybe_generated().map(|(part, columns)| (part.name.clone(), columns)).collect();
-        if maybe.is_empty() {
-            continue;
-        }
-        let like = format!("CREATE TABLE {PROBE} LIKE {}.{}", q(database), q(name));
-        match session.run(&like).await {
-            // It was made by a statement before this one, and is not in the database yet.
-            Err(trouble) if trouble.code() == 1146 => continue,
-            other => drop(other?),
-        }
-        let add = |(at, (_, columns)): (usize, &(String, Vec<String>))| {
-            let columns: Vec<String> = columns.iter().map(|column| q(column)).collect();
-            format!("ADD KEY {PROBE}_{at} ({})", columns.join(", "))
-        };
-        let added: Vec<String> = maybe.iter().enumerate().map(add).collect();
-        session.run(&format!("ALTER TABLE {PROBE} {}", added.join(", "))).await?;
-        let probe = catalog::table(session, PROBE).await?.and_then(|object| Table::read(&object.text));
-        session.run(&format!("DROP TABLE {PROBE}")).await?;
-        let stayed = |index: &str| {
-            probe
-                .iter()
-                .flat_map(|table| &table.parts)
-                .any(|part| part.kind == PartKind::Index && part.name == index)
-        };
-        let gone: BTreeSet<String> =
-            maybe.into_iter().map(|(index, _)| index).filter(|index| !stayed(index)).collect();
-        if !gone.is_empty() {
-            found.insert(name.clone(), gone);
-        }
-    }
-    Ok(found)
 }
 
 /// Whether a name of another database in it, but for that of what it makes, is only read or stands in a body. Everywhere else (the second

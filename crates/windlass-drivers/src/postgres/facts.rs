@@ -22,6 +22,8 @@ pub(super) struct Table {
     pub(super) temporary: bool,
     /// Roots of the partition trees above it, and all tables below it.
     pub(super) family: Vec<u32>,
+    /// Partitioned tables that it is a part of, by schema and name.
+    pub(super) above: Vec<(String, String)>,
     pub(super) columns: Vec<Column>,
     pub(super) key: Vec<String>,
     /// Foreign keys from other tables: theirs, and whether a DELETE or UPDATE here changes rows there.
@@ -53,7 +55,7 @@ impl Table {
             columns,
             children: self.children.iter().map(|child| child.reference.clone()).collect(),
             parents: self.parents.clone(),
-            above: vec![],
+            above: self.above.clone(),
         }
     }
 
@@ -78,6 +80,7 @@ pub(super) async fn tables(session: &Session, oids: &[u32]) -> Result<BTreeMap<u
         let mut flag = || next() == "t";
         (table.rules, table.heirs, table.triggers, table.temporary) = (flag(), flag(), flag(), flag());
         table.family = json(&next());
+        table.above = json(&next());
         table.columns = json(&next());
         table.key = json(&next());
         table.children = json::<Vec<Raw>>(&next()).into_iter().map(Raw::child).collect();
@@ -138,6 +141,8 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhasrules,
   c.relpersistence = 't',
   COALESCE((SELECT json_agg(relid::int8) FROM pg_catalog.pg_partition_ancestors(c.oid) relid WHERE relid <> c.oid), '[]')::jsonb
     || COALESCE((SELECT json_agg(relid::oid::int8) FROM pg_catalog.pg_partition_tree(c.oid) WHERE relid <> c.oid), '[]')::jsonb,
+  COALESCE((SELECT json_agg(json_build_array(an.nspname, ac.relname)) FROM pg_catalog.pg_partition_ancestors(c.oid) relid
+    JOIN pg_catalog.pg_class ac ON ac.oid = relid JOIN pg_catalog.pg_namespace an ON an.oid = ac.relnamespace), '[]'),
   COALESCE((SELECT json_agg(json_build_object('name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
       'builtin', ty.typnamespace = 'pg_catalog'::regnamespace, 'always', a.attidentity = 'a') ORDER BY a.attnum)
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type ty ON ty.oid = a.atttypid

@@ -182,21 +182,10 @@ pub(super) async fn current(job: &Job, images: &[Image]) -> Result<Vec<Image>, A
         let mut tables =
             facts::tables(&job.session, &oid.into_iter().collect::<Vec<u32>>()).await.map_err(&reading)?;
         let mut image = image.clone();
-        if let Some(oid) = oid {
-            let sql = format!(
-                "SELECT n.nspname, c.relname FROM pg_catalog.pg_partition_ancestors({oid}) a(id) JOIN pg_catalog.pg_class c ON c.oid = a.id \
-                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-            );
-            let above = job.session.ask(&sql).await.map_err(&reading)?.into_iter();
-            let name = |row: Vec<Option<String>>| {
-                let mut values = row.into_iter().map(Option::unwrap_or_default);
-                (values.next().unwrap_or_default(), values.next().unwrap_or_default())
-            };
-            image.above = above.map(name).collect();
-        }
         if let Some((_, table)) = tables.pop_first() {
             image.children = table.children.into_iter().map(|child| child.reference).collect();
             image.parents = table.parents;
+            image.above = table.above;
         }
         found.push(image);
     }

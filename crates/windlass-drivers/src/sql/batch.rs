@@ -333,9 +333,8 @@ impl Conflicts {
         }
         fs::create_dir_all(&self.folder)?;
         let text = serde_json::to_vec(&Kept { conflicts })?;
-        disk::write_durable(&path, &text)?;
         // Values may be personal data.
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        disk::write_private(&path, &text)
     }
 
     /// All of them as `conflicts.csv`: how many, the first as a table, the file.

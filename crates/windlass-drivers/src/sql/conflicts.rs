@@ -1,7 +1,7 @@
 //! Rows that an undo leaves alone, because somebody has written to them since.
 
 use super::{VALUE_MAX, aligned};
-use crate::disk::{one_line, write_durable};
+use crate::disk::{one_line, write_private};
 use std::{fs, io, path::Path};
 
 /// Conflicts shown in a message; all of them are in the file.
@@ -71,8 +71,7 @@ pub(crate) fn write(conflicts: &[Conflict], folder: &Path) -> io::Result<std::pa
     fs::create_dir_all(folder)?;
     let text = conflicts.iter().fold(head(), |text, conflict| text + &conflict.line());
     let path = folder.join("conflicts.csv");
-    write_durable(&path, text.as_bytes())?;
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    write_private(&path, text.as_bytes())?;
     Ok(path)
 }
 

@@ -180,7 +180,7 @@ impl Compiler<'_> {
         for draft in drafts.iter().filter(unknown) {
             let id = &step.id.value;
             let Action::Sql { statement, from, .. } = &draft.action else { continue };
-            let place = from.as_ref().map(|from| format!("{}:{}:{}: ", from.file, from.line, from.column));
+            let place = from.as_ref().map(|from| format!("{from}: "));
             let dialect = draft.dialect.unwrap_or(windlass_sql::Dialect::Sqlite);
             // No password in a message.
             let said = match windlass_sql::password(statement, dialect) {

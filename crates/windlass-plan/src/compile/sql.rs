@@ -55,8 +55,7 @@ impl Source<'_> {
 
     /// `file:line:column: ` before a message about a file.
     pub(super) fn before(&self, span: windlass_sql::Span) -> String {
-        self.place(span)
-            .map_or_else(String::new, |place| format!("{}:{}:{}: ", place.file, place.line, place.column))
+        self.place(span).map_or_else(String::new, |place| format!("{place}: "))
     }
 }
 

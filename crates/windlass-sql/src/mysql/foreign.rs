@@ -127,11 +127,6 @@ pub(super) fn with_columns(text: &str, renames: &[(&str, &str)]) -> String {
 pub(super) fn follow(table: &Table, now: &str, renames: &Renames, renamed: &dyn Fn(&str) -> String) -> Table {
     let mut table = table.clone();
     for part in &mut table.parts {
-        let by_server = match part.kind {
-            PartKind::Foreign => "_ibfk_",
-            PartKind::Check => "_chk_",
-            _ => continue,
-        };
         if part.kind == PartKind::Foreign {
             let parent =
                 foreign_keys(&part.text).into_iter().next().and_then(|key| key.parent.last().cloned());
@@ -142,21 +137,33 @@ pub(super) fn follow(table: &Table, now: &str, renames: &Renames, renamed: &dyn 
             };
             part.text = rewritten(&part.text, &str::to_owned, renamed, &theirs);
         }
-        let number = part.name.strip_prefix(&table.name).and_then(|rest| rest.strip_prefix(by_server));
-        let Some(number) = number.filter(|text| text.chars().all(|c| c.is_ascii_digit())) else { continue };
-        let new = format!("{now}{by_server}{number}");
+        let Some(number) = by_server(part, &table.name) else { continue };
+        let new = format!("{now}{number}");
         part.text = part.text.replacen(&name(&part.name), &name(&new), 1);
         part.name = new;
     }
     table
 }
 
+/// What stands behind the name of the table in a name that the server gave to a foreign key or a check of it.
+fn by_server<'p>(part: &'p Part, table: &str) -> Option<&'p str> {
+    let mark = match part.kind {
+        PartKind::Foreign => "_ibfk_",
+        PartKind::Check => "_chk_",
+        _ => return None,
+    };
+    let rest = part.name.strip_prefix(table)?;
+    rest.strip_prefix(mark)?.chars().all(|c| c.is_ascii_digit()).then_some(rest)
+}
+
 impl Table {
     /// Indexes that the server may have made by itself for a foreign key: it takes them away when another index does as well, and nothing
     /// that it shows tells them from others.
     pub fn maybe_generated(&self) -> impl Iterator<Item = (&Part, Vec<String>)> {
-        let keys = foreign_keys(&self.create());
-        self.parts.iter().filter(|part| part.kind == PartKind::Index).filter_map(move |part| {
+        let of_kind = |kind| self.parts.iter().filter(move |part| part.kind == kind);
+        let keys: Vec<ForeignKey> =
+            of_kind(PartKind::Foreign).flat_map(|part| foreign_keys(&part.text)).collect();
+        of_kind(PartKind::Index).filter_map(move |part| {
             let is_plain = |columns: &[String]| {
                 let list: Vec<String> = columns.iter().map(|column| name(column)).collect();
                 part.text == format!("KEY {} ({})", name(&part.name), list.join(","))
@@ -180,18 +187,14 @@ impl Table {
         table.parts.retain(|part| !is_gone(part));
         // A key that was given a name gives it to its index; one without leaves it the name of its column. The server numbers those without a
         // name, so it is either none or all of them.
-        let by_server = |part: &Part| {
-            let number = part.name.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix("_ibfk_"));
-            number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
-        };
+        let is_numbered =
+            |part: &Part| part.kind == PartKind::Foreign && by_server(part, &self.name).is_some();
         let is_of = |part: &Part| {
             let columns = foreign_keys(&part.text).into_iter().next().map(|key| key.columns);
             gone.iter().any(|(index, of)| Some(of) == columns.as_ref() && *index != part.name)
         };
-        let keys = || table.parts.iter().filter(|part| part.kind == PartKind::Foreign);
-        if keys().any(|part| by_server(part) && is_of(part)) {
-            for key in table.parts.iter_mut().filter(|part| part.kind == PartKind::Foreign && by_server(part))
-            {
+        if table.parts.iter().any(|part| is_numbered(part) && is_of(part)) {
+            for key in table.parts.iter_mut().filter(|part| is_numbered(part)) {
                 let without = key.text.strip_prefix(&format!("CONSTRAINT {} ", name(&key.name)));
                 key.text = without.unwrap_or(&key.text).to_owned();
             }

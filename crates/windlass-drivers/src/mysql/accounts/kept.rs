@@ -6,11 +6,10 @@
 
 use super::super::catalog::State;
 use super::super::statement::Job;
-use crate::disk::{hex, sha256, sync_folder};
+use crate::disk::{hex, sha256, write_private};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use windlass_driver::{Failure, Fault};
 use windlass_sql::mysql::Accounts;
@@ -57,7 +56,11 @@ impl Kept {
     pub(super) fn write(&self, job: &Job<'_>) -> Result<(), Failure> {
         let path = path(&job.cx.workspace);
         let text = serde_json::to_vec(self).map_err(io::Error::other);
-        text.and_then(|text| write(&path, &text)).map_err(|error| failed(job, &path, &error.to_string()))
+        let written = text.and_then(|text| {
+            fs::create_dir_all(&job.cx.workspace)?;
+            write_private(&path, &text)
+        });
+        written.map_err(|error| failed(job, &path, &error.to_string()))
     }
 
     /// Reads the one that belongs to `before`, the part of it in the journal.
@@ -83,21 +86,6 @@ impl Kept {
 
 fn path(workspace: &Path) -> PathBuf {
     workspace.join("accounts.json")
-}
-
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
-    let temporary = path.with_extension("json.tmp");
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    sync_folder(folder)
 }
 
 fn failed(job: &Job<'_>, path: &Path, why: &str) -> Failure {

@@ -18,12 +18,7 @@ async fn as_alone(flavor: Flavor, base: &str, texts: &[&str]) -> Vec<String> {
         alone.apply(number).await.unwrap_or_else(|failure| panic!("{number}: {failure:?}"));
     }
     let world = World::of(flavor, base, texts);
-    let mut next = 1;
-    while next <= texts.len() {
-        let answers = world.together(next).await;
-        assert!(answers.iter().all(|answer| matches!(answer, Some(Ok(_)))), "{answers:?}");
-        next += answers.len();
-    }
+    world.all_together(1).await;
     let of = |catalog: windlass_sql::postgres::catalog::Catalog| {
         let mut catalog = catalog;
         catalog.objects.retain(|id, _| id.class != windlass_sql::postgres::catalog::Class::Database);
@@ -112,12 +107,7 @@ async fn a_row_behind_a_column_is_kept_with_the_column() {
     ];
     let world = World::new(BASE, &texts);
     world.apply(1).await.unwrap();
-    let mut next = 2;
-    while next <= texts.len() {
-        let answers = world.together(next).await;
-        assert!(answers.iter().all(|one| matches!(one, Some(Ok(_)))), "{answers:?}");
-        next += answers.len();
-    }
+    world.all_together(2).await;
     world.run("UPDATE made SET done = true WHERE id = 1");
     world.undo(4).await.unwrap();
     let undone = world.undo(3).await.unwrap();

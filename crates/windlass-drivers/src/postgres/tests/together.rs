@@ -20,6 +20,18 @@ impl World {
         }
     }
 
+    /// Applies all units from `next` on, as many at once as go together: how many each time.
+    pub(super) async fn all_together(&self, mut next: usize) -> Vec<usize> {
+        let mut sizes = vec![];
+        while next <= self.units.len() {
+            let answers = self.together(next).await;
+            assert!(answers.iter().all(|answer| matches!(answer, Some(Ok(_)))), "{answers:?}");
+            sizes.push(answers.len());
+            next += answers.len();
+        }
+        sizes
+    }
+
     async fn entry(&self, number: usize) -> Option<ledger::Entry> {
         let job = Job::open(&self.cx, &self.units[number - 1]).await.unwrap();
         ledger::find(&job.session, &self.cx.run, &job.unit.id.0).await.unwrap()
@@ -106,15 +118,11 @@ async fn what_has_to_be_alone_is() {
     ];
     let world = World::new(BASE, &texts);
     let before = catalog(&world).await;
-    let mut sizes = vec![];
-    let mut next = 1;
-    while next <= texts.len() {
-        let answers = world.together(next).await;
-        assert!(answers.iter().all(|answer| matches!(answer, Some(Ok(_)))), "{answers:?}");
-        sizes.push(answers.len());
-        next += answers.len();
-    }
-    assert_eq!(sizes, [1, 1, 2, 1], "one that adds to a table of others goes with those before it");
+    assert_eq!(
+        world.all_together(1).await,
+        [1, 1, 2, 1],
+        "one that adds to a table of others goes with those before it"
+    );
     assert!(matches!(&world.together(1).await[..], [Some(Ok(done))] if !done.changed), "by the ledger");
     for number in (1..=5).rev() {
         world.undo(number).await.unwrap();

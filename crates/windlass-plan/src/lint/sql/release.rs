@@ -25,7 +25,7 @@ pub(in crate::lint) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
             let Some((entry, _)) = statements.get(found.statement) else { continue };
             let message = match &entry.unit.action {
                 Action::Sql { from: Some(place), .. } => {
-                    format!("{}:{}:{}: {}", place.file, place.line, place.column, found.message)
+                    format!("{place}: {}", found.message)
                 }
                 _ => found.message,
             };
