@@ -239,7 +239,9 @@ impl Tool {
         if !self.source.password.is_empty() {
             text = text.replace(&self.source.password, "****");
         }
-        Failure::clean(Fault::Target, format!("database `{}`: {text}", self.source.database))
+        let hint = newer_client(&text);
+        let failure = Failure::clean(Fault::Target, format!("database `{}`: {text}", self.source.database));
+        hint.into_iter().fold(failure, Failure::hint)
     }
 
     /// A dump program that wrote nothing for so long.
@@ -320,4 +322,26 @@ fn secret(source: &Source) -> std::io::Result<NamedTempFile> {
         }
     }
     Ok(file)
+}
+
+/// What to do about a `pg_dump` that is older than its server: it refuses to work then.
+fn newer_client(said: &str) -> Option<String> {
+    let version = said.contains("server version mismatch").then(|| said.split_once("server version: "))??.1;
+    let major: String = version.chars().take_while(char::is_ascii_digit).collect();
+    Some(format!(
+        "apt-get install postgresql-client-{major}, or name the folder of its programs with `--tools`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_client_is_told_which_is_wanted() {
+        let said = "pg_dump: error: aborting because of server version mismatch pg_dump: detail: server version: 18.6 (Debian 18.6-3); \
+                    pg_dump version: 15.20";
+        assert!(newer_client(said).unwrap().contains("postgresql-client-18,"));
+        assert_eq!(newer_client("pg_dump: error: connection failed"), None);
+    }
 }

@@ -4,25 +4,28 @@ use super::catalog;
 use super::session::{Session, Trouble};
 use std::collections::{BTreeMap, BTreeSet};
 use windlass_sql::mysql::{Catalog, ObjectKind, PartKind, Table};
-use windlass_sql::{Dialect, quote};
+use windlass_sql::{Dialect, code_words, quote};
 
 fn q(name: &str) -> String {
     quote(name, Dialect::Mysql)
 }
 
 /// Indexes that the server made by itself for foreign keys, by table: nothing shows it, so another index is added to a copy of the table without
-/// rows, which takes them away.
+/// rows, which takes them away. `statement` is what is to run: only one on keys can take away what a key that is gone has left.
 pub(super) async fn find(
     session: &mut Session,
     things: &Catalog,
-    database: &str,
+    (database, statement): (&str, &str),
 ) -> Result<BTreeMap<String, BTreeSet<String>>, Trouble> {
     const PROBE: &str = "windlass_probe";
+    let left = code_words(statement, Dialect::Mysql)
+        .iter()
+        .any(|word| matches!(word.as_str(), "KEY" | "INDEX" | "UNIQUE" | "REFERENCES"));
     let mut found = BTreeMap::new();
     for ((_, name), object) in things.iter().filter(|((kind, _), _)| *kind == ObjectKind::Table) {
         let Some(table) = Table::read(&object.text) else { continue };
         let maybe: Vec<(String, Vec<String>)> =
-            table.maybe_generated().map(|(part, columns)| (part.name.clone(), columns)).collect();
+            table.maybe_generated(left).map(|(part, columns)| (part.name.clone(), columns)).collect();
         if maybe.is_empty() {
             continue;
         }
@@ -62,8 +65,11 @@ pub(super) async fn create(
     indexes: &BTreeSet<String>,
     things: &Catalog,
 ) -> Result<bool, Trouble> {
-    if session.run(&table.create_generating(indexes)).await.is_err() {
-        return Ok(false);
+    for statement in table.create_generating(indexes) {
+        if session.run(&statement).await.is_err() {
+            session.run(&format!("DROP TABLE IF EXISTS {}", q(&table.name))).await?;
+            return Ok(false);
+        }
     }
     let made = catalog::table(session, &table.name).await?;
     let wanted = things.get(&(ObjectKind::Table, table.name.clone()));

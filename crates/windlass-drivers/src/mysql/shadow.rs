@@ -46,6 +46,8 @@ pub(super) struct Way {
 /// A database of our own beside the target's.
 pub(super) struct Shadow {
     name: String,
+    /// What is to be tried in it.
+    statements: String,
 }
 
 fn q(name: &str) -> String {
@@ -54,9 +56,11 @@ fn q(name: &str) -> String {
 
 impl Shadow {
     /// Its name: short, for it has to fit beside the longest.
-    pub(super) fn new(job: &Job<'_>, database: &str) -> Self {
+    pub(super) fn new(job: &Job<'_>, earlier: &[Job<'_>], database: &str) -> Self {
         let token = super::cover::token(&format!("{database}/{}", job.cx.run), &job.unit.id.0);
-        Self { name: format!("windlass_shadow_{token}_{}", std::process::id()) }
+        let texts = earlier.iter().map(|job| job.statement).chain([job.statement]);
+        let statements = texts.collect::<Vec<_>>().join("\n;\n");
+        Self { name: format!("windlass_shadow_{token}_{}", std::process::id()), statements }
     }
 
     /// Makes it anew, with these things in it; those that the server does not make again: views of what is not there any
@@ -87,7 +91,7 @@ impl Shadow {
             session.run(catalog::SETTINGS).await?;
             session.run("SET foreign_key_checks = 0").await?;
             let mut broken = vec![];
-            let generated = generated::find(session, things, &database).await?;
+            let generated = generated::find(session, things, (&database, &self.statements)).await?;
             for step in diff(&Catalog::new(), things, &Renames::default(), false) {
                 let step = Step { sql: self.moved(&step.sql, &database), ..step };
                 if let Some(table) = Table::read(&step.sql)
@@ -187,7 +191,7 @@ pub(super) fn no_shadow(job: &Job<'_>, session: &Session, trouble: &Trouble) -> 
 /// `earlier` are statements of the plan that have not run yet and are to run before it, for a survey.
 pub(super) async fn prove(job: &Job<'_>, undo: bool, earlier: &[Job<'_>]) -> Result<Way, Failure> {
     let mut live = job.open().await?;
-    let shadow = Shadow::new(job, &live.address.database);
+    let shadow = Shadow::new(job, earlier, &live.address.database);
     let result = within(job, &shadow, &mut live, (undo, earlier)).await;
     let _ = shadow.remove(&mut live).await;
     job.close(live).await;
@@ -202,9 +206,7 @@ async fn within(
 ) -> Result<Way, Failure> {
     let reading = |trouble: Trouble| job.clean(&trouble, "reading the catalog");
     let listed = catalog::list(live).await.map_err(reading)?;
-    let texts = earlier.iter().map(|job| job.statement).chain([job.statement]);
-    let all = texts.collect::<Vec<_>>().join("\n;\n");
-    let mut before = catalog::around(live, &all, &listed).await.map_err(reading)?;
+    let mut before = catalog::around(live, &shadow.statements, &listed).await.map_err(reading)?;
     let mut session = job.open().await?;
     copy(job, shadow, (live, &mut session), &mut before).await?;
     let seen = catalog::all(&mut session).await.map_err(reading)?;
@@ -283,13 +285,11 @@ async fn try_it(job: &Job<'_>, shadow: &Shadow, database: &str) -> Result<(), Fa
 /// Whether a statement on rows would be understood, tried where there are none.
 pub(super) async fn check(job: &Job<'_>, earlier: &[Job<'_>]) -> Result<(), Failure> {
     let mut live = job.open().await?;
-    let shadow = Shadow::new(job, &live.address.database);
+    let shadow = Shadow::new(job, earlier, &live.address.database);
     let look = async {
         let reading = |trouble: Trouble| job.clean(&trouble, "reading the catalog");
         let listed = catalog::list(&mut live).await.map_err(reading)?;
-        let texts = earlier.iter().map(|job| job.statement).chain([job.statement]);
-        let all = texts.collect::<Vec<_>>().join("\n;\n");
-        let mut before = catalog::around(&mut live, &all, &listed).await.map_err(reading)?;
+        let mut before = catalog::around(&mut live, &shadow.statements, &listed).await.map_err(reading)?;
         let mut session = job.open().await?;
         copy(job, &shadow, (&live, &mut session), &mut before).await?;
         job.close(session).await;

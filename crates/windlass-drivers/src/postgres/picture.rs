@@ -25,6 +25,8 @@ pub(crate) async fn take(cx: &Context, sink: Option<&mut Sink>) -> Result<Catalo
     session.act(begin).await.map_err(said)?;
     let catalog = snapshot::read(&session).await.map_err(said)?;
     if let Some(sink) = sink {
+        // Names are in full there; functions of users, as in the condition of an index, may need the path that they were written for.
+        session.act("SET LOCAL search_path TO DEFAULT").await.map_err(said)?;
         rows(&session, sink).await?;
     }
     session.rollback().await;

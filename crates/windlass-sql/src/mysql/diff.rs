@@ -242,7 +242,7 @@ pub fn pinned(steps: Vec<Step>, to: &Catalog) -> Vec<Step> {
             all.push(step);
             continue;
         };
-        for (part, columns) in table.maybe_generated() {
+        for (part, columns) in table.maybe_generated(false) {
             // One that comes with the key is not there yet.
             if added.contains(&columns) && !step.sql.contains(&format!("ADD {}", part.text)) {
                 let (of, index) = (name(&table.name), name(&part.name));

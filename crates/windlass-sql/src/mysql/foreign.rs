@@ -156,50 +156,112 @@ fn by_server<'p>(part: &'p Part, table: &str) -> Option<&'p str> {
     rest.strip_prefix(mark)?.chars().all(|c| c.is_ascii_digit()).then_some(rest)
 }
 
+/// A key under a name that no table has: the server makes the index for it, and then it is taken away.
+const NOBODY: &str = "windlass_nobody";
+/// Numbers of keys that are gone, at most, that are passed over.
+const NUMBERS_MAX: usize = 64;
+
 impl Table {
     /// Indexes that the server may have made by itself for a foreign key: it takes them away when another index does as well, and nothing
-    /// that it shows tells them from others.
-    pub fn maybe_generated(&self) -> impl Iterator<Item = (&Part, Vec<String>)> {
+    /// that it shows tells them from others. With `left` also those of keys that are not there any more.
+    pub fn maybe_generated(&self, left: bool) -> impl Iterator<Item = (&Part, Vec<String>)> {
         let of_kind = |kind| self.parts.iter().filter(move |part| part.kind == kind);
-        let keys: Vec<ForeignKey> =
-            of_kind(PartKind::Foreign).flat_map(|part| foreign_keys(&part.text)).collect();
+        let keys: Vec<Vec<String>> = of_kind(PartKind::Foreign)
+            .flat_map(|part| foreign_keys(&part.text))
+            .map(|key| key.columns)
+            .collect();
         of_kind(PartKind::Index).filter_map(move |part| {
-            let is_plain = |columns: &[String]| {
-                let list: Vec<String> = columns.iter().map(|column| name(column)).collect();
-                part.text == format!("KEY {} ({})", name(&part.name), list.join(","))
-            };
-            let columns = keys.iter().map(|key| &key.columns).find(|columns| is_plain(columns));
-            columns.map(|columns| (part, columns.clone()))
+            let columns = part.plain_columns()?;
+            (left || keys.contains(&columns)).then_some((part, columns))
         })
     }
 
-    /// The statement that creates it so that the server makes these indexes by itself.
+    /// The statements that create it so that the server makes these indexes by itself.
     #[must_use]
-    pub fn create_generating(&self, generated: &BTreeSet<String>) -> String {
+    pub fn create_generating(&self, generated: &BTreeSet<String>) -> Vec<String> {
         let mut table = self.clone();
-        let gone: Vec<(String, Vec<String>)> = self
-            .maybe_generated()
+        let mut left: Vec<(String, Vec<String>)> = self
+            .maybe_generated(true)
             .filter(|(part, _)| generated.contains(&part.name))
             .map(|(part, columns)| (part.name.clone(), columns))
             .collect();
         let is_gone =
-            |part: &Part| part.kind == PartKind::Index && gone.iter().any(|(name, _)| *name == part.name);
+            |part: &Part| part.kind == PartKind::Index && left.iter().any(|(name, _)| *name == part.name);
         table.parts.retain(|part| !is_gone(part));
+        let of = |columns: &[String]| {
+            let is_of = move |part: &&Part| key_columns(part).as_deref() == Some(columns);
+            self.parts.iter().find(is_of)
+        };
         // A key that was given a name gives it to its index; one without leaves it the name of its column. The server numbers those without a
         // name, so it is either none or all of them.
-        let is_numbered =
-            |part: &Part| part.kind == PartKind::Foreign && by_server(part, &self.name).is_some();
-        let is_of = |part: &Part| {
-            let columns = foreign_keys(&part.text).into_iter().next().map(|key| key.columns);
-            gone.iter().any(|(index, of)| Some(of) == columns.as_ref() && *index != part.name)
-        };
-        if table.parts.iter().any(|part| is_numbered(part) && is_of(part)) {
-            for key in table.parts.iter_mut().filter(|part| is_numbered(part)) {
-                let without = key.text.strip_prefix(&format!("CONSTRAINT {} ", name(&key.name)));
-                key.text = without.unwrap_or(&key.text).to_owned();
-            }
+        let unnamed = left.iter().any(|(index, columns)| {
+            of(columns).is_some_and(|key| key.name != *index && by_server(key, &self.name).is_some())
+        });
+        left.retain(|(_, columns)| of(columns).is_none());
+        let mut nobody = if unnamed { self.renumbered(&mut table, &mut left) } else { Vec::new() };
+        for (index, columns) in left {
+            table.parts.push(key_of_nobody(Some(&index), &columns));
+            nobody.push(index);
         }
-        table.create()
+        let mut statements = vec![table.create()];
+        if !nobody.is_empty() {
+            let drops: Vec<_> = nobody.iter().map(|key| format!("DROP FOREIGN KEY {}", name(key))).collect();
+            statements.push(format!("ALTER TABLE {} {}", name(&self.name), drops.join(", ")));
+        }
+        statements
+    }
+
+    /// Takes the names from the keys of `table` that the server numbers, in the order of the numbers, with keys to nobody for those that are missing,
+    /// which are returned; indexes that were left by such keys come with them.
+    fn renumbered(&self, table: &mut Self, left: &mut Vec<(String, Vec<String>)>) -> Vec<String> {
+        let number =
+            |part: &Part| -> Option<usize> { by_server(part, &self.name)?.rsplit('_').next()?.parse().ok() };
+        let is_numbered = |part: &Part| part.kind == PartKind::Foreign && number(part).is_some();
+        let mut keys: Vec<Part> = table.parts.iter().filter(|part| is_numbered(part)).cloned().collect();
+        table.parts.retain(|part| !is_numbered(part));
+        keys.sort_by_key(|part| number(part));
+        let (mut next, mut nobody) = (1, Vec::new());
+        for mut key in keys {
+            let own = number(&key).unwrap_or_default().min(next + NUMBERS_MAX);
+            for missing in next..own {
+                let of_column = left.iter().position(|(index, columns)| columns.first() == Some(index));
+                let columns = match of_column {
+                    Some(at) => left.remove(at).1,
+                    None => key_columns(&key).unwrap_or_default(),
+                };
+                table.parts.push(key_of_nobody(None, &columns));
+                nobody.push(format!("{}_ibfk_{missing}", self.name));
+            }
+            next = own + 1;
+            let without = key.text.strip_prefix(&format!("CONSTRAINT {} ", name(&key.name)));
+            key.text = without.unwrap_or(&key.text).to_owned();
+            table.parts.push(key);
+        }
+        nobody
+    }
+}
+
+/// The columns of a foreign key.
+fn key_columns(part: &Part) -> Option<Vec<String>> {
+    foreign_keys(&part.text).into_iter().next().map(|key| key.columns)
+}
+
+/// A foreign key that makes the server make an index: of this name, or of the name of its column.
+fn key_of_nobody(index: Option<&str>, columns: &[String]) -> Part {
+    let list = columns.iter().map(|column| name(column)).collect::<Vec<_>>().join(",");
+    let constraint = index.map(|index| format!("CONSTRAINT {} ", name(index))).unwrap_or_default();
+    let text = format!("{constraint}FOREIGN KEY ({list}) REFERENCES {NOBODY} ({list})");
+    Part { kind: PartKind::Foreign, name: index.unwrap_or_default().to_owned(), text }
+}
+
+impl Part {
+    /// The columns of an index that is nothing but a list of them, as one for a foreign key is.
+    fn plain_columns(&self) -> Option<Vec<String>> {
+        let tokens = tokens(&self.text);
+        let open = tokens.iter().position(|token| token.kind == TokenKind::Symbol(b'('))?;
+        let (columns, _) = names(&self.text, &tokens, open);
+        let list: Vec<String> = columns.iter().map(|column| name(column)).collect();
+        (self.text == format!("KEY {} ({})", name(&self.name), list.join(","))).then_some(columns)
     }
 }
 
@@ -240,12 +302,38 @@ mod tests {
     #[test]
     fn what_the_server_made_by_itself_is_left_to_it() {
         let table = Table::read(CHILD).unwrap();
-        let maybe: Vec<_> = table.maybe_generated().map(|(part, _)| part.name.as_str()).collect();
+        let maybe: Vec<_> = table.maybe_generated(false).map(|(part, _)| part.name.as_str()).collect();
         assert_eq!(maybe, ["p", "named"]);
         let made = table.create_generating(&BTreeSet::from(["p".to_owned(), "named".to_owned()]));
+        let [made] = made.as_slice() else { panic!("{made:?}") };
         assert!(!made.contains("\n  KEY") && made.contains("\n  FOREIGN KEY (`p`)"), "{made}");
         assert!(made.contains("CONSTRAINT `named` FOREIGN KEY (`q`)"), "{made}");
-        assert_eq!(table.create_generating(&BTreeSet::new()), table.create());
+        assert_eq!(table.create_generating(&BTreeSet::new()), [table.create()]);
+    }
+
+    #[test]
+    fn an_index_outlives_the_key_that_it_was_made_for() {
+        let table = "CREATE TABLE `t` (\n  `p` int DEFAULT NULL,\n  `q` int DEFAULT NULL,\n  KEY `p` (`p`,`q`),\n  KEY `part` (`p`(3)),\n  UNIQUE KEY `q` (`q`)\n)";
+        let table = Table::read(table).unwrap();
+        assert_eq!(table.maybe_generated(false).count(), 0);
+        let left: Vec<_> = table.maybe_generated(true).map(|(part, _)| part.name.as_str()).collect();
+        assert_eq!(left, ["p"]);
+        let made = table.create_generating(&BTreeSet::from(["p".to_owned()]));
+        let [create, drop] = made.as_slice() else { panic!("{made:?}") };
+        assert!(
+            create.contains("CONSTRAINT `p` FOREIGN KEY (`p`,`q`) REFERENCES")
+                && !create.contains("KEY `p` (`p`,"),
+            "{create}"
+        );
+        assert_eq!(drop, "ALTER TABLE `t` DROP FOREIGN KEY `p`");
+
+        // The number of the key that is there is not the first.
+        let table = "CREATE TABLE `t` (\n  `p` int DEFAULT NULL,\n  `q` int DEFAULT NULL,\n  KEY `p` (`p`),\n  KEY `q` (`q`),\n  CONSTRAINT `t_ibfk_2` FOREIGN KEY (`q`) REFERENCES `o` (`q`)\n)";
+        let made =
+            Table::read(table).unwrap().create_generating(&BTreeSet::from(["p".to_owned(), "q".to_owned()]));
+        let [create, drop] = made.as_slice() else { panic!("{made:?}") };
+        assert!(create.ends_with("  FOREIGN KEY (`p`) REFERENCES windlass_nobody (`p`),\n  FOREIGN KEY (`q`) REFERENCES `o` (`q`)\n)"), "{create}");
+        assert_eq!(drop, "ALTER TABLE `t` DROP FOREIGN KEY `t_ibfk_1`");
     }
 
     #[test]

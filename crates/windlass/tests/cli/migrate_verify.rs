@@ -161,6 +161,28 @@ fn what_names_the_live_database_is_not_run_on_the_copy() {
     assert!(!database.run("SELECT * FROM t").contains("from the copy"));
 }
 
+/// The function in the condition of an index names another as those who wrote it did, without a schema; PostgreSQL reads its body when it plans
+/// a query of the table.
+#[test]
+fn functions_of_an_index_are_found_when_rows_are_compared() {
+    let database = server(Flavor::Postgres15).database();
+    let project = project(
+        &database.url(),
+        &[(
+            "CREATE FUNCTION nobody() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 0';\n\
+             CREATE FUNCTION somebody(id int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT id <> nobody()';\n\
+             CREATE TABLE t (id int PRIMARY KEY);\nINSERT INTO t VALUES (1);\n\
+             CREATE INDEX ON t (id) WHERE somebody(id);\n",
+            "DROP TABLE t;\nDROP FUNCTION somebody(int);\nDROP FUNCTION nobody();\n",
+        )],
+    );
+    let json = project
+        .run(&["migrate", "verify", "m", "--tools", &bin(Flavor::Postgres15), "--json"])
+        .code(0)
+        .json();
+    assert_eq!(tried(&json), ["script exact true"]);
+}
+
 #[test]
 fn killed_it_leaves_no_copy() {
     let database = server(Flavor::Postgres15).database();

@@ -13,7 +13,7 @@ const CHILDREN: [&str; 4] = [
     "CREATE TABLE t (id INT PRIMARY KEY, pid INT, h INT, FOREIGN KEY (pid) REFERENCES p (id), FOREIGN KEY (h) REFERENCES t (id));",
 ];
 
-const STATEMENTS: [&[&str]; 13] = [
+const STATEMENTS: [&[&str]; 15] = [
     &["ALTER TABLE p RENAME TO p2"],
     &["ALTER TABLE p CHANGE id pid INT NOT NULL"],
     &["RENAME TABLE p TO p_old, x TO p"],
@@ -27,6 +27,15 @@ const STATEMENTS: [&[&str]; 13] = [
     &["ALTER TABLE t CHANGE pid parent INT"],
     &["ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (h) REFERENCES x (id)"],
     &["ALTER TABLE t DROP COLUMN h"],
+    &[
+        "ALTER TABLE t DROP FOREIGN KEY t_ibfk_1",
+        "ALTER TABLE t ADD CONSTRAINT t_ibfk_1 FOREIGN KEY (pid) REFERENCES p (id) ON DELETE SET NULL",
+    ],
+    &[
+        "ALTER TABLE t DROP FOREIGN KEY f",
+        "CREATE INDEX i ON t (pid, h)",
+        "ALTER TABLE t ADD FOREIGN KEY (pid) REFERENCES p (id)",
+    ],
 ];
 
 fn there_and_back(flavor: Flavor, setup: &str, statements: &[&str]) -> Result<bool, String> {
