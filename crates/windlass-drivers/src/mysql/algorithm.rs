@@ -2,8 +2,8 @@
 
 use super::session::{Session, Trouble};
 use super::statement::Job;
-use windlass_sql::mysql::after_table_name;
-use windlass_sql::{Ddl, Dialect};
+use windlass_sql::mysql::{after_table_name, partition_names};
+use windlass_sql::{AlterTable, Change, Ddl, Dialect};
 
 /// Largest table that may be copied without being asked, in bytes: its writers wait that long.
 pub(super) const COPY_BYTES_MAX: u64 = 1 << 30;
@@ -43,15 +43,53 @@ pub(super) async fn run(
                 Err(trouble) => return Err(trouble),
             }
         }
-        if let Some(Ddl::AlterTable(alter)) = &ddl {
-            small(session, alter.table.base(), statement).await?;
+        if let Some(Ddl::AlterTable(alter)) = &ddl
+            && let Some(partitions) = copied(alter, statement)
+        {
+            small(session, (alter.table.base(), &partitions), statement).await?;
+            let what = if partitions.is_empty() { "the table is" } else { "those partitions are" };
+            effects.push(format!("{what} copied; writers of the table waited"));
         }
-        effects.push("the table is copied; its writers waited".to_owned());
     }
     let answer = session.run(&format!("{comment}{statement}")).await?;
     effects.extend(session.warnings(&answer).await);
     let _ = job;
     Ok(())
+}
+
+/// What a statement copies that the server does not do in a better way: these partitions, or the whole table where none is
+/// named; `None`: nothing.
+fn copied(alter: &AlterTable, statement: &str) -> Option<Vec<String>> {
+    let verb = alter.changes.iter().find_map(|change| match change {
+        Change::Partition(word) => Some(word.as_str()),
+        _ => None,
+    });
+    match verb {
+        Some("REORGANIZE" | "REBUILD" | "OPTIMIZE" | "REPAIR") => Some(partition_names(statement)),
+        // A hash of another number of partitions has other places for its rows.
+        Some("ADD")
+            if windlass_sql::code_words(statement, Dialect::Mysql).iter().any(|word| word == "VALUES") =>
+        {
+            None
+        }
+        None | Some("ADD" | "COALESCE") => Some(vec![]),
+        Some(_) => None,
+    }
+}
+
+/// Bytes of these partitions of a table, or of its subpartitions, as the server estimates them.
+pub(super) async fn partition_bytes(
+    session: &mut Session,
+    table: &str,
+    partitions: &[String],
+) -> Result<u64, Trouble> {
+    let names = partitions.iter().map(|name| super::ledger::text(name)).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.partitions WHERE table_schema = DATABASE() \
+         AND table_name = {} AND (partition_name IN ({names}) OR subpartition_name IN ({names}))",
+        super::ledger::text(table)
+    );
+    Ok(session.value(&sql).await?.and_then(|bytes| bytes.parse().ok()).unwrap_or(0))
 }
 
 /// Bytes of a table, as the server estimates them.
@@ -75,8 +113,15 @@ pub(super) async fn instead(session: &mut Session, statement: &str) -> String {
     )
 }
 
-async fn small(session: &mut Session, table: &str, statement: &str) -> Result<(), Trouble> {
-    let bytes = bytes(session, table).await?;
+async fn small(
+    session: &mut Session,
+    (table, partitions): (&str, &[String]),
+    statement: &str,
+) -> Result<(), Trouble> {
+    let bytes = match partitions {
+        [] => bytes(session, table).await?,
+        named => partition_bytes(session, table, named).await?,
+    };
     if bytes <= COPY_BYTES_MAX {
         return Ok(());
     }

@@ -2,6 +2,8 @@
 
 use super::cover::token;
 use super::data::no_undo;
+use super::exchange::Exchange;
+use super::partitions;
 use super::session::Session;
 use super::shadow::inverse;
 use super::statement::Job;
@@ -25,13 +27,16 @@ pub(super) struct Aside {
     pub(super) tables: Vec<String>,
     /// Name of what is kept, and what it was.
     pub(super) names: Vec<(String, String)>,
+    /// Partitions whose rows change places with those of tables of ours.
+    pub(super) exchange: Option<Exchange>,
 }
 
 fn q(name: &str) -> String {
     quote(name, Dialect::Mysql)
 }
 
-fn aside_name(job: &Job<'_>, number: usize, name: &str) -> String {
+/// A name of ours for what was `name`; each has another `number`.
+pub(super) fn aside_name(job: &Job<'_>, number: usize, name: &str) -> String {
     let token = &token(&job.cx.run, &job.unit.id.0)[..8];
     format!("_windlass_aside_{token}_{number}_{name}").chars().take(NAME_MAX).collect()
 }
@@ -48,6 +53,9 @@ pub(super) async fn find(
         return truncate(job, live, before).await.map(Some);
     }
     rows_lost(job, before)?;
+    if let Some(aside) = partitions::find(job, before, after)? {
+        return Ok(Some(aside));
+    }
     let (mut keyless, mut target) = (before.clone(), after.clone());
     let mut all = renames.clone();
     let (mut made, mut names) = (vec![], vec![]);
@@ -83,7 +91,7 @@ pub(super) async fn find(
     }
     let mut forward = diff(before, &keyless, &Renames::default(), false);
     forward.extend(diff(&keyless, &target, &all, false));
-    Ok(Some(Aside { forward, back: None, renames_back: inverse(&all), tables: made, names }))
+    Ok(Some(Aside { forward, back: None, renames_back: inverse(&all), tables: made, names, exchange: None }))
 }
 
 /// Puts the columns that went into `new`, hidden; whether there are any.
@@ -122,13 +130,22 @@ fn keep_columns(
 
 /// Statements that take rows away without taking a table or column.
 fn rows_lost(job: &Job<'_>, before: &Catalog) -> Result<(), Failure> {
-    const LOSING: [&str; 5] = ["DROP", "TRUNCATE", "EXCHANGE", "DISCARD", "IMPORT"];
-    let partition =
-        |change: &Change| matches!(change, Change::Partition(word) if LOSING.contains(&word.as_str()));
-    if let Some(Ddl::AlterTable(alter)) = windlass_sql::ddl(job.statement, Dialect::Mysql)
-        && alter.changes.iter().any(partition)
-    {
-        return Err(no_undo(job, "rows of a partition go, and are not set aside"));
+    if let Some(Ddl::AlterTable(alter)) = windlass_sql::ddl(job.statement, Dialect::Mysql) {
+        for change in &alter.changes {
+            let why = match change {
+                Change::Partition(word) if word == "EXCHANGE" => {
+                    "whether a partition and a table have changed places shows in no definition, so nobody could tell after a crash"
+                }
+                Change::Partition(word) if word == "DISCARD" || word == "IMPORT" => {
+                    "it takes away the files of a partition, or brings others"
+                }
+                Change::Convert if converts_partition(job.statement) => {
+                    "a partition becomes a table, or a table one, together with its rows"
+                }
+                _ => continue,
+            };
+            return Err(no_undo(job, why));
+        }
     }
     let replaced = job.summary.or_replace && job.summary.kind == Kind::CreateTable;
     let exists = |name: &str| before.contains_key(&(ObjectKind::Table, name.to_owned()));
@@ -139,6 +156,12 @@ fn rows_lost(job: &Job<'_>, before: &Catalog) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// `CONVERT PARTITION … TO TABLE …` and `CONVERT TABLE … TO PARTITION …` of MariaDB; other words say a character set.
+fn converts_partition(statement: &str) -> bool {
+    let words = windlass_sql::code_words(statement, Dialect::Mysql);
+    words.windows(2).any(|pair| pair[0] == "CONVERT" && (pair[1] == "PARTITION" || pair[1] == "TABLE"))
 }
 
 async fn truncate(job: &Job<'_>, live: &mut Session, before: &Catalog) -> Result<Aside, Failure> {
@@ -171,5 +194,6 @@ async fn truncate(job: &Job<'_>, live: &mut Session, before: &Catalog) -> Result
         renames_back: Renames::default(),
         tables: vec![aside.clone(), fresh],
         names: vec![(aside, format!("rows of table {name}"))],
+        exchange: None,
     })
 }

@@ -5,6 +5,7 @@ use super::algorithm;
 use super::catalog::{self, State};
 use super::convert::LAX;
 use super::cover::Refusal;
+use super::exchange::{self, Exchange};
 use super::kept::is_tied;
 use super::ledger::{self, text};
 use super::narrow::{self, LookBack, Narrow};
@@ -78,7 +79,13 @@ pub(super) async fn apply(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Fail
     }
     for (done, step) in way.forward.iter().enumerate().skip(at) {
         // Values convert as in the user's session, and what the server refuses there stays refused.
-        let act = if way.own || narrow.is_some() { Act::User(step) } else { Act::Ours(step) };
+        let act = match &way.exchange {
+            Some(exchange) if done == exchange.there.start => Act::There(exchange),
+            // It is a part of that.
+            Some(exchange) if exchange.there.contains(&done) => continue,
+            _ if way.own || narrow.is_some() => Act::User(step),
+            _ => Act::Ours(step),
+        };
         let mut result = one(job, session, &act, &mut effects).await;
         if let Some(narrow) = narrow {
             result = kept(job, result, narrow).await;
@@ -167,6 +174,10 @@ pub(super) enum Act<'a> {
     Ours(&'a Step),
     /// One of ours; values that do not fit were looked for before, and the table is locked.
     Lax(&'a Step),
+    /// Rows of partitions go where they are kept.
+    There(&'a Exchange),
+    /// They come back.
+    Back(&'a Exchange),
     /// Locks a table and keeps values.
     Keep(&'a Narrow),
     /// Puts the session where the statement was; locks the table and looks for values that were written since.
@@ -182,7 +193,13 @@ impl Act<'_> {
     ) -> Result<(), Refusal> {
         match self {
             Self::User(step) => algorithm::run(job, session, &step.sql, &comment(job), effects).await?,
+            Self::Ours(step) if exchange::drops(&step.sql).is_some() => {
+                session.run(catalog::SETTINGS).await?;
+                exchange::drop_empty(session, &step.sql, &comment(job)).await?;
+            }
             Self::Ours(step) => ours(session, step, &comment(job)).await?,
+            Self::There(exchange) => exchange.there(session, &comment(job)).await?,
+            Self::Back(exchange) => exchange.back(session, &comment(job)).await?,
             Self::Lax(step) => {
                 // What refers to its rows was held to that before, and is as long as it stands.
                 session.run(&format!("SET sql_mode = '{LAX}', foreign_key_checks = 0")).await?;
@@ -202,7 +219,9 @@ impl Act<'_> {
     /// The failure, for a person; what is looked at and kept is no effect.
     fn failure(&self, job: &Job<'_>, refusal: &Refusal) -> Failure {
         match (self, refusal) {
-            (Self::LookBack(..), Refusal::Why(why)) => super::put_back::refused(job, why),
+            (Self::LookBack(..) | Self::Back(_) | Self::Ours(_), Refusal::Why(why)) => {
+                super::put_back::refused(job, why)
+            }
             (_, Refusal::Why(why)) => super::data::no_undo(job, why),
             (Self::Keep(_) | Self::LookBack(..), Refusal::Trouble(trouble)) => {
                 job.clean(trouble, "keeping the values that it changes, with the table locked")
@@ -212,6 +231,11 @@ impl Act<'_> {
                 Failure::unknown(Fault::Transport, text).retryable()
             }
             (Self::User(_), Refusal::Trouble(trouble)) => job.refused(trouble),
+            (Self::There(_) | Self::Back(_), Refusal::Trouble(trouble)) => {
+                let mut failure = job.refused(trouble);
+                failure.message += " (while rows of partitions change places with those of a table)";
+                failure
+            }
             (Self::Ours(step) | Self::Lax(step), Refusal::Trouble(trouble)) => {
                 let mut failure = job.refused(trouble);
                 failure.message = format!("{} (running `{}`)", failure.message, one_line(&step.sql, 160));
@@ -306,10 +330,7 @@ pub(super) async fn undo(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Failu
     if !way.back_states.contains(&state)
         && let Some(at) = way.states.iter().position(|known| *known == state)
     {
-        // It stopped on its way there: go there, and back from there.
-        for step in &way.forward[at..] {
-            session = one(job, session, &Act::Ours(step), &mut effects).await?;
-        }
+        session = there_first(job, session, &way, at, &mut effects).await?;
         state = now(job, &mut session, &way).await?;
     }
     let Some(at) = way.back_states.iter().position(|known| *known == state) else {
@@ -336,7 +357,12 @@ pub(super) async fn undo(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Failu
         let step = spared(job, &mut session, step, &mut effects)
             .await
             .map_err(|failure| in_between(failure, done - at))?;
-        let act = if converts && done < converting { Act::Lax(&step) } else { Act::Ours(&step) };
+        let act = match &way.exchange {
+            Some(exchange) if done == exchange.back.start => Act::Back(exchange),
+            Some(exchange) if exchange.back.contains(&done) => continue,
+            _ if converts && done < converting => Act::Lax(&step),
+            _ => Act::Ours(&step),
+        };
         session =
             one(job, session, &act, &mut effects).await.map_err(|failure| in_between(failure, done - at))?;
     }
@@ -368,6 +394,31 @@ pub(super) async fn undo(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Failu
         effects.extend(way.back.iter().map(|step| one_line(&step.sql, 200)));
     }
     Ok(Done { effects, ..done })
+}
+
+/// It stopped on its way there: goes there, so that it can go back from there. Where it moved no row yet it is as if it had not begun.
+async fn there_first(
+    job: &Job<'_>,
+    mut session: Session,
+    way: &Way,
+    at: usize,
+    effects: &mut Vec<String>,
+) -> Result<Session, Failure> {
+    if let Some(exchange) = way.exchange.as_ref().filter(|exchange| at <= exchange.there.start) {
+        let nothing = exchange.took_nothing(&mut session).await;
+        if nothing.map_err(|trouble| job.clean(&trouble, "looking for rows that it took"))? {
+            return Ok(session);
+        }
+    }
+    for (done, step) in way.forward.iter().enumerate().skip(at) {
+        let act = match &way.exchange {
+            Some(exchange) if done == exchange.there.start => Act::There(exchange),
+            Some(exchange) if exchange.there.contains(&done) => continue,
+            _ => Act::Ours(step),
+        };
+        session = one(job, session, &act, effects).await?;
+    }
+    Ok(session)
 }
 
 /// Everything stands as it did before; an error where it does not.

@@ -6,6 +6,7 @@
 
 use super::aside::{self, Aside};
 use super::catalog::{self, State};
+use super::exchange::Exchange;
 use super::generated;
 use super::narrow::{self, Narrow};
 use super::session::{Session, Trouble};
@@ -41,6 +42,9 @@ pub(super) struct Way {
     /// What becomes of values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) narrow: Option<Narrow>,
+    /// Partitions whose rows change places with those of tables of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) exchange: Option<Exchange>,
 }
 
 /// A database of our own beside the target's.
@@ -325,10 +329,13 @@ async fn kept(
     for catalog in &catalogs {
         keys.extend(changed(before, catalog));
     }
+    // What has changed its columns since cannot change places any more.
+    keys.extend(aside.exchange.iter().map(|exchange| (ObjectKind::Table, exchange.table.clone())));
     keys.sort();
     keys.dedup();
     let states = catalogs.iter().map(|catalog| catalog::state(catalog, &keys)).collect();
-    let mut way = Way { forward: aside.forward, states, keys, asides: aside.names, narrow, ..Way::default() };
+    let (forward, asides, exchange) = (aside.forward, aside.names, aside.exchange);
+    let mut way = Way { forward, states, keys, asides, narrow, exchange, ..Way::default() };
     match aside.back {
         Some(steps) => walk(job, session, before, steps, &mut way).await?,
         None => back(job, shadow, session, (before, &after), &aside.renames_back, &mut way).await?,

@@ -1,6 +1,7 @@
 //! What makes one database of another.
 
 use super::foreign::{follow, foreign_keys, with_columns};
+use super::partitions::repartition;
 use super::table::{Part, PartKind, Table, name, option};
 use super::words::{identifiers, tokens};
 use crate::lexer::TokenKind;
@@ -290,7 +291,8 @@ pub fn alter(from: &Table, to: &Table, renames: &[(&str, &str)], apart: bool) ->
         statements.push(head.clone() + &clauses.join(", "));
     }
     if from.partitions != to.partitions && !to.partitions.is_empty() {
-        statements.push(head + &to.partitions);
+        let only = (!apart).then(|| repartition(&from.partitions, &to.partitions)).flatten();
+        statements.push(head + &only.unwrap_or_else(|| to.partitions.clone()));
     }
     statements
 }

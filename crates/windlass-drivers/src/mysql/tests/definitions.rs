@@ -53,7 +53,7 @@ fn there_and_back(flavor: Flavor, statements: &[&str]) {
     there_and_back_from(flavor, SETUP, statements);
 }
 
-fn there_and_back_from(flavor: Flavor, setup: &str, statements: &[&str]) {
+pub(super) fn there_and_back_from(flavor: Flavor, setup: &str, statements: &[&str]) {
     let mut release = Release::new(flavor, setup, statements);
     let before = world(&release.database);
     release.apply();

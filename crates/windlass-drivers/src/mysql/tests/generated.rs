@@ -174,7 +174,7 @@ enum Harm {
 }
 
 /// Does one way of one unit until it is settled, as the engine would.
-fn settle(
+pub(super) fn settle(
     release: &mut Release,
     at: usize,
     way: Way,

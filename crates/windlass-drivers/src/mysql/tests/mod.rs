@@ -10,6 +10,7 @@ mod keep;
 mod live;
 mod measure;
 mod narrow;
+mod partitions;
 mod referred;
 mod rows;
 mod runbook;
