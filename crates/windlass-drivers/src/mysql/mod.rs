@@ -43,7 +43,7 @@ use async_trait::async_trait;
 pub(crate) use prune::asides;
 use statement::Job;
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Rows, Survey};
-use windlass_plan::{Action, Class, Live, Unit, UrlKind, Way};
+use windlass_plan::{Action, Class, Live, UndoBy, Unit, UrlKind, Way};
 use windlass_sql::Kind;
 
 /// Runs statements on MySQL and MariaDB.
@@ -79,7 +79,9 @@ enum Road {
 
 fn road(job: &Job<'_>) -> Road {
     let session = matches!(&job.unit.action, Action::Sql { session: true, .. });
-    let reads = job.summary.readonly || job.unit.undo.class == Class::Readonly;
+    // Somebody answers for what its functions write.
+    let calls = statement::calls(job) && matches!(job.unit.undo.by, UndoBy::Script | UndoBy::Nobody);
+    let reads = job.summary.readonly && !calls || job.unit.undo.class == Class::Readonly;
     match &job.summary.kind {
         _ if session || reads => Road::Query,
         Kind::Explain => Road::Query,

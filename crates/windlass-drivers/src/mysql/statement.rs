@@ -136,6 +136,7 @@ fn advised(failure: Failure, trouble: &Trouble) -> Failure {
             .hint("is the server running? (one whose disk is full may have stopped.) Then: windlass resume"),
         Trouble::Server { code, .. } => match code {
             1205 | 1213 => failure.retryable(),
+            1792 => failure.hint(WRITES),
             1040 | 1053 | 1077 | 1158..=1161 | 1927 => failure.retryable(),
             1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1419 => {
                 failure.hint("the user of the target lacks a privilege: see `SHOW GRANTS`; GRANT it, then `windlass resume`")
@@ -158,6 +159,10 @@ pub(super) fn tx_lost(job: &Job<'_>, trouble: &Trouble) -> Failure {
     let text = format!("{}: `{}`: {} while committing", job.place(), job.short(), trouble.text());
     Failure::unknown(Fault::Transport, text).retryable()
 }
+
+/// What to do about a query that calls a function which writes.
+pub(super) const WRITES: &str =
+    "what a function writes is not kept here: write how it is undone into a fence with `undoes=ID`, or say `irreversible`";
 
 /// What [`retrying`] tries.
 #[derive(Clone, Copy)]
@@ -217,10 +222,20 @@ pub(super) fn done(rows: u64) -> Done {
     }
 }
 
-/// A statement that only reads, or only sets something of a session.
+/// Whether the statement is a query that calls functions which may write.
+pub(super) fn calls(job: &Job<'_>) -> bool {
+    let is_query = job.summary.kind == windlass_sql::Kind::Select && job.summary.readonly;
+    is_query && !windlass_sql::unknown_calls(job.statement, Dialect::Mysql).is_empty()
+}
+
+/// A statement that only reads, or only sets something of a session. Functions that write fail.
 pub(super) async fn query(job: &Job<'_>) -> Result<Done, Failure> {
     let mut session = job.open().await?;
     session.stoppable(job.cx);
+    if calls(job) {
+        let begun = session.run("START TRANSACTION READ ONLY").await;
+        begun.map_err(|trouble| job.clean(&trouble, "beginning"))?;
+    }
     let answer = session.read(job.statement, ROWS_SHOWN).await.map_err(|trouble| job.refused(&trouble))?;
     let warnings = session.warnings(&answer).await;
     job.close(session).await;

@@ -1,6 +1,6 @@
 //! SQL fences: one unit for each statement.
 
-use super::{Compiler, Draft, place::Place, pragmas};
+use super::{Compiler, Draft, place::Place, pragmas, way_back::WayBack};
 use crate::{Action, FilePlace};
 use windlass_document::{self as doc, Finding, LineIndex, Span};
 use windlass_sql::{Carried, Dialect, Kind, Problem, Statement, Summary};
@@ -15,6 +15,19 @@ pub(super) struct Source<'s> {
     pub(super) dialect: Dialect,
     /// Which client of its step would have sent it, from 1, if a line was lifted.
     pub(super) client: Option<usize>,
+    /// A query whose functions are not known here is run where it can write.
+    pub(super) may_write: bool,
+}
+
+/// Whether a query whose functions are not known may write. PostgreSQL sees all that it does, and keeps it; MySQL and MariaDB do
+/// not, so there the step has to say what becomes of it.
+pub(super) fn may_write(dialect: Dialect, way_back: &WayBack) -> bool {
+    match (dialect, way_back) {
+        (Dialect::Sqlite, _) | (_, WayBack::Readonly) => false,
+        (Dialect::Postgresql, _) => true,
+        (Dialect::Mysql, WayBack::Own | WayBack::Backup(..)) => false,
+        (Dialect::Mysql, WayBack::Irreversible | WayBack::Script(_)) => true,
+    }
 }
 
 /// Where a text with statements stands.
@@ -60,7 +73,12 @@ impl Source<'_> {
 }
 
 impl Compiler<'_> {
-    pub(super) fn sql(&mut self, step: &doc::Step, place: &Place) -> Option<Vec<Draft>> {
+    pub(super) fn sql(
+        &mut self,
+        step: &doc::Step,
+        place: &Place,
+        way_back: &WayBack,
+    ) -> Option<Vec<Draft>> {
         if !place.known {
             // Nobody knows in which dialect it is written.
             return None;
@@ -71,7 +89,8 @@ impl Compiler<'_> {
         }
         let mut drafts = Vec::new();
         let origin = Origin::Body(step, 0);
-        let body = Source { text: &step.body.text, origin, on: &place.on, dialect, client: None };
+        let may_write = may_write(dialect, way_back);
+        let body = Source { text: &step.body.text, origin, on: &place.on, dialect, client: None, may_write };
         self.statements(&body, &mut drafts);
         if let Some(pattern) = &step.attributes.files {
             self.statements_of_files(pattern, &body, &mut drafts)?;
@@ -219,7 +238,7 @@ fn draft(statement: Statement, source: &Source<'_>) -> Draft {
         client: source.client,
     };
     let mut draft = Draft::new(action, source.span(statement.span));
-    draft.readonly = session || reads_only(&statement, source.text);
+    draft.readonly = session || reads_only(&statement, source);
     draft.sql = Some(statement.summary);
     draft.dialect = Some(source.dialect);
     draft
@@ -237,9 +256,12 @@ fn finding(source: &Source<'_>, problem: &Problem) -> Finding {
         .help(problem.help.clone())
 }
 
-fn reads_only(statement: &Statement, text: &str) -> bool {
+fn reads_only(statement: &Statement, source: &Source<'_>) -> bool {
     match statement.summary.kind {
-        Kind::Pragma => pragmas::reads(statement, text),
+        Kind::Pragma => pragmas::reads(statement, source.text),
+        Kind::Select if source.may_write && statement.summary.readonly => {
+            windlass_sql::unknown_calls(statement.span.of(source.text), source.dialect).is_empty()
+        }
         _ => statement.summary.readonly,
     }
 }
@@ -316,7 +338,7 @@ pub(super) fn only_for_the_client(
 }
 
 /// What a statement of a lifted line does that a unit of its own would not: settings that end with the client's transaction or
-/// reach beyond its session, and queries that may write, for queries run where nothing can be written.
+/// reach beyond its session, and queries of MySQL that may write, for those run where nothing can be written.
 fn client_alone(statement: &Statement, source: &Source<'_>) -> Option<String> {
     let (text, dialect) = (statement.span.of(source.text), source.dialect);
     let head = windlass_sql::keywords(text, dialect, 2);
@@ -328,9 +350,9 @@ fn client_alone(statement: &Statement, source: &Source<'_>) -> Option<String> {
         (["SET" | "RESET", ..], Dialect::Mysql) if statement.summary.kind != Kind::Session => {
             Some("this changes the server, not only its session".to_owned())
         }
-        (["SELECT" | "WITH" | "VALUES" | "TABLE", ..], Dialect::Postgresql | Dialect::Mysql) => {
-            let name = windlass_sql::unknown_call(text, dialect)?;
-            Some(format!("whether `{name}()` only reads is not known here"))
+        (["SELECT" | "WITH" | "VALUES" | "TABLE", ..], Dialect::Mysql) => {
+            let calls = windlass_sql::unknown_calls(text, dialect);
+            Some(format!("whether `{}()` only reads is not known here", calls.first()?))
         }
         _ => None,
     }

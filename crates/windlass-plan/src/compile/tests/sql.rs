@@ -287,6 +287,31 @@ fn a_fence_whose_statements_share_a_session_is_refused() {
 }
 
 #[test]
+fn a_query_that_may_write_is_told_from_one_that_reads() {
+    let of = |on: &str, said: &str, statement: &str, more: &str| {
+        let body = format!("```sql {{#a on={on}{said}}}\n{statement};\n```\n{more}");
+        let (plan, findings) = compiled_with(&document(&body), &config(BOTH), &NoFiles);
+        let plan = plan.unwrap_or_else(|| panic!("{body}: {findings:#?}"));
+        let unit = &plan.steps[0].units[0];
+        (unit.undo.class, unit.undo.by.clone())
+    };
+    let reads = (Class::Readonly, UndoBy::Nothing);
+    assert_eq!(of("pg", "", "SELECT count(*), now() FROM t", ""), reads);
+    assert_eq!(of("pg", "", "SELECT set_config('search_path', '', false)", ""), reads);
+    assert_eq!(of("pg", " readonly", "SELECT f()", ""), reads);
+    assert_eq!(of("pg", "", "SELECT f()", ""), (Class::Lossy, UndoBy::Driver));
+    assert_eq!(of("pg", "", "SELECT setval('s', 7)", ""), (Class::Exact, UndoBy::Driver));
+    assert_eq!(of("pg", " irreversible", "SELECT f()", ""), (Class::None, UndoBy::Nobody));
+    let by_hand = "```sql {#b undoes=a}\nSELECT g();\n```\n";
+    assert_eq!(of("pg", "", "SELECT f()", by_hand), (Class::Lossy, UndoBy::Script));
+    assert_eq!(of("pg", "", "SELECT setval('s', 7)", by_hand), (Class::Exact, UndoBy::Driver));
+    // Nobody sees there what it did: it can write only where the document says what becomes of it.
+    assert_eq!(of("my", "", "SELECT f()", ""), reads);
+    assert_eq!(of("my", " irreversible", "SELECT f()", ""), (Class::None, UndoBy::Nobody));
+    assert_eq!(of("my", "", "SELECT f()", by_hand), (Class::Lossy, UndoBy::Script));
+}
+
+#[test]
 fn a_line_that_does_more_than_its_statements_is_left_to_its_client() {
     for (on, line, is_lifted) in [
         ("my", "mysql biz -e 'UPDATE t SET a = 1 WHERE id = 2'", true),
@@ -296,7 +321,9 @@ fn a_line_that_does_more_than_its_statements_is_left_to_its_client() {
         ("my", "mysql biz -e 'SET @@PERSIST.max_connections = 500'", false),
         ("my", "mysql biz -e 'RESET MASTER'", false),
         ("pg", "psql biz -c 'SELECT count(*) FROM t'", true),
-        ("pg", "psql biz -c \"SELECT setval('s', 7)\"", false),
+        ("pg", "psql biz -c \"SELECT setval('s', 7)\"", true),
+        ("pg", "psql biz -c \"SELECT set_config('search_path', '', false)\" -c 'SELECT f()'", true),
+        ("my", "mysql biz -e 'SELECT f()'", false),
         ("pg", "psql biz -c 'INSERT INTO m (a) VALUES (1)' -c 'DELETE FROM r'", true),
         ("pg", "psql biz -c 'INSERT INTO m (a) VALUES (1)' -c 'INSERT INTO r VALUES (lastval())'", false),
         ("pg", "psql biz -c 'CREATE TEMP TABLE x AS TABLE m' -c 'UPDATE m SET a = 1'", false),
