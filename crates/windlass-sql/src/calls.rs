@@ -371,7 +371,8 @@ fn names_columns(reader: &mut Reader<'_>, open: usize) -> bool {
     reader.at = open;
     reader.group();
     let next = reader.at + 1;
-    reader.is(reader.at, "AS") && (reader.is_symbol(next, b'(') || reader.is_any(next, &["MATERIALIZED", "NOT"]))
+    reader.is(reader.at, "AS")
+        && (reader.is_symbol(next, b'(') || reader.is_any(next, &["MATERIALIZED", "NOT"]))
 }
 
 /// The name that ends at `at`.

@@ -145,7 +145,10 @@ fn commands_of_client_programs() {
 fn lines_that_only_change_what_a_client_shows_are_passed_over() {
     for (dialect, script) in [
         (Sqlite, ".bail on\n.mode csv\n.headers on\nSELECT 1;\n.print done\n"),
-        (Postgresql, "\\restrict abc\n\\set ON_ERROR_STOP on\n\\timing\nSELECT 1;\n\\echo done\n\\unrestrict abc\n"),
+        (
+            Postgresql,
+            "\\restrict abc\n\\set ON_ERROR_STOP on\n\\timing\nSELECT 1;\n\\echo done\n\\unrestrict abc\n",
+        ),
     ] {
         assert_eq!(rules(script, dialect), [], "{script}");
         assert_eq!(texts(script, dialect), ["SELECT 1"], "{script}");

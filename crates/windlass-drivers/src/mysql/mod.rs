@@ -65,7 +65,7 @@ impl MysqlDriver {
 /// How a statement is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Road {
-    /// It only reads, or sets something of the session.
+    /// It only reads, sets something of the session, or rewrites tables as they are.
     Query,
     /// In a transaction with its ledger row.
     Data,
@@ -85,6 +85,8 @@ fn road(job: &Job<'_>) -> Road {
     match &job.summary.kind {
         _ if session || reads => Road::Query,
         Kind::Explain => Road::Query,
+        // They commit by themselves; done twice they are what they are once.
+        _ if windlass_sql::mysql::maintains(job.statement) => Road::Query,
         _ if accounts::is(job) => Road::Accounts,
         Kind::CreateOther(what) | Kind::AlterOther(what) | Kind::DropOther(what)
             if !definitions::provable(what) =>

@@ -3,7 +3,7 @@
 use super::cover::Cover;
 use super::keep::Keeper;
 use super::ledger::Key;
-use super::session::{Session, Trouble};
+use super::session::{Answer, Session, Trouble};
 use crate::disk::one_line;
 use crate::sql::{ROWS_SHOWN, VALUE_MAX, aligned, place, session_before};
 use serde_json::json;
@@ -161,8 +161,7 @@ pub(super) fn tx_lost(job: &Job<'_>, trouble: &Trouble) -> Failure {
 }
 
 /// What to do about a query that calls a function which writes.
-pub(super) const WRITES: &str =
-    "what a function writes is not kept here: write how it is undone into a fence with `undoes=ID`, or say `irreversible`";
+pub(super) const WRITES: &str = "what a function writes is not kept here: write how it is undone into a fence with `undoes=ID`, or say `irreversible`";
 
 /// What [`retrying`] tries.
 #[derive(Clone, Copy)]
@@ -253,12 +252,29 @@ pub(super) async fn query(job: &Job<'_>) -> Result<Done, Failure> {
         return Err(Failure::clean(Fault::Target, text).output(windlass_driver::excerpt(&output)));
     }
     (job.cx.output)(&output);
+    if let Some(why) = wrong(job, &answer) {
+        let (place, short) = (job.place(), job.short());
+        let text = format!("{place}: `{short}`: the server says: {why}; rows are as they were");
+        return Err(Failure::clean(Fault::Document, text).output(windlass_driver::excerpt(&output)));
+    }
     Ok(Done {
         changed: false,
         effects: warnings,
         output: windlass_driver::excerpt(&output),
         facts: json!({ "rows": answer.count }),
     })
+}
+
+/// What is wrong, by the answer of `OPTIMIZE TABLE` and its kin: for the server they end well whatever they say.
+fn wrong(job: &Job<'_>, answer: &Answer) -> Option<String> {
+    if !windlass_sql::mysql::maintains(job.statement) {
+        return None;
+    }
+    let at = |name: &str| answer.names.iter().position(|of| of.eq_ignore_ascii_case(name));
+    let (kind, text) = at("Msg_type").zip(at("Msg_text"))?;
+    let value = |row: &[Option<String>], at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+    let row = answer.rows.iter().find(|row| value(row, kind).eq_ignore_ascii_case("error"))?;
+    Some(one_line(&value(row, text), 300))
 }
 
 #[cfg(test)]

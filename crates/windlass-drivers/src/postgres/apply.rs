@@ -100,7 +100,8 @@ pub(super) fn at(doing: &'static str) -> impl Fn(Trouble) -> Again {
 pub(super) async fn apply(job: &Job) -> Result<Done, Failure> {
     // Where somebody else answers for the way back, it runs as it is.
     if job.unit.undo.by == UndoBy::Driver {
-        let called = calls::look(job).await.map_err(|trouble| job.failure(trouble, "looking what it calls"))?;
+        let called =
+            calls::look(job).await.map_err(|trouble| job.failure(trouble, "looking what it calls"))?;
         match called {
             Calls::Read => return read::apply(job).await,
             Calls::Unseen(why) => return Err(schema::unkept(job, &why)),

@@ -96,7 +96,8 @@ impl Volatile {
             true => NUMBERS.contains(&name.as_str()) || self.is_setting(),
             false => ["sql", "plpgsql"].contains(&language.as_str()),
         };
-        let of = if *builtin { "a function of the server".to_owned() } else { format!("written in {language}") };
+        let of =
+            if *builtin { "a function of the server".to_owned() } else { format!("written in {language}") };
         (!is_seen).then(|| format!("`{name}()` is {of}, and nobody sees here what it writes"))
     }
 }

@@ -494,7 +494,10 @@ mod tests {
             ("SET NAMES 'GBK'", None),
             ("SET client_encoding = 'UTF8'", None),
             ("SELECT pg_catalog.set_config('search_path', '', false)", Some("SET LOCAL search_path = ''")),
-            ("SELECT set_config('search_path', 'a, \"$user\"', false)", Some("SET LOCAL search_path = a, \"$user\"")),
+            (
+                "SELECT set_config('search_path', 'a, \"$user\"', false)",
+                Some("SET LOCAL search_path = a, \"$user\""),
+            ),
             ("SELECT set_config('app.user', 'it''s', true)", Some("SET LOCAL app.user = 'it''s'")),
         ] {
             assert_eq!(local(statement).as_deref(), expected, "{statement}");

@@ -41,7 +41,9 @@ pub(super) async fn survey(job: &Job, shared: &Shared) -> Result<Survey, Failure
         && let Calls::Unseen(why) = calls::look(job).await.map_err(asking)?
         && !survey.problems.iter().any(|problem| problem.contains(&why))
     {
-        survey.problems.push(schema::unkept(job, &why).message.replace("; rolled back, nothing was changed", ""));
+        survey
+            .problems
+            .push(schema::unkept(job, &why).message.replace("; rolled back, nothing was changed", ""));
     }
     Ok(survey)
 }

@@ -1,6 +1,6 @@
 //! SQL fences: one unit for each statement.
 
-use super::{Compiler, Draft, place::Place, pragmas, way_back::WayBack};
+use super::{Compiler, Draft, locks, place::Place, pragmas, way_back::WayBack};
 use crate::{Action, FilePlace};
 use windlass_document::{self as doc, Finding, LineIndex, Span};
 use windlass_sql::{Carried, Dialect, Kind, Problem, Statement, Summary};
@@ -73,12 +73,7 @@ impl Source<'_> {
 }
 
 impl Compiler<'_> {
-    pub(super) fn sql(
-        &mut self,
-        step: &doc::Step,
-        place: &Place,
-        way_back: &WayBack,
-    ) -> Option<Vec<Draft>> {
+    pub(super) fn sql(&mut self, step: &doc::Step, place: &Place, way_back: &WayBack) -> Option<Vec<Draft>> {
         if !place.known {
             // Nobody knows in which dialect it is written.
             return None;
@@ -170,7 +165,9 @@ impl Compiler<'_> {
         for (index, (statement, fit)) in statements.into_iter().zip(fits).enumerate() {
             let at = source.span(statement.span);
             let fit = match carried.filter(|carried| carried.statement == index) {
-                Some(carried) => Fit::Refused(carried.why.clone(), CARRIED_HELP.to_owned()),
+                Some(carried) => {
+                    Fit::Refused(carried.why.clone(), carried_help(&statement, source).to_owned())
+                }
                 None => fit,
             };
             match fit {
@@ -219,6 +216,17 @@ pub(super) const TRANSACTION_WHY: &str = "each statement runs in a transaction o
 
 const CARRIED_HELP: &str = "write it as one statement (a subquery, a CTE, a block), or keep it in an ordinary table that a later \
                             statement drops";
+
+const PREPARED_HELP: &str = "write out the statement that it would run; where that depends on what is there (information_schema), ask for it \
+                             in the statement itself (`IF NOT EXISTS`, `IF EXISTS`), or write what this database needs";
+
+fn carried_help(statement: &Statement, source: &Source<'_>) -> &'static str {
+    let head = windlass_sql::keywords(statement.span.of(source.text), source.dialect, 1);
+    match head.first().map(String::as_str) {
+        Some("PREPARE" | "EXECUTE") => PREPARED_HELP,
+        _ => CARRIED_HELP,
+    }
+}
 
 fn carried(statements: &[Statement], source: &Source<'_>) -> Option<Carried> {
     let texts: Vec<_> = statements.iter().map(|statement| statement.span.of(source.text)).collect();
@@ -289,10 +297,7 @@ fn fit(statement: &Statement, behind: &[Statement], source: &Source<'_>) -> Fit 
             "transactions are opened and closed by windlass",
             "take it out: each statement is a transaction, and a failed step is taken back as a whole",
         ),
-        (Kind::Lock, _) => refused(
-            "a lock ends with the transaction of its statement, so it would protect nothing",
-            "take it out: each statement takes the locks it needs, and waits for them no longer than it may",
-        ),
+        (Kind::Lock, dialect) => locks::fit(statement, behind, source.text, dialect, source.has_more()),
         (Kind::Attach | Kind::Detach, Dialect::Sqlite) => refused(
             "`ATTACH` and `DETACH` cannot run inside a transaction",
             "make a target of the other database and a step for each",

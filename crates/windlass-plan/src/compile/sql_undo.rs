@@ -30,6 +30,7 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
         Dialect::Postgresql if sql.kind == Kind::Select => query(draft, sql),
         Dialect::Postgresql => server(sql).or_else(|| postgresql(sql))?,
         Dialect::Mysql if accounts(&sql.kind) => account(&sql.kind),
+        Dialect::Mysql if maintains(draft) => (Class::Exact, NO_ROW),
         Dialect::Mysql => mysql(sql).or_else(|| server(sql))?,
     };
     Some(undo(class, how, UndoBy::Driver))
@@ -88,6 +89,11 @@ fn query(draft: &Draft, sql: &Summary) -> (Class, &'static str) {
         false if !sql.changes_data && !calls.is_empty() && calls.iter().all(sets) => (Class::Exact, NUMBER),
         _ => (Class::Lossy, FOUND),
     }
+}
+
+/// Whether it leaves every row and definition as it is.
+fn maintains(draft: &Draft) -> bool {
+    matches!(&draft.action, Action::Sql { statement, .. } if windlass_sql::mysql::maintains(statement))
 }
 
 /// A sequence of MariaDB goes on counting outside of transactions, and its definition does not say where it stands.
@@ -216,6 +222,8 @@ mod tests {
             ("ALTER SEQUENCE s RESTART 50", Some(Class::Exact), Some(Class::Lossy)),
             ("VACUUM ANALYZE t", Some(Class::Exact), None),
             ("ANALYZE", Some(Class::Exact), None),
+            ("ANALYZE TABLE t", Some(Class::Exact), Some(Class::Exact)),
+            ("OPTIMIZE TABLE t", Some(Class::Lossy), Some(Class::Exact)),
             ("REINDEX TABLE t", Some(Class::Exact), None),
             ("GRANT SELECT ON t TO a", Some(Class::Exact), Some(Class::Exact)),
             ("CREATE ROLE r", Some(Class::Exact), Some(Class::Exact)),

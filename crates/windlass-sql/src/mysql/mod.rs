@@ -5,6 +5,7 @@ mod diff;
 mod foreign;
 mod hidden;
 mod lossless;
+mod maintenance;
 mod table;
 mod words;
 
@@ -16,5 +17,6 @@ pub use diff::{Catalog, Object, ObjectKind, Renames, Settings, Step, alter, diff
 pub use foreign::{ForeignKey, foreign_keys};
 pub use hidden::{hidden, is_generated};
 pub use lossless::{Stored, lossless};
+pub use maintenance::maintains;
 pub use table::{Part, PartKind, Table};
 pub use words::{after_table_name, identifiers};

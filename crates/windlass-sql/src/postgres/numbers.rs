@@ -47,7 +47,10 @@ mod tests {
     fn the_sequence_is_known_where_it_is_written() {
         for (statement, wanted) in [
             ("SELECT setval('s', 5)", Some("'s'")),
-            ("SELECT pg_catalog.setval('public.s'::regclass, (SELECT max(id) FROM t), true)", Some("'public.s'::regclass")),
+            (
+                "SELECT pg_catalog.setval('public.s'::regclass, (SELECT max(id) FROM t), true)",
+                Some("'public.s'::regclass"),
+            ),
             (
                 "SELECT setval(pg_get_serial_sequence('t', 'id'), coalesce(max(id), 1)) FROM t",
                 Some("pg_get_serial_sequence('t', 'id')"),

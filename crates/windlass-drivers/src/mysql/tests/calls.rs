@@ -1,4 +1,4 @@
-//! Queries that call stored functions: those that read, those that write, and who answers for them.
+//! Statements of which the text does not say what they change: queries that call functions, and maintenance, which changes nothing.
 
 use super::*;
 
@@ -27,5 +27,21 @@ fn a_function_that_writes_is_not_taken_for_one_that_reads() {
         release.step(1).unwrap();
         assert!(!release.again(1).unwrap().changed, "happens once");
         assert_eq!(release.rows("SELECT what FROM log"), "x");
+    }
+}
+
+#[test]
+fn maintenance_has_nothing_to_take_back_and_fails_where_the_server_says_so() {
+    for flavor in flavors() {
+        let statements =
+            ["ANALYZE TABLE log", "OPTIMIZE TABLE log", "CHECK TABLE log", "OPTIMIZE TABLE nowhere"];
+        let mut release = Release::new(flavor, SETUP, &statements);
+        for (at, statement) in statements.iter().enumerate().take(3) {
+            release.step(at).unwrap_or_else(|failure| panic!("{statement}: {failure:?}"));
+        }
+        let failure = release.step(3).unwrap_err();
+        assert!(failure.message.contains("doesn't exist"), "{failure:?}");
+        release.roll_back();
+        assert_eq!(release.left(), "");
     }
 }

@@ -84,11 +84,17 @@ async fn a_number_that_was_used_since_is_left() {
 
 #[tokio::test]
 async fn what_only_reads_writes_nothing() {
-    for statement in ["SELECT how_many()", "SELECT count(*), random() FROM t", "SELECT set_config('a.b', 'x', false), 1"] {
+    for statement in
+        ["SELECT how_many()", "SELECT count(*), random() FROM t", "SELECT set_config('a.b', 'x', false), 1"]
+    {
         let world = World::new(SETUP, &[statement]);
         let done = world.apply(1).await.unwrap_or_else(|failure| panic!("{statement}: {failure:?}"));
         assert!(!done.changed, "{statement}: {done:?}");
-        assert_eq!(world.run("SELECT count(*) FROM pg_namespace WHERE nspname = 'windlass'"), "0", "{statement}");
+        assert_eq!(
+            world.run("SELECT count(*) FROM pg_namespace WHERE nspname = 'windlass'"),
+            "0",
+            "{statement}"
+        );
         assert!(!world.undo(1).await.unwrap().changed, "{statement}");
     }
 }
@@ -118,8 +124,11 @@ async fn what_is_not_seen_is_refused_unless_somebody_answers_for_it() {
 /// The head of a dump: an empty search path, for all that stands behind it.
 #[tokio::test]
 async fn a_dump_sets_its_search_path_with_a_query() {
-    let statements =
-        ["SELECT pg_catalog.set_config('search_path', '', false)", "INSERT INTO log VALUES ('x')", "INSERT INTO public.log VALUES ('x')"];
+    let statements = [
+        "SELECT pg_catalog.set_config('search_path', '', false)",
+        "INSERT INTO log VALUES ('x')",
+        "INSERT INTO public.log VALUES ('x')",
+    ];
     let world = World::new(SETUP, &statements);
     world.apply(1).await.unwrap();
     assert!(world.apply(2).await.unwrap_err().message.contains("does not exist"));

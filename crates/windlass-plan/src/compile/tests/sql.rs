@@ -284,6 +284,22 @@ fn a_fence_whose_statements_share_a_session_is_refused() {
         let found = errors_with(&body, BOTH);
         assert_eq!(found, [("sql-not-in-transaction".to_owned(), second.to_owned())], "{body}");
     }
+    let body =
+        "```sql {#a on=my}\nSET @q = IF(1, 'SELECT 1', 'DO 0');\nPREPARE s FROM @q;\nEXECUTE s;\n```\n";
+    let (_, findings) = compiled_with(&document(body), &config(BOTH), &NoFiles);
+    let help = findings.iter().find(|finding| finding.rule == "sql-not-in-transaction").unwrap();
+    assert!(format!("{help:?}").contains("write out the statement that it would run"), "{help:?}");
+}
+
+#[test]
+fn the_locks_of_a_dump_are_left_out_and_said() {
+    let body =
+        "```sql {#a on=my}\nLOCK TABLES `t` WRITE;\nINSERT INTO `t` VALUES (1);\nUNLOCK TABLES;\n```\n";
+    let (plan, findings) = server_plan(body);
+    assert_eq!(plan.units().count(), 1);
+    assert_eq!(findings.iter().filter(|finding| finding.rule == "transaction-left-out").count(), 2);
+    let body = "```sql {on=pg}\nLOCK t;\nUPDATE t SET a = 1;\nUPDATE t SET b = a;\n```\n";
+    assert_eq!(errors_with(body, SERVERS), [pair("sql-not-in-transaction", "LOCK t")]);
 }
 
 #[test]
