@@ -8,6 +8,7 @@ pub mod batch;
 mod body;
 mod calls;
 mod carried;
+mod client;
 mod compatibility;
 mod ddl;
 mod dml;
@@ -26,7 +27,7 @@ pub mod sqlite;
 mod summary;
 
 pub use algorithm::{Algorithm, AlterLock, Prediction, predict};
-pub use calls::unknown_call;
+pub use calls::unknown_calls;
 pub use carried::{Carried, carried};
 pub use compatibility::{Compatibility, Judged, compatibility, judge, of as compatibility_of};
 pub use ddl::{

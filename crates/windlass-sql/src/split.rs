@@ -1,6 +1,7 @@
 //! A script to statements, as the database's own client would cut it.
 
 use crate::body::Body;
+use crate::client::is_needless;
 use crate::lexer::{Lexer, Token, TokenKind};
 use crate::summary::summarize;
 use crate::{Dialect, Problem, Span, Statement};
@@ -132,15 +133,9 @@ impl Splitter<'_> {
             Dialect::Sqlite if byte == b'.' && self.lexer.line_start && self.tokens.is_empty() => {
                 self.client_line();
             }
-            Dialect::Postgresql if byte == b'\\' => {
-                self.finish();
-                self.client_line();
-            }
+            Dialect::Postgresql if byte == b'\\' => self.client_line(),
             Dialect::Mysql if self.lexer.executable => return false,
-            Dialect::Mysql if byte == b'\\' => {
-                self.finish();
-                self.client_line();
-            }
+            Dialect::Mysql if byte == b'\\' => self.client_line(),
             Dialect::Mysql if self.lexer.line_start && self.line_word("source") && self.tokens.is_empty() => {
                 self.client_line();
             }
@@ -165,6 +160,10 @@ impl Splitter<'_> {
         let start = self.lexer.at;
         self.lexer.at = self.lexer.line_end();
         let written = self.lexer.text[start..self.lexer.at].trim_end();
+        if self.tokens.is_empty() && is_needless(written, self.dialect) {
+            return;
+        }
+        self.finish();
         let name = written.split_whitespace().next().unwrap_or_default();
         self.problem(Problem {
             rule: "sql-client-command",

@@ -125,8 +125,13 @@ fn what_is_never_closed() {
 #[test]
 fn commands_of_client_programs() {
     for (dialect, script, at) in [
-        (Sqlite, ".mode csv\nSELECT 1;", ".mode csv"),
-        (Postgresql, "\\restrict abc\nSELECT 1;", "\\restrict abc"),
+        (Sqlite, ".import a.csv t\nSELECT 1;", ".import a.csv t"),
+        (Sqlite, ".bail off\nSELECT 1;", ".bail off"),
+        (Postgresql, "\\connect biz\nSELECT 1;", "\\connect biz"),
+        (Postgresql, "\\set n 1\nSELECT :n;", "\\set n 1"),
+        (Postgresql, "\\set ON_ERROR_STOP off\nSELECT 1;", "\\set ON_ERROR_STOP off"),
+        (Postgresql, "\\echo `rm x`\nSELECT 1;", "\\echo `rm x`"),
+        (Postgresql, "\\timing \\i a.sql\nSELECT 1;", "\\timing \\i a.sql"),
         (Postgresql, "SELECT 1 \\gexec\nSELECT 2", "\\gexec"),
         (Mysql, "SELECT 1\\G\nSELECT 2", "\\G"),
         (Mysql, "source a.sql\nSELECT 1", "source a.sql"),
@@ -134,6 +139,22 @@ fn commands_of_client_programs() {
         assert_eq!(rules(script, dialect), rule("sql-client-command", at), "{script}");
         assert!(!split(script, dialect).0.is_empty(), "{script}: the statements are still read");
     }
+}
+
+#[test]
+fn lines_that_only_change_what_a_client_shows_are_passed_over() {
+    for (dialect, script) in [
+        (Sqlite, ".bail on\n.mode csv\n.headers on\nSELECT 1;\n.print done\n"),
+        (
+            Postgresql,
+            "\\restrict abc\n\\set ON_ERROR_STOP on\n\\timing\nSELECT 1;\n\\echo done\n\\unrestrict abc\n",
+        ),
+    ] {
+        assert_eq!(rules(script, dialect), [], "{script}");
+        assert_eq!(texts(script, dialect), ["SELECT 1"], "{script}");
+    }
+    // In the middle of a statement it is one of the client.
+    assert_eq!(rules("SELECT 1 \\x\n", Postgresql), rule("sql-client-command", "\\x"));
 }
 
 #[test]

@@ -45,7 +45,7 @@ use async_trait::async_trait;
 pub(crate) use prune::asides;
 use statement::Job;
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Rows, Survey};
-use windlass_plan::{Action, Class, Live, Unit, UrlKind, Way};
+use windlass_plan::{Action, Class, Live, UndoBy, Unit, UrlKind, Way};
 use windlass_sql::Kind;
 
 /// Runs statements on MySQL and MariaDB.
@@ -67,7 +67,7 @@ impl MysqlDriver {
 /// How a statement is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Road {
-    /// It only reads, or sets something of the session.
+    /// It only reads, sets something of the session, or rewrites tables as they are.
     Query,
     /// In a transaction with its ledger row.
     Data,
@@ -81,10 +81,14 @@ enum Road {
 
 fn road(job: &Job<'_>) -> Road {
     let session = matches!(&job.unit.action, Action::Sql { session: true, .. });
-    let reads = job.summary.readonly || job.unit.undo.class == Class::Readonly;
+    // Somebody answers for what its functions write.
+    let calls = statement::calls(job) && matches!(job.unit.undo.by, UndoBy::Script | UndoBy::Nobody);
+    let reads = job.summary.readonly && !calls || job.unit.undo.class == Class::Readonly;
     match &job.summary.kind {
         _ if session || reads => Road::Query,
         Kind::Explain => Road::Query,
+        // They commit by themselves; done twice they are what they are once.
+        _ if windlass_sql::mysql::maintains(job.statement) => Road::Query,
         _ if accounts::is(job) => Road::Accounts,
         Kind::CreateOther(what) | Kind::AlterOther(what) | Kind::DropOther(what)
             if !definitions::provable(what) =>

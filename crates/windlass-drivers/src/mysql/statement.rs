@@ -3,7 +3,7 @@
 use super::cover::Cover;
 use super::keep::Keeper;
 use super::ledger::Key;
-use super::session::{Session, Trouble};
+use super::session::{Answer, Session, Trouble};
 use crate::disk::one_line;
 use crate::sql::{ROWS_SHOWN, VALUE_MAX, aligned, place, session_before};
 use serde_json::json;
@@ -136,6 +136,7 @@ fn advised(failure: Failure, trouble: &Trouble) -> Failure {
             .hint("is the server running? (one whose disk is full may have stopped.) Then: windlass resume"),
         Trouble::Server { code, .. } => match code {
             1205 | 1213 => failure.retryable(),
+            1792 => failure.hint(WRITES),
             1040 | 1053 | 1077 | 1158..=1161 | 1927 => failure.retryable(),
             1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1419 => {
                 failure.hint("the user of the target lacks a privilege: see `SHOW GRANTS`; GRANT it, then `windlass resume`")
@@ -158,6 +159,9 @@ pub(super) fn tx_lost(job: &Job<'_>, trouble: &Trouble) -> Failure {
     let text = format!("{}: `{}`: {} while committing", job.place(), job.short(), trouble.text());
     Failure::unknown(Fault::Transport, text).retryable()
 }
+
+/// What to do about a query that calls a function which writes.
+pub(super) const WRITES: &str = "what a function writes is not kept here: write how it is undone into a fence with `undoes=ID`, or say `irreversible`";
 
 /// What [`retrying`] tries.
 #[derive(Clone, Copy)]
@@ -217,10 +221,20 @@ pub(super) fn done(rows: u64) -> Done {
     }
 }
 
-/// A statement that only reads, or only sets something of a session.
+/// Whether the statement is a query that calls functions which may write.
+pub(super) fn calls(job: &Job<'_>) -> bool {
+    let is_query = job.summary.kind == windlass_sql::Kind::Select && job.summary.readonly;
+    is_query && !windlass_sql::unknown_calls(job.statement, Dialect::Mysql).is_empty()
+}
+
+/// A statement that only reads, or only sets something of a session. Functions that write fail.
 pub(super) async fn query(job: &Job<'_>) -> Result<Done, Failure> {
     let mut session = job.open().await?;
     session.stoppable(job.cx);
+    if calls(job) {
+        let begun = session.run("START TRANSACTION READ ONLY").await;
+        begun.map_err(|trouble| job.clean(&trouble, "beginning"))?;
+    }
     let answer = session.read(job.statement, ROWS_SHOWN).await.map_err(|trouble| job.refused(&trouble))?;
     let warnings = session.warnings(&answer).await;
     job.close(session).await;
@@ -238,12 +252,29 @@ pub(super) async fn query(job: &Job<'_>) -> Result<Done, Failure> {
         return Err(Failure::clean(Fault::Target, text).output(windlass_driver::excerpt(&output)));
     }
     (job.cx.output)(&output);
+    if let Some(why) = wrong(job, &answer) {
+        let (place, short) = (job.place(), job.short());
+        let text = format!("{place}: `{short}`: the server says: {why}; rows are as they were");
+        return Err(Failure::clean(Fault::Document, text).output(windlass_driver::excerpt(&output)));
+    }
     Ok(Done {
         changed: false,
         effects: warnings,
         output: windlass_driver::excerpt(&output),
         facts: json!({ "rows": answer.count }),
     })
+}
+
+/// What is wrong, by the answer of `OPTIMIZE TABLE` and its kin: for the server they end well whatever they say.
+fn wrong(job: &Job<'_>, answer: &Answer) -> Option<String> {
+    if !windlass_sql::mysql::maintains(job.statement) {
+        return None;
+    }
+    let at = |name: &str| answer.names.iter().position(|of| of.eq_ignore_ascii_case(name));
+    let (kind, text) = at("Msg_type").zip(at("Msg_text"))?;
+    let value = |row: &[Option<String>], at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+    let row = answer.rows.iter().find(|row| value(row, kind).eq_ignore_ascii_case("error"))?;
+    Some(one_line(&value(row, text), 300))
 }
 
 #[cfg(test)]

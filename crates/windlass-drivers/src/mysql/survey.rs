@@ -2,7 +2,7 @@
 //! server would take it.
 
 use super::session::Session;
-use super::statement::Job;
+use super::statement::{Job, WRITES, calls};
 use super::tables::{self, ours};
 use super::{Road, accounts, algorithm, batch, data, definitions, locks, road, shadow};
 use std::collections::BTreeSet;
@@ -27,6 +27,9 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
         sizes(job, &mut session, &mut survey).await;
         let waits = locks::long(&mut session).await;
         survey.effects.extend(waits.into_iter().map(|line| format!("may be in the way: {line}")));
+    }
+    if road == Road::Query && calls(job) {
+        survey.problems.extend(writers(job, &mut session).await);
     }
     session.close().await;
     let earlier = earlier(job);
@@ -53,7 +56,10 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
                 Ok(lines) => survey.effects.extend(lines),
                 Err(failure) => problem(&mut survey, failure),
             }
-            if let Err(failure) = shadow::check(job, &earlier).await {
+            // Of a function that is called there is no shadow.
+            if !calls(job)
+                && let Err(failure) = shadow::check(job, &earlier).await
+            {
                 problem(&mut survey, failure);
             }
         }
@@ -66,6 +72,29 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
         Road::Query => {}
     }
     Ok(survey)
+}
+
+/// Functions that a query calls and that write: it would fail where it runs, for nothing can be written there.
+async fn writers(job: &Job<'_>, session: &mut Session) -> Vec<String> {
+    const WRITE: &str = "SQL_DATA_ACCESS = 'MODIFIES SQL DATA' OR ROUTINE_DEFINITION REGEXP \
+                         '(insert|replace)[[:space:]]+(ignore[[:space:]]+)?into|delete[[:space:]]+from|update[[:space:]]+[^;]+[[:space:]]set[[:space:]]'";
+    let mut found = vec![];
+    for name in windlass_sql::unknown_calls(job.statement, Dialect::Mysql) {
+        let literal = |text: &str| windlass_sql::literal(text, Dialect::Mysql).unwrap_or_default();
+        let schema = match name.parts.as_slice() {
+            [.., schema, _] => literal(schema),
+            _ => "DATABASE()".to_owned(),
+        };
+        let sql = format!(
+            "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'FUNCTION' AND ROUTINE_SCHEMA = {schema} AND \
+             ROUTINE_NAME = {} AND ({WRITE})",
+            literal(name.base())
+        );
+        if let Ok(Some(function)) = session.value(&sql).await {
+            found.push(format!("{}: `{}`: `{function}()` writes; {WRITES}", job.place(), job.short()));
+        }
+    }
+    found
 }
 
 /// The next number of a table is no part of its definition: it goes with the rows, and others draw from it.

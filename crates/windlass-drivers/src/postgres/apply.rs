@@ -4,13 +4,15 @@
 use super::{
     back::WayBack,
     blockers::Watch,
+    calls::{self, Calls},
     catalogs, facts,
     job::{Job, Lock, Mode, Scope},
     ledger::{self, Entry},
     made, outside,
     proof::BEFOREHAND,
     race::{self, Care},
-    rows, schema,
+    read, rows, schema,
+    sequences::Moved,
     session::{Answer, Trouble},
 };
 use crate::{
@@ -47,6 +49,8 @@ pub(super) struct Prep {
     pub(super) keep: schema::Keep,
     /// Catalogs that it wrote without a change of what is read of them: their own rows are compared.
     pub(super) unseen: BTreeSet<&'static str>,
+    /// Sequences that tries moved.
+    pub(super) moved: Moved,
     /// How closely it is looked for what others do meanwhile.
     pub(super) care: Care,
 }
@@ -94,6 +98,21 @@ pub(super) fn at(doing: &'static str) -> impl Fn(Trouble) -> Again {
 
 /// Runs the unit.
 pub(super) async fn apply(job: &Job) -> Result<Done, Failure> {
+    // Where somebody else answers for the way back, it runs as it is.
+    if job.unit.undo.by == UndoBy::Driver {
+        let called =
+            calls::look(job).await.map_err(|trouble| job.failure(trouble, "looking what it calls"))?;
+        match called {
+            Calls::Read => return read::apply(job).await,
+            Calls::Unseen(why) => return Err(schema::unkept(job, &why)),
+            Calls::Seen => {}
+        }
+    }
+    written(job).await
+}
+
+/// Runs it where it can write.
+async fn written(job: &Job) -> Result<Done, Failure> {
     ledger::create(&job.session).await.map_err(|trouble| {
         let failure = job.failure(trouble, "making the schema `windlass` for the ledger");
         failure.hint("who runs this needs CREATE on the database once, or an administrator makes the schema `windlass`")
@@ -345,7 +364,7 @@ pub(super) fn done(job: &Job, effects: Effects) -> Done {
         if !output.is_empty() {
             output.push('\n');
         }
-        output.push_str(&super::read::table(&effects.answer));
+        output.push_str(&read::table(&effects.answer));
     }
     let output = job.cx.secrets.mask(&output);
     if !output.is_empty() {
@@ -356,7 +375,10 @@ pub(super) fn done(job: &Job, effects: Effects) -> Done {
         true => effects.lines,
         false => effects.lines.into_iter().map(plain).collect(),
     };
-    if lines.is_empty() {
+    let is_kept = job.unit.undo.by == UndoBy::Driver;
+    if lines.is_empty() && is_kept && job.summary().kind == windlass_sql::Kind::Select {
+        lines.push("it changed no row and no definition".to_owned());
+    } else if lines.is_empty() {
         lines.push(format!("{} rows changed", effects.rows));
     }
     Done { changed: true, effects: lines, output: excerpt(&output), facts: json!({ "rows": effects.rows }) }

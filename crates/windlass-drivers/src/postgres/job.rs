@@ -13,7 +13,10 @@ use std::{sync::Arc, time::Duration};
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 use windlass_driver::{Context, Failure, Fault};
 use windlass_plan::{Action, Unit};
-use windlass_sql::{Dialect, Kind, Summary, keywords, postgres::text};
+use windlass_sql::{
+    Dialect, Kind, Summary, keywords,
+    postgres::{set_config, text},
+};
 
 /// Longest wait for a lock: whoever comes after waits as long behind it.
 const LOCK_MAX: Duration = Duration::from_secs(3);
@@ -355,8 +358,8 @@ impl Job {
             code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
                 let standby =
                     "is it a standby? name the primary in the URL, or `target_session_attrs=read-write`";
-                let query =
-                    "a query only reads here: one that calls a function that writes has to be a `DO` block";
+                let query = "a query that calls functions of which the catalog says that they only read runs where nothing can be written: \
+                             mark the function VOLATILE, or the step `irreversible`";
                 vec![standby.to_owned(), query.to_owned()]
             }
             _ => vec![],
@@ -435,6 +438,10 @@ pub(super) fn local(statement: &str) -> Option<String> {
         ["SET", "SESSION", ..] => Some(format!("SET LOCAL {}", behind(2))),
         ["SET", ..] => Some(format!("SET LOCAL {}", behind(1))),
         ["RESET", ..] => Some(format!("SET LOCAL {} TO DEFAULT", behind(1))),
+        ["SELECT", ..] => {
+            let (name, value) = set_config(statement).filter(|(name, _)| name != "client_encoding")?;
+            Some(format!("SET LOCAL {name} = {}", setting(&name, &value)))
+        }
         _ => None,
     }
 }
@@ -486,6 +493,12 @@ mod tests {
             ("SET SESSION AUTHORIZATION bob", Some("SET LOCAL SESSION AUTHORIZATION bob")),
             ("SET NAMES 'GBK'", None),
             ("SET client_encoding = 'UTF8'", None),
+            ("SELECT pg_catalog.set_config('search_path', '', false)", Some("SET LOCAL search_path = ''")),
+            (
+                "SELECT set_config('search_path', 'a, \"$user\"', false)",
+                Some("SET LOCAL search_path = a, \"$user\""),
+            ),
+            ("SELECT set_config('app.user', 'it''s', true)", Some("SET LOCAL app.user = 'it''s'")),
         ] {
             assert_eq!(local(statement).as_deref(), expected, "{statement}");
         }

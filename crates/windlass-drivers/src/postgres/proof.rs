@@ -4,7 +4,7 @@ use super::{
     apply::{Again, at},
     back::{Step, WayBack},
     job::Job,
-    schema::{quoted, refused},
+    schema::refused,
     snapshot, values,
 };
 use crate::disk::one_line;
@@ -90,7 +90,7 @@ pub(super) async fn prove(
         }
     }
     job.session.act("ROLLBACK TO SAVEPOINT windlass_p").await.map_err(&proving)?;
-    states(before, after, way_back);
+    contents(before, after, way_back);
     anew(before, after, lines);
     judged(job, verdict, way_back, lines)
 }
@@ -220,41 +220,17 @@ fn anew(before: &Catalog, after: &Catalog, lines: &mut Vec<String>) {
     }
 }
 
-/// What is no definition, but was changed: contents of materialised views, sequences that were set.
-fn states(before: &Catalog, after: &Catalog, way_back: &mut WayBack) {
+/// What is no definition, but was changed: contents of materialised views.
+fn contents(before: &Catalog, after: &Catalog, way_back: &mut WayBack) {
     for (id, was) in &before.objects {
         let Some(now) = after.objects.get(id) else { continue };
-        let full = qualified(&was.schema, &was.name);
         if id.class == Class::Matview
             && was.get("#file") != now.get("#file")
             && was.get("query") == now.get("query")
         {
+            let full = qualified(&was.schema, &was.name);
             let data = if was.get("empty").is_empty() { "" } else { " WITH NO DATA" };
             way_back.schema.push(Step::Sql { text: format!("REFRESH MATERIALIZED VIEW {full}{data}") });
         }
-        let (Ok(old), last) = (was.get("#last").parse::<i64>(), now.get("#last")) else { continue };
-        if was.get("#last") == last {
-            continue;
-        }
-        let sequence = match id.class {
-            Class::Sequence => format!("{}::pg_catalog.regclass", quoted(&full)),
-            Class::Column => {
-                let table = before
-                    .parent(was)
-                    .map_or_else(String::new, |table| qualified(&table.schema, &table.name));
-                format!(
-                    "pg_catalog.pg_get_serial_sequence({}, {})::pg_catalog.regclass",
-                    quoted(&table),
-                    quoted(&was.name)
-                )
-            }
-            _ => continue,
-        };
-        let same = if last.is_empty() { "IS NULL".to_owned() } else { format!("= {last}") };
-        // Only if nobody has used it since.
-        let text = format!(
-            "SELECT pg_catalog.setval(s, {old}) FROM (SELECT {sequence} AS s) x WHERE pg_catalog.pg_sequence_last_value(s) {same}"
-        );
-        way_back.schema.push(Step::Sql { text });
     }
 }

@@ -12,6 +12,7 @@ use super::{
     race::{Care, Look},
     retype::{Said, Weighed, rewritten, spells, widens},
     rows::Cover,
+    sequences::{self, Held},
     session::Answer,
     snapshot,
     values::{self, Kept},
@@ -50,8 +51,9 @@ const SETTINGS: &str = "SET LOCAL jit = off; SET LOCAL synchronize_seqscans = of
 pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Result<Effects, Again> {
     job.session.act(SETTINGS).await.map_err(at("its settings"))?;
     let reading = at("reading the catalog");
-    let before = snapshot::read(&job.session).await.map_err(&reading)?;
     let early = Look::early(job, prep.care).await.map_err(at("counting"))?;
+    let held = Held::take(job, scope).await?;
+    let before = snapshot::read(&job.session).await.map_err(&reading)?;
     let mut kept = Kept::make(job, prep, seq).await?;
     let weighed = Weighed::take(job, &prep.keep.weigh).await?;
     if job.is_scratch {
@@ -81,7 +83,9 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Re
     let mut next = lost(job, prep, (&before, &after), &changed, (&counts, &counted)).await?;
     // It only grows, so that the tries come to an end.
     next.unseen = &prep.unseen | &unseen;
+    let moved = sequences::moved(&prep.moved, &before, &after);
     if next != *prep {
+        next.moved = moved;
         return Err(Again::Prepared(Box::new(next)));
     }
     let (mut images, mut lines) = (vec![], vec![]);
@@ -96,6 +100,8 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Re
     kept.settle(job, &before, &after, &mut images, &mut way_back, &mut lines).await?;
     lines.extend(said(&before, &after));
     proof::prove(job, &before, &after, &mut way_back, &mut lines).await?;
+    held.settle(job, &mut way_back, &mut lines).await?;
+    sequences::back(&moved, &before, &held, &mut way_back);
     way_back.images = images;
     way_back.prints = prints(&before, &after);
     Ok(Effects { rows: answer.count, lines, way_back, answer, ..Effects::default() })
@@ -131,6 +137,11 @@ async fn tried(job: &Job, scope: &Scope) -> Result<(Answer, bool), Again> {
 
 /// A statement whose way back is not found.
 pub(super) fn refused(job: &Job, why: &str) -> Again {
+    unkept(job, why).into()
+}
+
+/// The same, as a failure.
+pub(super) fn unkept(job: &Job, why: &str) -> Failure {
     Failure::clean(
         Fault::Target,
         format!(
@@ -140,7 +151,6 @@ pub(super) fn refused(job: &Job, why: &str) -> Again {
         ),
     )
     .hint("write its way back as a fence with `undoes=`, or mark it `irreversible`")
-    .into()
 }
 
 /// Tables and columns that go, and columns whose values become others. Gives the tables that have other columns then.

@@ -2,7 +2,9 @@
 //! scratch database of the same server, what it does and how it is taken back.
 
 use super::{
+    calls::{self, Calls},
     job::{Job, Mode},
+    schema,
     scratch::Scratch,
     session::Trouble,
 };
@@ -35,6 +37,14 @@ pub(super) async fn survey(job: &Job, shared: &Shared) -> Result<Survey, Failure
         survey.effects.extend(busy(job).await.map_err(asking)?);
     }
     Scratch::survey(job, shared, &mut survey).await;
+    if job.unit.undo.by == UndoBy::Driver
+        && let Calls::Unseen(why) = calls::look(job).await.map_err(asking)?
+        && !survey.problems.iter().any(|problem| problem.contains(&why))
+    {
+        survey
+            .problems
+            .push(schema::unkept(job, &why).message.replace("; rolled back, nothing was changed", ""));
+    }
     Ok(survey)
 }
 

@@ -1,6 +1,7 @@
 //! Statements on real servers: applied, taken back, killed, raced.
 
 mod batches;
+mod calls;
 mod dependants;
 mod grown;
 mod kept;

@@ -63,7 +63,7 @@ impl Compiler<'_> {
     fn drafts(&mut self, step: &doc::Step, place: &Place, way_back: &WayBack) -> Option<Vec<Draft>> {
         match &step.script {
             Script::Shell(script) => self.shell(step, script, place, way_back),
-            Script::Sql => self.sql(step, place),
+            Script::Sql => self.sql(step, place, way_back),
             Script::Diff(patches) => Some(
                 patches
                     .iter()

@@ -2,7 +2,8 @@
 
 use super::{
     Compiler, Draft, Unreadable,
-    sql::{Origin, Source, only_for_the_client},
+    sql::{Origin, Source, may_write, only_for_the_client},
+    way_back::WayBack,
 };
 use crate::lift::{Line, Matched, SqlLine, SqlSource};
 use windlass_document::{self as doc, Finding, LineIndex, Span};
@@ -19,13 +20,13 @@ impl Compiler<'_> {
         }
     }
 
-    /// The statements of `line`, the one of this number in its step. `Err`: it is left to its client; the word, and why.
+    /// The statements of `line`, the one of this number in its step, which has this way back. `Err`: it is left to its client; the word, and why.
     pub(super) fn lifted_sql(
         &mut self,
         step: &doc::Step,
         line: &Line,
         sql: &SqlLine,
-        client: usize,
+        (client, way_back): (usize, &WayBack),
         drafts: &mut Vec<Draft>,
     ) -> Result<(), (Span, String)> {
         let Some(matched) = &line.matched else { return Ok(()) };
@@ -41,6 +42,7 @@ impl Compiler<'_> {
                 on: &matched.target,
                 dialect: sql.dialect,
                 client: Some(client),
+                may_write: may_write(sql.dialect, way_back),
             })
             .collect();
         let split: Vec<_> =

@@ -6,6 +6,7 @@ mod effect;
 mod fence;
 mod keep;
 mod lifted;
+mod locks;
 mod pin;
 mod place;
 mod pragmas;

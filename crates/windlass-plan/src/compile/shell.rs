@@ -53,10 +53,13 @@ impl Compiler<'_> {
                             }
                             continue;
                         }
-                        LineKind::Sql(sql) => match self.lifted_sql(step, line, sql, at + 1, &mut drafts) {
-                            Ok(()) => continue,
-                            Err(not_understood) => Some(not_understood),
-                        },
+                        LineKind::Sql(sql) => {
+                            let client = (at + 1, way_back);
+                            match self.lifted_sql(step, line, sql, client, &mut drafts) {
+                                Ok(()) => continue,
+                                Err(not_understood) => Some(not_understood),
+                            }
+                        }
                         LineKind::Opaque { not_understood } => not_understood.clone(),
                         LineKind::Wrong(wrong) => {
                             let at = step.body.span_to_source(wrong.span);

@@ -1,6 +1,6 @@
 //! SQL fences: one unit for each statement.
 
-use super::{Compiler, Draft, place::Place, pragmas};
+use super::{Compiler, Draft, locks, place::Place, pragmas, way_back::WayBack};
 use crate::{Action, FilePlace};
 use windlass_document::{self as doc, Finding, LineIndex, Span};
 use windlass_sql::{Carried, Dialect, Kind, Problem, Statement, Summary};
@@ -15,6 +15,19 @@ pub(super) struct Source<'s> {
     pub(super) dialect: Dialect,
     /// Which client of its step would have sent it, from 1, if a line was lifted.
     pub(super) client: Option<usize>,
+    /// A query whose functions are not known here is run where it can write.
+    pub(super) may_write: bool,
+}
+
+/// Whether a query whose functions are not known may write. PostgreSQL sees all that it does, and keeps it; MySQL and MariaDB do
+/// not, so there the step has to say what becomes of it.
+pub(super) fn may_write(dialect: Dialect, way_back: &WayBack) -> bool {
+    match (dialect, way_back) {
+        (Dialect::Sqlite, _) | (_, WayBack::Readonly) => false,
+        (Dialect::Postgresql, _) => true,
+        (Dialect::Mysql, WayBack::Own | WayBack::Backup(..)) => false,
+        (Dialect::Mysql, WayBack::Irreversible | WayBack::Script(_)) => true,
+    }
 }
 
 /// Where a text with statements stands.
@@ -60,7 +73,7 @@ impl Source<'_> {
 }
 
 impl Compiler<'_> {
-    pub(super) fn sql(&mut self, step: &doc::Step, place: &Place) -> Option<Vec<Draft>> {
+    pub(super) fn sql(&mut self, step: &doc::Step, place: &Place, way_back: &WayBack) -> Option<Vec<Draft>> {
         if !place.known {
             // Nobody knows in which dialect it is written.
             return None;
@@ -71,7 +84,8 @@ impl Compiler<'_> {
         }
         let mut drafts = Vec::new();
         let origin = Origin::Body(step, 0);
-        let body = Source { text: &step.body.text, origin, on: &place.on, dialect, client: None };
+        let may_write = may_write(dialect, way_back);
+        let body = Source { text: &step.body.text, origin, on: &place.on, dialect, client: None, may_write };
         self.statements(&body, &mut drafts);
         if let Some(pattern) = &step.attributes.files {
             self.statements_of_files(pattern, &body, &mut drafts)?;
@@ -151,7 +165,9 @@ impl Compiler<'_> {
         for (index, (statement, fit)) in statements.into_iter().zip(fits).enumerate() {
             let at = source.span(statement.span);
             let fit = match carried.filter(|carried| carried.statement == index) {
-                Some(carried) => Fit::Refused(carried.why.clone(), CARRIED_HELP.to_owned()),
+                Some(carried) => {
+                    Fit::Refused(carried.why.clone(), carried_help(&statement, source).to_owned())
+                }
                 None => fit,
             };
             match fit {
@@ -201,6 +217,17 @@ pub(super) const TRANSACTION_WHY: &str = "each statement runs in a transaction o
 const CARRIED_HELP: &str = "write it as one statement (a subquery, a CTE, a block), or keep it in an ordinary table that a later \
                             statement drops";
 
+const PREPARED_HELP: &str = "write out the statement that it would run; where that depends on what is there (information_schema), ask for it \
+                             in the statement itself (`IF NOT EXISTS`, `IF EXISTS`), or write what this database needs";
+
+fn carried_help(statement: &Statement, source: &Source<'_>) -> &'static str {
+    let head = windlass_sql::keywords(statement.span.of(source.text), source.dialect, 1);
+    match head.first().map(String::as_str) {
+        Some("PREPARE" | "EXECUTE") => PREPARED_HELP,
+        _ => CARRIED_HELP,
+    }
+}
+
 fn carried(statements: &[Statement], source: &Source<'_>) -> Option<Carried> {
     let texts: Vec<_> = statements.iter().map(|statement| statement.span.of(source.text)).collect();
     windlass_sql::carried(&texts, source.dialect)
@@ -219,7 +246,7 @@ fn draft(statement: Statement, source: &Source<'_>) -> Draft {
         client: source.client,
     };
     let mut draft = Draft::new(action, source.span(statement.span));
-    draft.readonly = session || reads_only(&statement, source.text);
+    draft.readonly = session || reads_only(&statement, source);
     draft.sql = Some(statement.summary);
     draft.dialect = Some(source.dialect);
     draft
@@ -237,9 +264,12 @@ fn finding(source: &Source<'_>, problem: &Problem) -> Finding {
         .help(problem.help.clone())
 }
 
-fn reads_only(statement: &Statement, text: &str) -> bool {
+fn reads_only(statement: &Statement, source: &Source<'_>) -> bool {
     match statement.summary.kind {
-        Kind::Pragma => pragmas::reads(statement, text),
+        Kind::Pragma => pragmas::reads(statement, source.text),
+        Kind::Select if source.may_write && statement.summary.readonly => {
+            windlass_sql::unknown_calls(statement.span.of(source.text), source.dialect).is_empty()
+        }
         _ => statement.summary.readonly,
     }
 }
@@ -267,10 +297,7 @@ fn fit(statement: &Statement, behind: &[Statement], source: &Source<'_>) -> Fit 
             "transactions are opened and closed by windlass",
             "take it out: each statement is a transaction, and a failed step is taken back as a whole",
         ),
-        (Kind::Lock, _) => refused(
-            "a lock ends with the transaction of its statement, so it would protect nothing",
-            "take it out: each statement takes the locks it needs, and waits for them no longer than it may",
-        ),
+        (Kind::Lock, dialect) => locks::fit(statement, behind, source.text, dialect, source.has_more()),
         (Kind::Attach | Kind::Detach, Dialect::Sqlite) => refused(
             "`ATTACH` and `DETACH` cannot run inside a transaction",
             "make a target of the other database and a step for each",
@@ -316,7 +343,7 @@ pub(super) fn only_for_the_client(
 }
 
 /// What a statement of a lifted line does that a unit of its own would not: settings that end with the client's transaction or
-/// reach beyond its session, and queries that may write, for queries run where nothing can be written.
+/// reach beyond its session, and queries of MySQL that may write, for those run where nothing can be written.
 fn client_alone(statement: &Statement, source: &Source<'_>) -> Option<String> {
     let (text, dialect) = (statement.span.of(source.text), source.dialect);
     let head = windlass_sql::keywords(text, dialect, 2);
@@ -328,9 +355,9 @@ fn client_alone(statement: &Statement, source: &Source<'_>) -> Option<String> {
         (["SET" | "RESET", ..], Dialect::Mysql) if statement.summary.kind != Kind::Session => {
             Some("this changes the server, not only its session".to_owned())
         }
-        (["SELECT" | "WITH" | "VALUES" | "TABLE", ..], Dialect::Postgresql | Dialect::Mysql) => {
-            let name = windlass_sql::unknown_call(text, dialect)?;
-            Some(format!("whether `{name}()` only reads is not known here"))
+        (["SELECT" | "WITH" | "VALUES" | "TABLE", ..], Dialect::Mysql) => {
+            let calls = windlass_sql::unknown_calls(text, dialect);
+            Some(format!("whether `{}()` only reads is not known here", calls.first()?))
         }
         _ => None,
     }

@@ -2,7 +2,7 @@
 //! statement, before it is committed, where it cannot keep what is said here.
 
 use super::{Draft, way_back::undo};
-use crate::{Class, Undo, UndoBy};
+use crate::{Action, Class, Undo, UndoBy};
 use windlass_sql::{AlterAction, Dialect, Kind, Summary};
 
 const COPY: &str = "by the copy of the database taken before the step; refused if others have written since";
@@ -27,11 +27,19 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
     let sql = draft.sql.as_ref()?;
     let (class, how) = match draft.dialect? {
         Dialect::Sqlite => sqlite(sql),
+        Dialect::Postgresql if sql.kind == Kind::Select => query(draft, sql),
         Dialect::Postgresql => server(sql).or_else(|| postgresql(sql))?,
         Dialect::Mysql if accounts(&sql.kind) => account(&sql.kind),
+        Dialect::Mysql if maintains(draft) => (Class::Exact, NO_ROW),
         Dialect::Mysql => mysql(sql).or_else(|| server(sql))?,
     };
     Some(undo(class, how, UndoBy::Driver))
+}
+
+/// Whether the statement is a query that calls functions of which only the server knows what they do.
+pub(super) fn is_call(draft: &Draft) -> bool {
+    let is_query = draft.sql.as_ref().is_some_and(|sql| sql.kind == Kind::Select);
+    is_query && of(draft).is_none_or(|undo| undo.class != Class::Exact)
 }
 
 /// SQLite tells the driver all that a statement does, so the text decides only what is said here; where the driver finds
@@ -69,6 +77,23 @@ fn postgresql(sql: &Summary) -> Option<(Class, &'static str)> {
         Kind::Analyze | Kind::Vacuum | Kind::Reindex => Some((Class::Exact, NO_ROW)),
         _ => None,
     }
+}
+
+/// A query of PostgreSQL that may write: by a statement in it, by making a table, or by a function.
+fn query(draft: &Draft, sql: &Summary) -> (Class, &'static str) {
+    let Action::Sql { statement, .. } = &draft.action else { return (Class::Lossy, FOUND) };
+    let calls = windlass_sql::unknown_calls(statement, Dialect::Postgresql);
+    let sets = |called: &windlass_sql::ObjectName| called.base() == "setval";
+    match sql.changes_schema {
+        true if calls.is_empty() && !sql.destructive => (Class::Exact, CREATED),
+        false if !sql.changes_data && !calls.is_empty() && calls.iter().all(sets) => (Class::Exact, NUMBER),
+        _ => (Class::Lossy, FOUND),
+    }
+}
+
+/// Whether it leaves every row and definition as it is.
+fn maintains(draft: &Draft) -> bool {
+    matches!(&draft.action, Action::Sql { statement, .. } if windlass_sql::mysql::maintains(statement))
 }
 
 /// A sequence of MariaDB goes on counting outside of transactions, and its definition does not say where it stands.
@@ -120,7 +145,6 @@ fn server(sql: &Summary) -> Option<(Class, &'static str)> {
         | Kind::DropOther(_)
         | Kind::Comment
         | Kind::Privileges => (Class::Exact, CATALOG),
-        // Data of other statements: `CREATE TABLE … AS` is CreateTable, `SELECT … INTO` is not understood.
         _ => return None,
     };
     Some(answer)
@@ -152,7 +176,16 @@ mod tests {
         let (statements, problems) = windlass_sql::split(statement, dialect);
         assert!(problems.is_empty() && statements.len() == 1, "{statement}");
         let sql = statements[0].summary.clone();
-        let action = crate::Action::Gate { text: String::new() };
+        let action = Action::Sql {
+            target: "db".to_owned(),
+            statement: statement.to_owned(),
+            rows: None,
+            session: false,
+            data: None,
+            batch: None,
+            from: None,
+            client: None,
+        };
         let span = windlass_document::Span::new(0, 0);
         let draft = Draft { sql: Some(sql), dialect: Some(dialect), ..Draft::new(action, span) };
         of(&draft).map(|undo| undo.class)
@@ -189,10 +222,16 @@ mod tests {
             ("ALTER SEQUENCE s RESTART 50", Some(Class::Exact), Some(Class::Lossy)),
             ("VACUUM ANALYZE t", Some(Class::Exact), None),
             ("ANALYZE", Some(Class::Exact), None),
+            ("ANALYZE TABLE t", Some(Class::Exact), Some(Class::Exact)),
+            ("OPTIMIZE TABLE t", Some(Class::Lossy), Some(Class::Exact)),
             ("REINDEX TABLE t", Some(Class::Exact), None),
             ("GRANT SELECT ON t TO a", Some(Class::Exact), Some(Class::Exact)),
             ("CREATE ROLE r", Some(Class::Exact), Some(Class::Exact)),
             ("DROP USER a", Some(Class::Exact), Some(Class::Lossy)),
+            ("SELECT setval('s', 5)", Some(Class::Exact), None),
+            ("SELECT f(), setval('s', 5)", Some(Class::Lossy), None),
+            ("SELECT * INTO u FROM t", Some(Class::Exact), None),
+            ("WITH gone AS (DELETE FROM t RETURNING a) SELECT a FROM gone", Some(Class::Lossy), None),
         ] {
             assert_eq!(class(statement, Dialect::Postgresql), postgres, "{statement}");
             assert_eq!(class(statement, Dialect::Mysql), mysql, "{statement}");

@@ -5,6 +5,7 @@ mod diff;
 mod foreign;
 mod hidden;
 mod lossless;
+mod maintenance;
 mod partitions;
 mod table;
 mod words;
@@ -17,6 +18,7 @@ pub use diff::{Catalog, Object, ObjectKind, Renames, Settings, Step, alter, diff
 pub use foreign::{ForeignKey, foreign_keys};
 pub use hidden::{hidden, is_generated};
 pub use lossless::{Stored, lossless};
+pub use maintenance::maintains;
 pub use partitions::{Partition, Partitioning, partition_names};
 pub use table::{Part, PartKind, Table};
 pub use words::{after_table_name, identifiers};

@@ -3,10 +3,15 @@
 mod alter;
 pub mod catalog;
 pub mod diff;
+mod numbers;
 mod partitions;
 pub mod rows;
+mod settings;
 mod types;
 pub mod write;
+
+pub use numbers::set_by_setval;
+pub use settings::set_config;
 
 use crate::{Dialect, literal};
 

@@ -81,7 +81,7 @@ pub enum Kind {
     Reindex,
     /// `ANALYZE`
     Analyze,
-    /// `SET`, `RESET`, `USE`: the session
+    /// `SET`, `RESET`, `USE`, `SELECT set_config(…)`: the session
     Session,
     /// `LOCK`, `UNLOCK`
     Lock,
@@ -140,7 +140,17 @@ pub(crate) fn summarize(text: &str, tokens: &[Token], dialect: Dialect) -> Summa
     let mut cursor = Cursor::new(text, tokens, dialect);
     let mut summary = Summary::default();
     read(&mut summary, &mut cursor, dialect);
+    if dialect == Dialect::Postgresql && summary.kind == Kind::Select && sets(text, tokens) {
+        return Summary { kind: Kind::Session, ..Summary::default() };
+    }
     summary
+}
+
+/// Whether a query sets something of the session, and no more.
+fn sets(text: &str, tokens: &[Token]) -> bool {
+    let span = |(first, last): (&Token, &Token)| crate::Span::new(first.span.start, last.span.end);
+    let span = tokens.first().zip(tokens.last()).map(span);
+    span.is_some_and(|span| crate::postgres::set_config(span.of(text)).is_some())
 }
 
 fn read(summary: &mut Summary, cursor: &mut Cursor<'_>, dialect: Dialect) {

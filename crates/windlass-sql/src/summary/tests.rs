@@ -112,6 +112,7 @@ fn rows() {
         (P, "MERGE INTO t USING s ON a WHEN MATCHED THEN DELETE", Kind::Merge, "t", "data"),
         (S, "SELECT 1", Kind::Select, "", "readonly"),
         (P, "SELECT * INTO new FROM t", Kind::Select, "", "data schema"),
+        (P, "SELECT pg_catalog.set_config('search_path', '', false)", Kind::Session, "", ""),
         (P, "(SELECT 1) UNION (SELECT 2)", Kind::Select, "", "readonly"),
     ]);
 }

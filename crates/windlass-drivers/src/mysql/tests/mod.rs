@@ -2,6 +2,7 @@
 
 mod accounts;
 mod batches;
+mod calls;
 mod connection;
 mod definitions;
 mod foreign;

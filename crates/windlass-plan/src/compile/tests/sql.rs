@@ -284,6 +284,47 @@ fn a_fence_whose_statements_share_a_session_is_refused() {
         let found = errors_with(&body, BOTH);
         assert_eq!(found, [("sql-not-in-transaction".to_owned(), second.to_owned())], "{body}");
     }
+    let body =
+        "```sql {#a on=my}\nSET @q = IF(1, 'SELECT 1', 'DO 0');\nPREPARE s FROM @q;\nEXECUTE s;\n```\n";
+    let (_, findings) = compiled_with(&document(body), &config(BOTH), &NoFiles);
+    let help = findings.iter().find(|finding| finding.rule == "sql-not-in-transaction").unwrap();
+    assert!(format!("{help:?}").contains("write out the statement that it would run"), "{help:?}");
+}
+
+#[test]
+fn the_locks_of_a_dump_are_left_out_and_said() {
+    let body =
+        "```sql {#a on=my}\nLOCK TABLES `t` WRITE;\nINSERT INTO `t` VALUES (1);\nUNLOCK TABLES;\n```\n";
+    let (plan, findings) = server_plan(body);
+    assert_eq!(plan.units().count(), 1);
+    assert_eq!(findings.iter().filter(|finding| finding.rule == "transaction-left-out").count(), 2);
+    let body = "```sql {on=pg}\nLOCK t;\nUPDATE t SET a = 1;\nUPDATE t SET b = a;\n```\n";
+    assert_eq!(errors_with(body, SERVERS), [pair("sql-not-in-transaction", "LOCK t")]);
+}
+
+#[test]
+fn a_query_that_may_write_is_told_from_one_that_reads() {
+    let of = |on: &str, said: &str, statement: &str, more: &str| {
+        let body = format!("```sql {{#a on={on}{said}}}\n{statement};\n```\n{more}");
+        let (plan, findings) = compiled_with(&document(&body), &config(BOTH), &NoFiles);
+        let plan = plan.unwrap_or_else(|| panic!("{body}: {findings:#?}"));
+        let unit = &plan.steps[0].units[0];
+        (unit.undo.class, unit.undo.by.clone())
+    };
+    let reads = (Class::Readonly, UndoBy::Nothing);
+    assert_eq!(of("pg", "", "SELECT count(*), now() FROM t", ""), reads);
+    assert_eq!(of("pg", "", "SELECT set_config('search_path', '', false)", ""), reads);
+    assert_eq!(of("pg", " readonly", "SELECT f()", ""), reads);
+    assert_eq!(of("pg", "", "SELECT f()", ""), (Class::Lossy, UndoBy::Driver));
+    assert_eq!(of("pg", "", "SELECT setval('s', 7)", ""), (Class::Exact, UndoBy::Driver));
+    assert_eq!(of("pg", " irreversible", "SELECT f()", ""), (Class::None, UndoBy::Nobody));
+    let by_hand = "```sql {#b undoes=a}\nSELECT g();\n```\n";
+    assert_eq!(of("pg", "", "SELECT f()", by_hand), (Class::Lossy, UndoBy::Script));
+    assert_eq!(of("pg", "", "SELECT setval('s', 7)", by_hand), (Class::Exact, UndoBy::Driver));
+    // Nobody sees there what it did: it can write only where the document says what becomes of it.
+    assert_eq!(of("my", "", "SELECT f()", ""), reads);
+    assert_eq!(of("my", " irreversible", "SELECT f()", ""), (Class::None, UndoBy::Nobody));
+    assert_eq!(of("my", "", "SELECT f()", by_hand), (Class::Lossy, UndoBy::Script));
 }
 
 #[test]
@@ -296,7 +337,9 @@ fn a_line_that_does_more_than_its_statements_is_left_to_its_client() {
         ("my", "mysql biz -e 'SET @@PERSIST.max_connections = 500'", false),
         ("my", "mysql biz -e 'RESET MASTER'", false),
         ("pg", "psql biz -c 'SELECT count(*) FROM t'", true),
-        ("pg", "psql biz -c \"SELECT setval('s', 7)\"", false),
+        ("pg", "psql biz -c \"SELECT setval('s', 7)\"", true),
+        ("pg", "psql biz -c \"SELECT set_config('search_path', '', false)\" -c 'SELECT f()'", true),
+        ("my", "mysql biz -e 'SELECT f()'", false),
         ("pg", "psql biz -c 'INSERT INTO m (a) VALUES (1)' -c 'DELETE FROM r'", true),
         ("pg", "psql biz -c 'INSERT INTO m (a) VALUES (1)' -c 'INSERT INTO r VALUES (lastval())'", false),
         ("pg", "psql biz -c 'CREATE TEMP TABLE x AS TABLE m' -c 'UPDATE m SET a = 1'", false),
