@@ -104,6 +104,8 @@ pub(crate) struct Migrations {
     pub(crate) added: Vec<Migration>,
     /// Files that were there before and are otherwise now, or gone.
     pub(crate) edited: Vec<String>,
+    /// New files of a tool that is not known, such as Alembic or Django.
+    pub(crate) foreign: Vec<String>,
     /// What is wrong with the new files.
     pub(crate) problems: Vec<FolderFinding>,
 }
@@ -216,14 +218,22 @@ fn migrations(folder: &str, changes: &[&Change], dialect: Dialect) -> Migrations
     };
     let files: Vec<SourceFile> =
         changes.iter().filter(|change| change.how == How::Added).map(|change| source(&change)).collect();
+    let edited =
+        changes.iter().filter(|change| change.how != How::Added).map(|change| name(change)).collect();
     let tools = detect(&files);
-    let read = read_folder(&files, tools.first().copied().unwrap_or(Tool::Plain), dialect);
+    let Some(tool) = tools.first() else {
+        let foreign = files.into_iter().map(|file| file.name).collect();
+        let folder = folder.to_owned();
+        return Migrations { folder, tools, added: Vec::new(), edited, foreign, problems: Vec::new() };
+    };
+    let read = read_folder(&files, *tool, dialect);
     let wrong = |finding: &FolderFinding| finding.severity == Severity::Error;
     Migrations {
         folder: folder.to_owned(),
         tools,
         added: read.migrations,
-        edited: changes.iter().filter(|change| change.how != How::Added).map(|change| name(change)).collect(),
+        foreign: Vec::new(),
+        edited,
         problems: read.findings.into_iter().filter(wrong).collect(),
     }
 }

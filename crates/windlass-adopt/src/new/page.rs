@@ -252,6 +252,7 @@ impl Page<'_> {
                     }
                 });
             }
+            entries.extend(folder.foreign.iter().map(|file| code(&folder.path(file))));
             for file in &folder.edited {
                 let texts = [
                     "{} was there before: what ran is not run again",

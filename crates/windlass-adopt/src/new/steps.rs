@@ -28,6 +28,16 @@ pub(super) fn migrate_before(page: &mut Page<'_>) {
             let file = code(&folder.path(&problem.file));
             page.open(["{}: {}", "{}：{}", "{}：{}"], &[&file, &problem.message]);
         }
+        if !folder.foreign.is_empty() {
+            page.open(
+                [
+                    "{}: its new files were run by the tool whose folder it is; say here how they are taken back",
+                    "{}：新文件已由所属工具执行；请在此写明如何回退",
+                    "{}：新しいファイルはそのツールで実行した。戻し方をここに書く",
+                ],
+                &[&code(&folder.folder)],
+            );
+        }
         if folder.is_plain() || folder.added.is_empty() {
             continue;
         }

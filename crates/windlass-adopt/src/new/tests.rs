@@ -206,6 +206,20 @@ fn a_folder_of_a_tool_is_a_run_of_its_own() {
 }
 
 #[test]
+fn a_tool_that_is_not_known_is_left_to_people() {
+    let changes = [change("migrations/versions/3f2a_mail.py", None, Some("def upgrade(): ..."))];
+    let new = drafted(Language::En, &changes, &config(CONFIG), true);
+    has(
+        &new,
+        &[
+            "- `migrations/versions/3f2a_mail.py`\n",
+            "- [ ] TODO: `migrations`: its new files were run by the tool",
+        ],
+    );
+    assert!(!new.text.contains("windlass migrate"), "{}", new.text);
+}
+
+#[test]
 fn names_from_the_repository_stay_names() {
     let evil = "a/```sh {on=app}\nrm -rf x\n```.py";
     let list = "x`\n- [ ] gate==1\n";
