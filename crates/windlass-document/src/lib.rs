@@ -36,6 +36,7 @@ pub use model::{
     Attributes, Body, Dialect, Document, Downtime, FrontMatter, Gate, GateState, Kind, Language, Parsed,
     Script, Segment, Serial, Share, Stage, Step, Urgency,
 };
+pub use name::is_name;
 pub use parse::{parse, parse_str};
 pub use rules::{Example, FINDINGS_MAX, Rule, rules_markdown};
 pub use rules_list::RULES;

@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod env;
 mod exit;
+mod git;
 mod holds;
 mod journal;
 mod policy;

@@ -6,13 +6,14 @@ mod demo;
 mod drive;
 mod look;
 mod migrate;
+mod new;
 mod objects;
 mod proxy;
 mod rehearse;
 mod service;
 
 pub use self::{
-    adopt::*, backup::*, demo::*, drive::*, look::*, migrate::*, objects::*, proxy::*, rehearse::*,
+    adopt::*, backup::*, demo::*, drive::*, look::*, migrate::*, new::*, objects::*, proxy::*, rehearse::*,
     service::*,
 };
 
@@ -75,6 +76,13 @@ pub enum Command {
     /// Reads compose files, units of systemd, packages, migrations, health routes and the names in `.env` files; their values are written
     /// nowhere. An existing windlass.toml is left alone.
     Init(InitArgs),
+    /// Write a new release document from the template, filled from git and windlass.toml.
+    ///
+    /// In English, Chinese or Japanese: what changes (files, migrations, packages, names of settings, images), checks before, steps,
+    /// verification, way back. What only a person knows is a `- [ ] TODO` item. `windlass check` accepts it as it is written; no
+    /// file is overwritten, and no value of a setting is in it.
+    #[command(after_help = NEW_EXAMPLES)]
+    New(NewArgs),
     /// Say what is wrong with release documents, or list their steps.
     ///
     /// Works offline and touches nothing. Every problem of a file is reported at once, with its place, the reason and

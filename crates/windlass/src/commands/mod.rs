@@ -11,6 +11,7 @@ mod drive;
 mod edited;
 mod init;
 mod migrate;
+mod new;
 mod objects;
 mod people;
 mod plan;
@@ -39,6 +40,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Adopt(args) => adopt::run(&args, config),
         Command::Init(args) => init::run(&args),
+        Command::New(args) => new::run(&args, config),
         Command::Check(args) => check::run(&args, config),
         Command::Plan(args) => plan::run(&args, config),
         Command::Rehearse(args) => rehearse::run(&args, config),

@@ -28,6 +28,7 @@ mod migrate_programs;
 mod migrate_servers;
 mod migrate_verify;
 mod mysql;
+mod new;
 mod objects;
 mod people;
 mod plan;
