@@ -37,6 +37,23 @@ struct WindlassToml {
     /// Services, by name.
     service: Option<BTreeMap<String, Service>>,
     policy: Option<Policy>,
+    documents: Option<Documents>,
+}
+
+/// How tickets and records are made.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Documents {
+    /// Their language (default: that of LC_ALL, LC_MESSAGES or LANG, else English).
+    lang: Option<Lang>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Lang {
+    En,
+    Zh,
+    Ja,
 }
 
 /// Hosts with a folder, or a database or store by URL.
