@@ -12,6 +12,7 @@ mod edited;
 mod init;
 mod migrate;
 mod objects;
+mod papers;
 mod people;
 mod plan;
 mod proxy;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(&args, config),
         Command::Rehearse(args) => rehearse::run(&args, config),
         Command::Apply(args) => apply::run(&args, config),
+        Command::Ticket(args) => papers::ticket(&args, config),
         Command::Approve(args) => approve::run(&args, config),
         Command::Migrate(args) => migrate::run(&args, config),
         Command::Resume(args) => resume::run(&args, config),
@@ -50,7 +52,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => view::status(&args, config),
         Command::Runs(args) => view::runs(&args, config),
         Command::Show(args) => view::show(&args, config),
-        Command::Record(args) => view::record(&args, config),
+        Command::Record(args) => papers::record(&args, config),
         Command::VerifyJournal(args) => audit::verify_journal(&args, config),
         Command::Confirm(args) => people::confirm(&args, config),
         Command::Decide(args) => people::decide(&args, config),

@@ -29,6 +29,7 @@ mod migrate_servers;
 mod migrate_verify;
 mod mysql;
 mod objects;
+mod papers;
 mod people;
 mod plan;
 mod policy;
