@@ -52,7 +52,10 @@ impl Messages {
             return key.to_owned();
         };
         let values: FluentArgs<'v> = values.into_iter().collect();
-        self.0.format_pattern(pattern, Some(&values), &mut Vec::new()).into_owned()
+        let mut errors = Vec::new();
+        let text = self.0.format_pattern(pattern, Some(&values), &mut errors).into_owned();
+        debug_assert!(errors.is_empty(), "{key}: {errors:?}");
+        text
     }
 
     /// The word for a state of a unit ([`crate::unit_word`]).

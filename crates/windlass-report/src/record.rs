@@ -26,7 +26,7 @@ const EFFECT_COLUMNS: usize = 60;
 pub fn record_page(run: &RunState, entries: &[Entry], zone: &TimeZone, lang: Lang) -> Page {
     let messages = Messages::new(lang);
     let values = [("version", version(run).into()), ("title", title(run).into())];
-    let record = Record { run, entries, zone, messages: &messages };
+    let record = Record { run, entries, zone, messages: &messages, in_short: false };
     let mut page = Page::new(lang, messages.with("record-title", values));
     record.short(&mut page);
     record.details(&mut page);
@@ -40,7 +40,7 @@ pub fn log_page(run: &RunState, entries: &[Entry], zone: &TimeZone, lang: Lang) 
     let started = moment(run.started_ms, zone);
     let day = started.split(' ').next().unwrap_or_default();
     let values = [("day", day.into()), ("version", version(run).into()), ("title", title(run).into())];
-    let record = Record { run, entries, zone, messages: &messages };
+    let record = Record { run, entries, zone, messages: &messages, in_short: true };
     let mut page = Page::new(lang, messages.with("record-log-title", values));
     record.short(&mut page);
     page
@@ -60,6 +60,8 @@ struct Record<'a> {
     entries: &'a [Entry],
     zone: &'a TimeZone,
     messages: &'a Messages,
+    /// There are no details that would tell the causes of failures.
+    in_short: bool,
 }
 
 impl Record<'_> {
@@ -195,10 +197,13 @@ impl Record<'_> {
         page.table(self.say("page-steps"), heads.into(), rows);
     }
 
-    /// What is to be known of a unit, in a few words; the cause of a failure stands in the details.
+    /// What is to be known of a unit, in a few words; the cause of a failure stands in the details where there are any.
     fn note(&self, unit: &Unit, state: &UnitState, decisions: &[DecisionJson]) -> String {
         let mut notes = Vec::new();
-        notes.extend(trouble(state).map(|(how, _)| self.say(how)));
+        notes.extend(trouble(state).map(|(how, trouble)| match self.in_short {
+            true => format!("{}: {}", self.say(how), trouble.message),
+            false => self.say(how),
+        }));
         notes.extend(state.confirmed.as_ref().map(|who| self.one("record-confirmed", "who", who)));
         let about =
             decisions.iter().filter(|said| said.what != "confirm" && said.unit.as_ref() == Some(&unit.id.0));
