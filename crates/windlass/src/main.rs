@@ -4,6 +4,7 @@ mod args;
 mod batches;
 mod commands;
 mod demo;
+mod disk;
 mod env;
 mod exit;
 mod git;

@@ -1,6 +1,6 @@
 //! `windlass new`
 
-use super::OutputArgs;
+use super::{OutputArgs, papers::lang};
 use clap::Args;
 use jiff::civil::Date;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub struct NewArgs {
     #[arg(long, value_name = "REV")]
     pub to: Option<String>,
     /// en, zh or ja; by default what windlass.toml says, else that of LC_ALL or LANG.
-    #[arg(long, value_name = "LANG", value_parser = lang)]
+    #[arg(long, value_name = "LANG", value_parser = lang())]
     pub lang: Option<Lang>,
     /// critical, recommended or optional.
     #[arg(long, value_name = "HOW", value_parser = severity)]
@@ -41,10 +41,6 @@ pub struct NewArgs {
     pub stdout: bool,
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-fn lang(text: &str) -> Result<Lang, String> {
-    Lang::ALL.into_iter().find(|lang| lang.code() == text).ok_or_else(|| "it is en, zh or ja".to_owned())
 }
 
 fn severity(text: &str) -> Result<Urgency, String> {

@@ -13,6 +13,7 @@ mod init;
 mod migrate;
 mod new;
 mod objects;
+mod papers;
 mod people;
 mod plan;
 mod proxy;
@@ -45,6 +46,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(&args, config),
         Command::Rehearse(args) => rehearse::run(&args, config),
         Command::Apply(args) => apply::run(&args, config),
+        Command::Ticket(args) => papers::ticket(&args, config),
         Command::Approve(args) => approve::run(&args, config),
         Command::Migrate(args) => migrate::run(&args, config),
         Command::Resume(args) => resume::run(&args, config),
@@ -52,7 +54,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => view::status(&args, config),
         Command::Runs(args) => view::runs(&args, config),
         Command::Show(args) => view::show(&args, config),
-        Command::Record(args) => view::record(&args, config),
+        Command::Record(args) => papers::record(&args, config),
         Command::VerifyJournal(args) => audit::verify_journal(&args, config),
         Command::Confirm(args) => people::confirm(&args, config),
         Command::Decide(args) => people::decide(&args, config),

@@ -30,6 +30,7 @@ mod migrate_verify;
 mod mysql;
 mod new;
 mod objects;
+mod papers;
 mod people;
 mod plan;
 mod policy;
