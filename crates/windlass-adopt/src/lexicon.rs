@@ -12,6 +12,16 @@ pub enum Language {
     Ja,
 }
 
+impl From<windlass_plan::Lang> for Language {
+    fn from(lang: windlass_plan::Lang) -> Self {
+        match lang {
+            windlass_plan::Lang::En => Self::En,
+            windlass_plan::Lang::Zh => Self::Zh,
+            windlass_plan::Lang::Ja => Self::Ja,
+        }
+    }
+}
+
 impl Language {
     /// By its letters: kana make a text Japanese.
     #[must_use]

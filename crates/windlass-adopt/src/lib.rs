@@ -1,4 +1,5 @@
-//! Old runbooks and scripts, read as they are: a draft release document, a draft of `windlass.toml`, and what is dangerous.
+//! Old runbooks and scripts, read as they are: a draft release document, a draft of `windlass.toml`, and what is dangerous. And new
+//! documents, from what differs between two revisions of a repository.
 //!
 //! Pure: no I/O, no panic on any input, linear time. Text becomes blocks by the Markdown reader, commands by the shell reader,
 //! statements by the SQL splitter; what a part is for is read from its heading. No command is in the draft that was not in
@@ -14,6 +15,7 @@ mod judge;
 mod lexicon;
 mod lines;
 mod mend;
+mod new;
 mod programs;
 mod repository;
 mod rules;
@@ -26,6 +28,7 @@ mod tests;
 
 pub use fate::{CommandLine, Fate, Reason};
 pub use lexicon::Language;
+pub use new::{Change, Compared, How, NewDocument, Wanted, Why, is_read, new_document};
 pub use repository::{Repository, RepositoryFile, repository};
 pub use rules::RULES;
 

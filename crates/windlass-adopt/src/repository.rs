@@ -23,8 +23,8 @@ pub struct Repository {
 
 /// A service of a compose file.
 #[derive(Debug, Default)]
-struct Composed {
-    image: String,
+pub(crate) struct Composed {
+    pub(crate) image: String,
     port: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub fn repository(files: &[RepositoryFile]) -> Repository {
         match name {
             name if COMPOSE.contains(&name) => draft.compose(file),
             name if name.ends_with(".service") => draft.unit(file),
-            name if name.starts_with(".env") || name.ends_with(".env") => draft.settings(file),
+            name if is_settings(name) => draft.settings(file),
             "requirements.txt" | "pyproject.toml" | "package.json" | "go.mod" | "Gemfile"
             | "composer.json" => draft.packages(file),
             _ => draft.migrations(file),
@@ -60,6 +60,25 @@ struct Draft {
     dir: Option<String>,
     migrations: BTreeMap<String, usize>,
     found: Vec<String>,
+}
+
+/// Whether a file of this name holds settings as `KEY=value`.
+pub(crate) fn is_settings(name: &str) -> bool {
+    name.starts_with(".env") || name.ends_with(".env")
+}
+
+/// The folder of migrations that a file belongs to, and its name there; Diesel has a folder for each of them.
+pub(crate) fn migration(path: &str) -> Option<(&str, &str)> {
+    let (folders, base) = path.rsplit_once('/')?;
+    let is_one = [".sql", ".py", ".sh"].iter().any(|ending| base.ends_with(ending)) && base != "__init__.py";
+    let mut end = folders.len();
+    loop {
+        let folder = &folders[..end];
+        if folder.rsplit('/').next().is_some_and(|last| last.contains("migrat")) {
+            return is_one.then(|| (folder, &path[end + 1..]));
+        }
+        end = folder.rfind('/')?;
+    }
 }
 
 /// The kind of database that a word means.
@@ -135,12 +154,7 @@ impl Draft {
     }
 
     fn migrations(&mut self, file: &RepositoryFile) {
-        let Some((folder, name)) = file.path.rsplit_once('/') else { return };
-        let is_folder = folder.rsplit('/').next().is_some_and(|last| last.contains("migrat"));
-        if is_folder
-            && [".sql", ".py", ".sh"].iter().any(|ending| name.ends_with(ending))
-            && name != "__init__.py"
-        {
+        if let Some((folder, _)) = migration(&file.path) {
             *self.migrations.entry(folder.to_owned()).or_default() += 1;
         }
     }
@@ -206,7 +220,7 @@ fn key(name: &str) -> String {
 }
 
 /// The services of a compose file: keys below `services:`, by their room.
-fn composed(source: &str) -> Vec<(String, Composed)> {
+pub(crate) fn composed(source: &str) -> Vec<(String, Composed)> {
     let mut found: Vec<(String, Composed)> = Vec::new();
     let (mut inside, mut room, mut ports) = (false, None, false);
     for line in source.lines() {
@@ -295,6 +309,27 @@ mod tests {
         assert!(!found.config.contains("cache") && !found.config.contains("service.db"), "{}", found.config);
         assert!(found.found.contains(&"migrations: 2 migrations".to_owned()), "{:?}", found.found);
         accepted(&found.config);
+    }
+
+    #[test]
+    fn a_migration_knows_its_folder() {
+        for (path, expected) in [
+            ("migrations/0001_a.sql", Some(("migrations", "0001_a.sql"))),
+            (
+                "src/main/resources/db/migration/V1__a.sql",
+                Some(("src/main/resources/db/migration", "V1__a.sql")),
+            ),
+            (
+                "db/migrations/2024-01-01-000000_a/up.sql",
+                Some(("db/migrations", "2024-01-01-000000_a/up.sql")),
+            ),
+            ("migrations/__init__.py", None),
+            ("migrations/README.md", None),
+            ("app/models.py", None),
+            ("0001_a.sql", None),
+        ] {
+            assert_eq!(migration(path), expected, "{path}");
+        }
     }
 
     fn accepted(config: &str) {

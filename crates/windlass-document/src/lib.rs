@@ -3,6 +3,7 @@
 //! Pure: no I/O, no async, no panic on any input, linear time. Every piece of the tree knows its bytes in the
 //! original file, so that a finding of any later layer points at the exact line and column.
 
+mod about;
 mod attributes;
 mod attributes_check;
 mod attributes_value;
@@ -29,6 +30,7 @@ pub mod diff;
 pub mod http;
 pub mod shell;
 
+pub use about::about;
 pub use encoding::DOCUMENT_BYTES_MAX;
 pub use finding::{Confidence, Finding, Fix, Note, Severity};
 pub use front_schema::front_matter_schema;
@@ -36,6 +38,7 @@ pub use model::{
     Attributes, Body, Dialect, Document, Downtime, FrontMatter, Gate, GateState, Kind, Language, Parsed,
     Script, Segment, Serial, Share, Stage, Step, Urgency,
 };
+pub use name::is_name;
 pub use parse::{parse, parse_str};
 pub use rules::{Example, FINDINGS_MAX, Rule, rules_markdown};
 pub use rules_list::RULES;

@@ -1,7 +1,8 @@
 //! Names: ids of steps, names of targets and environments.
 
 /// Whether `text` is `[A-Za-z0-9][A-Za-z0-9_.-]*`, letters and digits of every script included.
-pub(crate) fn is_name(text: &str) -> bool {
+#[must_use]
+pub fn is_name(text: &str) -> bool {
     text.chars().next().is_some_and(char::is_alphanumeric) && text.chars().all(is_name_char)
 }
 

@@ -213,6 +213,19 @@ impl fmt::Display for Window {
     }
 }
 
+/// As `[policy]` writes it.
+impl fmt::Display for Freeze {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day(weekday) => f.write_str(weekday.name()),
+            Self::Between(first, last) if first == last => write!(f, "{first}"),
+            Self::Between(first, last) => write!(f, "{first}..{last}"),
+            Self::Holiday(country) => write!(f, "holiday:{country}"),
+            Self::HolidayEve(country) => write!(f, "holiday-eve:{country}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

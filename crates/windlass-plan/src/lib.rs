@@ -36,9 +36,9 @@ pub use compile::{
 
 pub use compose::{COMPOSE_FILES, ComposeLine, ComposeOperation};
 pub use config::{
-    Approval, BackupFolder, BackupPolicy, Config, ConfigFinding, ConfigSource, Freeze, Guard, Keep, Limit,
-    Policy, Unread, Watch, Weekday, Window, backup_folder, config_schema, parse_config, rate_bytes,
-    sqlite_path, url_kind,
+    Approval, BackupFolder, BackupPolicy, Config, ConfigFinding, ConfigSource, Documents, Freeze, Guard,
+    Keep, Lang, Limit, Policy, Unread, Watch, Weekday, Window, backup_folder, config_schema, parse_config,
+    rate_bytes, sqlite_path, url_kind,
 };
 pub use digest::{Digest, canonical_json};
 pub use endpoint::{Endpoint, UrlParts, endpoint, percent_decoded, url_parts};

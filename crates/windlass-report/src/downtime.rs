@@ -1,6 +1,6 @@
 //! What was seen of services from outside while a run worked, and whether it kept to its budgets.
 
-use crate::{Mark, Stand, Text, moment, time::duration};
+use crate::{Mark, Stand, Text, messages::Messages, moment, time::duration};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -97,77 +97,85 @@ fn way_back(run: &RunState) -> Option<WayBackJson> {
 }
 
 /// One sentence for each service that was looked at, and what else is to be known of it. `working`: a controller looks now.
-pub(crate) fn seen(run: &RunState, working: bool, zone: &TimeZone) -> Vec<String> {
+pub(crate) fn seen(run: &RunState, working: bool, zone: &TimeZone, messages: &Messages) -> Vec<String> {
     let services = run.probed.seen.iter();
-    let mut said: Vec<_> = services.map(|(name, seen)| service(run, name, seen, zone)).collect();
+    let mut said: Vec<_> = services.map(|(name, seen)| service(run, name, seen, zone, messages)).collect();
     if run.probed.unseen_ms > 0 {
-        said.push(format!(
-            "not measured for {} in which no controller worked on it",
-            duration(run.probed.unseen_ms)
-        ));
+        said.push(messages.with("seen-no-controller", [("time", duration(run.probed.unseen_ms).into())]));
     }
     if !said.is_empty() && run.ending.is_none() && !working {
-        said.push(format!("not measured since {}", moment(run.last_ms, zone)));
+        said.push(messages.with("seen-not-measured-since", [("when", moment(run.last_ms, zone).into())]));
     }
-    said.extend(run.probed.exceeded.as_ref().map(|exceeded| exceeded_words(exceeded, zone)));
+    said.extend(run.probed.exceeded.as_ref().map(|exceeded| exceeded_words(exceeded, zone, messages)));
     said
 }
 
-fn service(run: &RunState, name: &str, seen: &Downtime, zone: &TimeZone) -> String {
-    let why = if seen.why.is_empty() { String::new() } else { format!(" ({})", seen.why) };
+fn service(run: &RunState, name: &str, seen: &Downtime, zone: &TimeZone, messages: &Messages) -> String {
+    let part = |key, value: (&'static str, String)| messages.with(key, [(value.0, value.1.into())]);
+    let why = match seen.why.as_str() {
+        "" => String::new(),
+        why => part("seen-why", ("why", why.to_owned())),
+    };
     if seen.before && seen.down_ms == 0 {
-        return format!("{name} did not answer before the release nor since, so nothing is counted{why}");
+        return messages.with("seen-down-all-along", [("service", name.into()), ("why", why.into())]);
     }
     let before = match run.probed.down_before.contains(name) {
-        true => "; it did not answer before the release, and is counted since it did",
-        false => "",
+        true => messages.say("seen-down-before"),
+        false => String::new(),
     };
     if seen.down_ms == 0 {
-        return format!("{name}: no request failed{before}");
+        return messages.with("seen-up", [("service", name.into()), ("before", before.into())]);
     }
     let pieces = match seen.longest_ms < seen.down_ms {
-        true => format!(", at most {} in one piece", duration(seen.longest_ms)),
+        true => part("seen-longest", ("time", duration(seen.longest_ms))),
         false => String::new(),
     };
     let now = match seen.since_ms.filter(|_| seen.now_ms > 0) {
-        Some(since) => format!("; it has not answered since {}", moment(since, zone)),
+        Some(since) => part("seen-down-since", ("when", moment(since, zone))),
         None => String::new(),
     };
-    format!("{name} was down for {}{pieces}{why}{now}{before}", duration(seen.down_ms))
+    let more = [pieces, why, now, before].concat();
+    let values = [("service", name.into()), ("time", duration(seen.down_ms).into()), ("more", more.into())];
+    messages.with("seen-down", values)
 }
 
-fn exceeded_words(exceeded: &Exceeded, zone: &TimeZone) -> String {
+fn exceeded_words(exceeded: &Exceeded, zone: &TimeZone, messages: &Messages) -> String {
     let Exceeded { service, down_ms, budget_ms, since_ms, unit, .. } = exceeded;
-    let since = since_ms.map_or(String::new(), |since| format!(", since {}", moment(since, zone)));
-    format!(
-        "the downtime budget of {} was exceeded at {unit}: requests of {service} had failed for {}{since}",
-        duration(*budget_ms),
-        duration(*down_ms)
-    )
+    let since = since_ms.map_or(String::new(), |since| {
+        messages.with("seen-exceeded-since", [("when", moment(since, zone).into())])
+    });
+    let values = [
+        ("budget", duration(*budget_ms).into()),
+        ("unit", unit.0.as_str().into()),
+        ("service", service.as_str().into()),
+        ("time", duration(*down_ms).into()),
+        ("since", since.into()),
+    ];
+    messages.with("seen-exceeded", values)
 }
 
 /// What the way back took, where there is a budget for it.
-pub(crate) fn way_back_words(run: &RunState) -> Option<(Mark, String)> {
+pub(crate) fn way_back_words(run: &RunState, messages: &Messages) -> Option<(Mark, String)> {
     let WayBackJson { took_ms, budget_ms, exceeded } = way_back(run)?;
     let (took, budget) = (duration(took_ms), duration(budget_ms?));
+    let say = |key| messages.with(key, [("time", took.into()), ("budget", budget.into())]);
     match (exceeded, run.ending) {
-        (true, _) => Some((Mark::Bad, format!("{took}, more than the budget of {budget}"))),
-        (false, Some(Ending::Undone)) => {
-            Some((Mark::Plain, format!("{took}, within the budget of {budget}")))
-        }
+        (true, _) => Some((Mark::Bad, say("seen-back-too-long"))),
+        (false, Some(Ending::Undone)) => Some((Mark::Plain, say("seen-back-in-time"))),
         (false, _) => None,
     }
 }
 
 /// Lines of a page. `all`: also that nothing was down.
 pub(crate) fn downtime_lines(text: &mut Text, run: &RunState, stand: &Stand, zone: &TimeZone, all: bool) {
-    let lines = seen(run, matches!(stand, Stand::Working(_)), zone);
+    let messages = Messages::english();
+    let lines = seen(run, matches!(stand, Stand::Working(_)), zone, &messages);
     let worth = all || run.probed.seen.values().any(|seen| seen.down_ms > 0 || seen.before);
     for (at, line) in lines.iter().enumerate().filter(|_| worth) {
         let mark = if run.probed.exceeded.is_some() { Mark::Bad } else { Mark::Plain };
         text.field(if at == 0 { "Downtime" } else { "" }, 12, mark, line);
     }
-    if let Some((mark, words)) = way_back_words(run) {
+    if let Some((mark, words)) = way_back_words(run, &messages) {
         text.field("Way back", 12, mark, &words);
     }
 }

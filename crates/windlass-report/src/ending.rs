@@ -3,6 +3,7 @@
 use crate::{
     Mark, Stand, Text,
     downtime::downtime_lines,
+    messages::Messages,
     run::changes,
     run::stand_lines,
     stand::suggestions,
@@ -82,7 +83,7 @@ fn failures(run: &RunState) -> Vec<&Unit> {
     all.filter(|unit| run.units.get(&unit.id).is_some_and(|state| trouble(state).is_some())).collect()
 }
 
-/// What went wrong with a unit last; its undo is the newer news.
+/// What went wrong with a unit last, and the message that says how; its undo is the newer news.
 pub(crate) fn trouble(state: &UnitState) -> Option<(&'static str, &Trouble)> {
     troubles(state).next()
 }
@@ -90,15 +91,15 @@ pub(crate) fn trouble(state: &UnitState) -> Option<(&'static str, &Trouble)> {
 /// What went wrong with a unit on its last try each way, the way back first.
 pub(crate) fn troubles(state: &UnitState) -> impl Iterator<Item = (&'static str, &Trouble)> {
     let back = match &state.undo {
-        UndoPhase::Failed(t) => Some(("its undo failed", t)),
-        UndoPhase::FailedPartly(t) => Some(("its undo failed half-way", t)),
-        UndoPhase::Unknown(t) => Some(("the outcome of its undo is not known", t)),
+        UndoPhase::Failed(t) => Some(("trouble-undo-failed", t)),
+        UndoPhase::FailedPartly(t) => Some(("trouble-undo-partly", t)),
+        UndoPhase::Unknown(t) => Some(("trouble-undo-unknown", t)),
         _ => None,
     };
     let forward = match &state.forward {
-        Forward::Failed(t) => Some(("failed, nothing was changed", t)),
-        Forward::FailedPartly(t) => Some(("failed, and may have changed something", t)),
-        Forward::Unknown(t) => Some(("its outcome is not known", t)),
+        Forward::Failed(t) => Some(("trouble-failed", t)),
+        Forward::FailedPartly(t) => Some(("trouble-partly", t)),
+        Forward::Unknown(t) => Some(("trouble-unknown", t)),
         _ => None,
     };
     back.into_iter().chain(forward)
@@ -107,6 +108,7 @@ pub(crate) fn troubles(state: &UnitState) -> impl Iterator<Item = (&'static str,
 fn failure(text: &mut Text, run: &RunState, unit: &Unit) {
     let state = run.unit(&unit.id);
     let Some((how, trouble)) = trouble(&state) else { return };
+    let how = Messages::english().say(how);
     let place = place_of(&run.plan, unit);
     text.line();
     text.line().add(Mark::Bad, &unit.id.0).plain(format!(" on {} at {place}: {how}", unit.host));

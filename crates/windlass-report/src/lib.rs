@@ -1,4 +1,4 @@
-//! Plans, runs and records as text, Markdown and JSON.
+//! Plans, runs, tickets and records as text, Markdown, HTML and JSON.
 //!
 //! Pure: made from a plan and journal entries alone, without engine or drivers, so that a copied journal can be
 //! reported on anywhere. Text carries semantic marks, never escape sequences: the binary decides about colour.
@@ -8,7 +8,10 @@ mod downtime;
 mod edit;
 mod ending;
 mod json;
+mod log;
+mod messages;
 mod outage;
+mod page;
 mod plan;
 mod record;
 mod rehearsal;
@@ -16,6 +19,7 @@ mod run;
 mod spread;
 mod stand;
 mod text;
+mod ticket;
 mod time;
 mod words;
 
@@ -27,8 +31,10 @@ pub use json::{
     DecisionJson, FORMAT, HeldJson, RecordJson, RunJson, StatusJson, StepJson, SummaryJson, TurnJson,
     UnitJson, record_json, run_json, status_json, step_json, summary_json,
 };
+pub use log::{Logged, logged, with_entry};
+pub use page::Page;
 pub use plan::{Surveyed, Surveys, plan_rest_text, plan_short_text, plan_text, steps_text};
-pub use record::record_markdown;
+pub use record::{log_page, record_page};
 pub use rehearsal::{
     CopyJson, LeftOut, LockJson, REHEARSAL_FORMAT, Rehearsal, Rehearsed, RehearsedVerdict, RoundJson,
     rehearsal_text, rehearsed_text, step_digests,
@@ -36,5 +42,6 @@ pub use rehearsal::{
 pub use run::{rollback_text, run_text, runs_text, status_text};
 pub use stand::{Hold, Holder, Stand, Suggestion, UnitProgress, holds_text, progress_text, suggestions};
 pub use text::{Mark, Text, pad, shorten, tame, width};
+pub use ticket::{Facts, TicketFindingJson, TicketJson, ticket_json, ticket_page};
 pub use time::{duration, moment};
 pub use words::{Count, ending_word, progress, unit_word, why_in_short};

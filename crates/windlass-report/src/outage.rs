@@ -1,6 +1,6 @@
 //! How long services without a proxy were stopped that nobody looked at from outside: the journal has the times.
 
-use crate::{moment, time::duration};
+use crate::{messages::Messages, moment, time::duration};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use windlass_journal::{Direction, Entry, Event, Outcome, RunState, Verb};
@@ -18,7 +18,12 @@ struct Outage {
 }
 
 /// One sentence for each such service that the run stopped or restarted, by the times of the entries.
-pub(crate) fn outages(run: &RunState, entries: &[Entry], zone: &TimeZone) -> Vec<String> {
+pub(crate) fn outages(
+    run: &RunState,
+    entries: &[Entry],
+    zone: &TimeZone,
+    messages: &Messages,
+) -> Vec<String> {
     let units = services(run);
     let mut outages: BTreeMap<(&str, &str), Outage> = BTreeMap::new();
     let mut direction = Way::Forward;
@@ -52,9 +57,9 @@ pub(crate) fn outages(run: &RunState, entries: &[Entry], zone: &TimeZone) -> Vec
     let hosts = |name: &str| outages.keys().filter(|(service, _)| *service == name).count();
     let label = |(service, host): &(&str, &str)| match hosts(service) {
         1 => (*service).to_owned(),
-        _ => format!("{service} on {host}"),
+        _ => messages.with("seen-service-on", [("service", (*service).into()), ("host", (*host).into())]),
     };
-    outages.iter().flat_map(|(key, outage)| outage.words(&label(key), zone)).collect()
+    outages.iter().flat_map(|(key, outage)| outage.words(&label(key), zone, messages)).collect()
 }
 
 /// A unit about such a service.
@@ -100,16 +105,17 @@ impl Outage {
         }
     }
 
-    fn words(&self, name: &str, zone: &TimeZone) -> Vec<String> {
+    fn words(&self, name: &str, zone: &TimeZone, messages: &Messages) -> Vec<String> {
+        let say = |key, time: String| messages.with(key, [("service", name.into()), ("time", time.into())]);
         let mut words = Vec::new();
         if self.stopped_ms > 0 {
-            words.push(format!("{name} was stopped for {}", duration(self.stopped_ms)));
+            words.push(say("seen-stopped", duration(self.stopped_ms)));
         }
         if let Some(since) = self.since_ms {
-            words.push(format!("{name} was stopped {} and not started again", moment(since, zone)));
+            words.push(say("seen-not-started", moment(since, zone)));
         }
         if let Some(took) = self.restarts_ms {
-            words.push(format!("{name} was restarted, which took {}", duration(took)));
+            words.push(say("seen-restarted", duration(took)));
         }
         words
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     Mark, StepJson, Text,
+    messages::Messages,
     text::{COLUMNS, pad, shorten, width},
     words::{count, driver_word, drivers_of, target_of},
 };
@@ -147,7 +148,7 @@ fn footer(text: &mut Text, plan: &Plan, surveys: &Surveys) {
     let units = plan.units().count();
     let worst = worst_steps(plan);
     text.line().plain("Undo class ").add(class_mark(plan.class), plan.class.to_string());
-    text.plain(format!(": {}", class_meaning(plan.class)));
+    text.plain(format!(": {}", Messages::english().class_means(plan.class)));
     if !worst.is_empty() {
         text.wrapped("  because of ", Mark::Plain, &worst);
     }
@@ -260,15 +261,5 @@ pub(crate) fn class_mark(class: Class) -> Mark {
         Class::Exact => Mark::Good,
         Class::Lossy | Class::Restore => Mark::Warn,
         Class::None => Mark::Bad,
-    }
-}
-
-fn class_meaning(class: Class) -> &'static str {
-    match class {
-        Class::Readonly => "it changes nothing that has to come back",
-        Class::Exact => "everything comes back",
-        Class::Lossy => "something written since the release is lost or stays on the way back",
-        Class::Restore => "back only from a backup",
-        Class::None => "a part of it has no way back",
     }
 }

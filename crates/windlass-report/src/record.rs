@@ -1,263 +1,320 @@
-//! The record of a run, as Markdown: who, when, what, how it went, what people said, and what users noticed.
+//! The record of a run, as a page: who, when, what, how it went, what people said, and what users noticed.
 
 use crate::{
     downtime::{seen, way_back_words},
-    json::{HeldJson, decisions, held},
+    ending::trouble,
+    json::{DecisionJson, HeldJson, decisions, held},
+    messages::Messages,
     moment,
     outage::outages,
+    page::{Block, Page},
     run::shown_units,
+    shorten,
     spread::spreads,
-    text::tame,
     time::duration,
-    words::{count, ending_word, purpose, run_word, state_word, taken_back, why_in_short},
+    words::{is_check, purpose, run_word, state_word, taken_back, why_in_short_in},
 };
 use jiff::tz::TimeZone;
-use std::fmt::Write as _;
-use windlass_journal::{Direction, Entry, Forward, RunState, UndoPhase, UnitState};
-use windlass_plan::Unit;
+use windlass_journal::{Direction, Entry, Event, Forward, RunState, UndoPhase, UnitState};
+use windlass_plan::{Lang, Step, Unit, UnitId};
+
+/// Columns of what a step changed, in the table; all of it stands in the details.
+const EFFECT_COLUMNS: usize = 60;
 
 /// The record. `entries` are the entries of this run; times are shown in `zone`.
 #[must_use]
-pub fn record_markdown(run: &RunState, entries: &[Entry], zone: &TimeZone) -> String {
-    let mut page = Page(String::new());
-    let release = &run.plan.release;
-    let title = release.title.as_deref().unwrap_or_default();
-    page.line(&format!("# Record of release {} {}", inline(&release.version), inline(title)));
-    summary(&mut page, run, entries, zone);
-    steps(&mut page, run, zone);
-    people(&mut page, run, entries, zone);
-    turns(&mut page, run, entries, zone);
-    details(&mut page, run);
-    page.0
+pub fn record_page(run: &RunState, entries: &[Entry], zone: &TimeZone, lang: Lang) -> Page {
+    let messages = Messages::new(lang);
+    let values = [("version", version(run).into()), ("title", title(run).into())];
+    let record = Record { run, entries, zone, messages: &messages, in_short: false };
+    let mut page = Page::new(lang, messages.with("record-title", values));
+    record.short(&mut page);
+    record.details(&mut page);
+    page
 }
 
-struct Page(String);
-
-impl Page {
-    fn line(&mut self, text: &str) {
-        self.0.push_str(text.trim_end());
-        self.0.push('\n');
-    }
-
-    fn heading(&mut self, text: &str) {
-        self.line("");
-        self.line(text);
-        self.line("");
-    }
-
-    fn row(&mut self, cells: &[&str]) {
-        let cells: Vec<_> = cells.iter().map(|cell| inline(cell)).collect();
-        self.line(&format!("| {} |", cells.join(" | ")));
-    }
+/// The same in short, as an entry of a log of releases; its title begins with the day.
+#[must_use]
+pub fn log_page(run: &RunState, entries: &[Entry], zone: &TimeZone, lang: Lang) -> Page {
+    let messages = Messages::new(lang);
+    let started = moment(run.started_ms, zone);
+    let day = started.split(' ').next().unwrap_or_default();
+    let values = [("day", day.into()), ("version", version(run).into()), ("title", title(run).into())];
+    let record = Record { run, entries, zone, messages: &messages, in_short: true };
+    let mut page = Page::new(lang, messages.with("record-log-title", values));
+    record.short(&mut page);
+    page
 }
 
-/// Text that stays in its table cell and is not read as markup.
-fn inline(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in tame(text).chars() {
-        match c {
-            '\n' => safe.push(' '),
-            '|' | '<' | '*' | '[' | ']' | '`' | '\\' => {
-                safe.push('\\');
-                safe.push(c);
+fn version(run: &RunState) -> &str {
+    &run.plan.release.version
+}
+
+fn title(run: &RunState) -> &str {
+    run.plan.release.title.as_deref().unwrap_or_default()
+}
+
+/// What a record is made of.
+struct Record<'a> {
+    run: &'a RunState,
+    entries: &'a [Entry],
+    zone: &'a TimeZone,
+    messages: &'a Messages,
+    /// There are no details that would tell the causes of failures.
+    in_short: bool,
+}
+
+impl Record<'_> {
+    /// All but the details.
+    fn short(&self, page: &mut Page) {
+        page.add(Block::Fields(self.summary()));
+        let decisions = decisions(self.entries);
+        self.steps(page, &decisions);
+        self.people(page, &decisions);
+        self.turns(page);
+    }
+
+    fn say(&self, key: &str) -> String {
+        self.messages.say(key)
+    }
+
+    fn one(&self, key: &str, name: &'static str, value: &str) -> String {
+        self.messages.with(key, [(name, value.into())])
+    }
+
+    fn moment(&self, ms: i64) -> String {
+        moment(ms, self.zone)
+    }
+
+    /// When, and by whom.
+    fn by(&self, ms: i64, who: &str) -> String {
+        self.messages.with("page-when-by", [("when", self.moment(ms).into()), ("who", who.into())])
+    }
+
+    fn summary(&self) -> Vec<(String, String)> {
+        let (run, release) = (self.run, &self.run.plan.release);
+        let mut fields = Vec::new();
+        let mut add = |key: &str, value: String| fields.push((self.say(key), value));
+        add("record-result", self.messages.result(run_word(run).1));
+        add("record-run", run.id.0.clone());
+        for (key, value) in
+            [("page-from", &release.from), ("page-env", &release.env), ("page-ticket", &release.ticket)]
+        {
+            if let Some(value) = value {
+                add(key, value.clone());
             }
-            c => safe.push(c),
         }
-    }
-    safe
-}
-
-/// A fence longer than any run of backticks in `text`.
-fn fenced(text: &str) -> String {
-    let tamed = tame(text.trim_end());
-    let longest = tamed.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}text\n{tamed}\n{fence}")
-}
-
-fn summary(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
-    page.line("");
-    page.line("| | |");
-    page.line("|---|---|");
-    page.row(&["Result", &result(run)]);
-    page.row(&["Run", &run.id.0]);
-    let release = &run.plan.release;
-    for (label, value) in
-        [("From version", &release.from), ("Environment", &release.env), ("Ticket", &release.ticket)]
-    {
-        if let Some(value) = value {
-            page.row(&[label, value]);
+        let document = &run.plan.document;
+        add("page-document", self.messages.document(&document.name, &document.sha256));
+        add("page-plan", run.digest.0.clone());
+        add("page-class", self.messages.class(run.plan.class));
+        add("record-started", self.by(run.started_ms, &run.actor));
+        if let Some(glass) = &run.break_glass {
+            let values = [("who", run.actor.as_str().into()), ("why", glass.reason.as_str().into())];
+            add("record-against", self.messages.with("record-against-by", values));
+            add("record-policy-said", self.messages.join(&glass.against));
         }
+        for approved in &run.approvals {
+            add("page-approved", self.by(approved.at_ms, &approved.by));
+        }
+        let values = [("when", self.moment(run.last_ms).into()), ("took", duration(run.worked_ms).into())];
+        let last = if run.ending.is_some() { "record-ended" } else { "record-last" };
+        add(last, self.messages.with("record-worked", values));
+        if let Some(checks) = self.checks() {
+            add("record-checks", checks);
+        }
+        add("record-downtime", self.downtime());
+        if let Some((_, words)) = way_back_words(run, self.messages) {
+            add("record-way-back", words);
+        }
+        for (step, words) in spreads(run, self.messages) {
+            add("record-hosts", format!("{step}: {words}"));
+        }
+        for owner in &run.owners {
+            add("record-controller", owner.clone());
+        }
+        fields
     }
-    page.row(&["Document", &format!("{} (SHA-256 {})", run.plan.document.name, run.plan.document.sha256)]);
-    page.row(&["Plan", &run.digest.0]);
-    page.row(&["Undo class", &run.plan.class.to_string()]);
-    page.row(&["Started", &format!("{} by {}", moment(run.started_ms, zone), run.actor)]);
-    if let Some(glass) = &run.break_glass {
-        page.row(&["Against the policy", &format!("{}: {}", run.actor, glass.reason)]);
-        page.row(&["What the policy said", &glass.against.join("; ")]);
-    }
-    for approved in &run.approvals {
-        page.row(&["Approved", &format!("{} by {}", moment(approved.at_ms, zone), approved.by)]);
-    }
-    let last = if run.ending.is_some() { "Ended" } else { "Last event" };
-    page.row(&[last, &format!("{}, {} of work", moment(run.last_ms, zone), duration(run.worked_ms))]);
-    page.row(&["Downtime seen", &downtime(run, entries, zone)]);
-    if let Some((_, words)) = way_back_words(run) {
-        page.row(&["Way back", &words]);
-    }
-    for (step, words) in spreads(run) {
-        page.row(&["Hosts", &format!("{step}: {words}")]);
-    }
-    for owner in &run.owners {
-        page.row(&["Controller", owner]);
-    }
-}
 
-fn result(run: &RunState) -> String {
-    match run.ending {
-        Some(ending) => ending_word(ending).to_owned(),
-        None => run_word(run).1.to_owned(),
-    }
-}
-
-/// What was seen from outside, what proxies held, and of services that nobody looked at how long they were stopped.
-fn downtime(run: &RunState, entries: &[Entry], zone: &TimeZone) -> String {
-    let mut said = seen(run, false, zone);
-    said.extend(outages(run, entries, zone));
-    let held = held(run);
-    if held.requests > 0 || held.total_ms > 0 {
-        said.insert(0, held_words(&held));
-    } else if said.is_empty() {
-        let measured = run.plan.services.values().any(|service| service.is_held());
-        said.push(if measured { "no request was held" } else { "not measured" }.to_owned());
-    }
-    said.join("; ")
-}
-
-fn held_words(held: &HeldJson) -> String {
-    let requests = count(usize::try_from(held.requests).unwrap_or(usize::MAX), "request");
-    format!(
-        "{requests} held; traffic was held for {} in all, at most {} at a time",
-        duration(held.total_ms),
-        duration(held.max_ms)
-    )
-}
-
-fn steps(page: &mut Page, run: &RunState, zone: &TimeZone) {
-    page.heading("## Steps");
-    page.line("| step | line | host | state | start | duration | undo class |");
-    page.line("|---|---|---|---|---|---|---|");
-    for (step, unit) in shown_units(run) {
-        let state = run.unit(&unit.id);
-        let start = state.began_ms.map_or(String::new(), |ms| moment(ms, zone));
-        let took = if state.attempt > 0 { duration(state.took_ms) } else { String::new() };
-        let line = unit.line.to_string();
-        let class = unit.undo.class.to_string();
-        page.row(&[&unit.id.0, &line, &unit.host, state_word(run, step, unit).1, &start, &took, &class]);
-    }
-}
-
-fn people(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
-    let said = decisions(entries);
-    if said.is_empty() {
-        return;
-    }
-    page.heading("## Confirmations and decisions");
-    page.line("| when | who | what | about | words |");
-    page.line("|---|---|---|---|---|");
-    for decision in said {
-        let about = decision.unit.as_ref().map_or(String::new(), |id| {
-            let unit = run.plan.unit(&windlass_plan::UnitId(id.clone()));
-            unit.map_or(id.clone(), |(_, unit)| format!("{id}: {}", purpose(unit)))
-        });
-        let when = moment(decision.at_ms, zone);
-        page.row(&[&when, &decision.actor, &decision.what, &about, &decision.reason]);
-    }
-}
-
-fn turns(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
-    let turned = entries.iter().filter_map(|entry| match &entry.event {
-        windlass_journal::Event::Turned { to, why, unit } => Some((entry, to, why, unit)),
-        _ => None,
-    });
-    let turned: Vec<_> = turned.collect();
-    if turned.is_empty() {
-        return;
-    }
-    page.heading("## Changes of direction");
-    for (entry, to, why, unit) in turned {
-        let word = match to {
-            Direction::Forward => "forward again",
-            Direction::Unwind => "back",
-            Direction::Person => "waiting for a person",
+    /// How many checks went how.
+    fn checks(&self) -> Option<String> {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for (step, unit) in shown_units(self.run).into_iter().filter(|(_, unit)| is_check(unit)) {
+            let word = state_word(self.run, step, unit).1;
+            match counts.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((word, 1)),
+            }
+        }
+        let count = |(word, count): &(&str, usize)| {
+            let values = [("count", (*count).into()), ("state", self.messages.state(word).into())];
+            self.messages.with("record-checks-count", values)
         };
+        let counts: Vec<_> = counts.iter().map(count).collect();
+        (!counts.is_empty()).then(|| self.messages.join(&counts))
+    }
+
+    /// What was seen from outside, what proxies held, and of services that nobody looked at how long they were stopped.
+    fn downtime(&self) -> String {
+        let mut said = seen(self.run, false, self.zone, self.messages);
+        said.extend(outages(self.run, self.entries, self.zone, self.messages));
+        let held = held(self.run);
+        if held.requests > 0 || held.total_ms > 0 {
+            said.insert(0, self.held(&held));
+        } else if said.is_empty() {
+            let measured = self.run.plan.services.values().any(|service| service.is_held());
+            said.push(self.say(if measured { "record-none-held" } else { "record-not-measured" }));
+        }
+        self.messages.join(&said)
+    }
+
+    fn held(&self, held: &HeldJson) -> String {
+        let values = [
+            ("requests", held.requests.into()),
+            ("total", duration(held.total_ms).into()),
+            ("longest", duration(held.max_ms).into()),
+        ];
+        self.messages.with("record-held", values)
+    }
+
+    fn steps(&self, page: &mut Page, decisions: &[DecisionJson]) {
+        let heads = ["step", "line", "host", "state", "start", "duration", "class", "note"];
+        let heads = heads.map(|head| self.say(&format!("page-head-{head}")));
+        let row = |(step, unit): (&Step, &Unit)| {
+            let state = self.run.unit(&unit.id);
+            vec![
+                unit.id.0.clone(),
+                unit.line.to_string(),
+                unit.host.clone(),
+                self.messages.state(state_word(self.run, step, unit).1),
+                state.began_ms.map_or(String::new(), |ms| self.moment(ms)),
+                if state.attempt > 0 { duration(state.took_ms) } else { String::new() },
+                self.messages.class(unit.undo.class),
+                self.note(unit, &state, decisions),
+            ]
+        };
+        let rows = shown_units(self.run).into_iter().map(row).collect();
+        page.table(self.say("page-steps"), heads.into(), rows);
+    }
+
+    /// What is to be known of a unit, in a few words; the cause of a failure stands in the details where there are any.
+    fn note(&self, unit: &Unit, state: &UnitState, decisions: &[DecisionJson]) -> String {
+        let mut notes = Vec::new();
+        notes.extend(trouble(state).map(|(how, trouble)| match self.in_short {
+            true => format!("{}: {}", self.say(how), trouble.message),
+            false => self.say(how),
+        }));
+        notes.extend(state.confirmed.as_ref().map(|who| self.one("record-confirmed", "who", who)));
+        let about =
+            decisions.iter().filter(|said| said.what != "confirm" && said.unit.as_ref() == Some(&unit.id.0));
+        notes.extend(about.map(|said| format!("{}: {}", self.messages.decision(&said.what), said.reason)));
+        if notes.is_empty() {
+            let effects = state.report.iter().flat_map(|report| report.effects.first());
+            notes.extend(effects.map(|effect| shorten(effect, EFFECT_COLUMNS)));
+        }
+        self.messages.join(&notes)
+    }
+
+    fn people(&self, page: &mut Page, decisions: &[DecisionJson]) {
+        let row = |decision: &DecisionJson| {
+            let about = decision.unit.as_ref().map_or(String::new(), |id| {
+                let unit = self.run.plan.unit(&UnitId(id.clone()));
+                unit.map_or(id.clone(), |(_, unit)| format!("{id}: {}", purpose(unit)))
+            });
+            let (when, what) = (self.moment(decision.at_ms), self.messages.decision(&decision.what));
+            vec![when, decision.actor.clone(), what, about, decision.reason.clone()]
+        };
+        let heads = ["when", "who", "what", "about", "words"];
+        let heads = heads.map(|head| self.say(&format!("page-head-{head}")));
+        page.table(self.say("record-people"), heads.into(), decisions.iter().map(row).collect());
+    }
+
+    fn turns(&self, page: &mut Page) {
+        let turns = self.entries.iter().filter_map(|entry| match &entry.event {
+            Event::Turned { to, why, unit } => {
+                Some(format!("{} {}", self.moment(entry.time_ms), self.turn(*to, unit.as_ref(), why)))
+            }
+            _ => None,
+        });
+        let turns: Vec<_> = turns.collect();
+        let turned = !turns.is_empty();
+        page.list(self.say("record-turns"), turns);
+        let plan = &self.run.plan;
+        let back = plan.units().filter(|(step, unit)| taken_back(self.run, step, unit)).count();
+        if turned && back > 0 {
+            page.add(Block::Paragraph(self.messages.with("record-units-back", [("count", back.into())])));
+        }
+    }
+
+    fn turn(&self, to: Direction, unit: Option<&UnitId>, why: &str) -> String {
+        let word = self.say(match to {
+            Direction::Forward => "record-turned-forward",
+            Direction::Unwind => "record-turned-back",
+            Direction::Person => "record-turned-person",
+        });
         // The trouble itself stands with the unit, below.
-        let why = why_in_short(run, unit.as_ref(), why);
-        let unit = unit.as_ref().map_or(String::new(), |unit| format!(" because of {}", inline(&unit.0)));
-        page.line(&format!("- {} {word}{unit}: {}", moment(entry.time_ms, zone), inline(&why)));
-    }
-    let back = run.plan.units().filter(|(step, unit)| taken_back(run, step, unit)).count();
-    if back > 0 {
-        page.line("");
-        page.line(&format!("{} taken back.", count(back, "unit")));
-    }
-}
-
-fn details(page: &mut Page, run: &RunState) {
-    page.heading("## Details");
-    let mut last = None;
-    for (step, unit) in shown_units(run) {
-        let state = run.unit(&unit.id);
-        if state == UnitState::default() {
-            continue;
+        let why = why_in_short_in(self.messages, self.run, unit, why);
+        match unit {
+            Some(unit) => {
+                let values = [("turn", word.into()), ("unit", unit.0.as_str().into()), ("why", why.into())];
+                self.messages.with("record-turn-because", values)
+            }
+            None => format!("{word}: {why}"),
         }
-        if last != Some(&step.id) {
-            let stage = step.stage.as_ref().map_or(String::new(), |stage| format!(" — {}", inline(stage)));
-            page.line(&format!("### {} (line {}){stage}", inline(&step.id.0), step.line));
-            page.line("");
-            last = Some(&step.id);
-        }
-        unit_details(page, unit, &state, state_word(run, step, unit).1);
     }
-}
 
-fn unit_details(page: &mut Page, unit: &Unit, state: &UnitState, word: &str) {
-    let mut line = format!("**{}** {word}", inline(&unit.id.0));
-    if state.attempt > 1 {
-        let _ = write!(line, ", {} tries", state.attempt);
+    fn details(&self, page: &mut Page) {
+        page.add(Block::Heading(1, self.say("page-details")));
+        let mut last = None;
+        for (step, unit) in shown_units(self.run) {
+            let state = self.run.unit(&unit.id);
+            if state == UnitState::default() {
+                continue;
+            }
+            if last != Some(&step.id) {
+                page.add(Block::Heading(2, self.messages.step(&step.id.0, step.line, step.stage.as_deref())));
+                last = Some(&step.id);
+            }
+            self.unit(page, unit, &state, state_word(self.run, step, unit).1);
+        }
     }
-    page.line(&line);
-    page.line("");
-    page.line(&format!("- planned: {}", inline(&unit.effect)));
-    for effect in state.report.iter().flat_map(|report| &report.effects) {
-        page.line(&format!("- changed: {}", inline(effect)));
-    }
-    if let Forward::Failed(t) | Forward::FailedPartly(t) | Forward::Unknown(t) = &state.forward {
-        page.line(&format!("- failed: {}", inline(&t.message)));
-    }
-    if let Some(confirmed) = &state.confirmed {
-        page.line(&format!("- confirmed by {}", inline(confirmed)));
-    }
-    if !unit.undo.how.is_empty() {
-        page.line(&format!("- way back ({}): {}", unit.undo.class, inline(&unit.undo.how)));
-    }
-    for effect in state.undo_report.iter().flat_map(|report| &report.effects) {
-        page.line(&format!("- taken back: {}", inline(effect)));
-    }
-    if let UndoPhase::Failed(t) | UndoPhase::FailedPartly(t) | UndoPhase::Unknown(t) = &state.undo {
-        page.line(&format!("- undo failed: {}", inline(&t.message)));
-    }
-    page.line("");
-    for output in outputs(state) {
-        page.line(&fenced(output));
-        page.line("");
+
+    fn unit(&self, page: &mut Page, unit: &Unit, state: &UnitState, word: &str) {
+        let mut words = self.messages.state(word);
+        if state.attempt > 1 {
+            words.push_str(&self.messages.with("record-tries", [("count", state.attempt.into())]));
+        }
+        page.add(Block::Lead(unit.id.0.clone(), words));
+        let mut lines = vec![self.one("record-planned", "what", &unit.effect)];
+        let effects = |key, report: &Option<windlass_journal::Report>| -> Vec<String> {
+            report
+                .iter()
+                .flat_map(|report| &report.effects)
+                .map(|effect| self.one(key, "what", effect))
+                .collect()
+        };
+        lines.extend(effects("record-changed", &state.report));
+        if let Forward::Failed(t) | Forward::FailedPartly(t) | Forward::Unknown(t) = &state.forward {
+            lines.push(self.one("record-failed", "why", &t.message));
+        }
+        lines.extend(state.confirmed.as_ref().map(|who| self.one("record-confirmed", "who", who)));
+        if !unit.undo.how.is_empty() {
+            let class = self.messages.class(unit.undo.class);
+            let values = [("class", class.into()), ("how", unit.undo.how.as_str().into())];
+            lines.push(self.messages.with("record-undo", values));
+        }
+        lines.extend(effects("record-taken-back", &state.undo_report));
+        if let UndoPhase::Failed(t) | UndoPhase::FailedPartly(t) | UndoPhase::Unknown(t) = &state.undo {
+            lines.push(self.one("record-undo-failed", "why", &t.message));
+        }
+        page.add(Block::List(lines));
+        outputs(state).into_iter().for_each(|output| page.add(Block::Code("text", output.to_owned())));
     }
 }
 
 /// Output excerpts, forward first.
 fn outputs(state: &UnitState) -> Vec<&str> {
-    let trouble = crate::ending::trouble(state).map(|(_, trouble)| trouble.output.as_str());
+    let trouble = trouble(state).map(|(_, trouble)| trouble.output.as_str());
     let reports = state.report.iter().chain(&state.undo_report).map(|report| report.output.as_str());
     reports.chain(trouble).filter(|output| !output.trim().is_empty()).collect()
 }

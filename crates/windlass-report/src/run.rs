@@ -4,6 +4,7 @@ use crate::{
     Mark, Stand, Text,
     downtime::downtime_lines,
     ending::next_lines,
+    messages::Messages,
     moment,
     spread::spreads,
     text::{pad, shorten, width},
@@ -34,7 +35,7 @@ pub fn run_text(run: &RunState, stand: &Stand, zone: &TimeZone) -> Text {
         }
         details(&mut text, &state);
     }
-    for (step, words) in spreads(run) {
+    for (step, words) in spreads(run, &Messages::english()) {
         text.wrapped(&format!("  {step}: "), Mark::Good, &words);
     }
     turns(&mut text, run);

@@ -1,16 +1,17 @@
 //! How far apart the hosts of a step were switched.
 
-use crate::{time::duration, words::count};
+use crate::{messages::Messages, time::duration};
 use std::collections::BTreeMap;
 use windlass_journal::{RunState, UndoPhase};
 use windlass_plan::{Step, StepId};
 
 /// Of each step that switched several hosts at once, in order: between the first host and the last, by the clock of the controller.
 /// One that was not done everywhere, or is taken back, has none.
-pub(crate) fn spreads(run: &RunState) -> Vec<(&StepId, String)> {
-    let words = |step| {
+pub(crate) fn spreads<'r>(run: &'r RunState, messages: &Messages) -> Vec<(&'r StepId, String)> {
+    let words = |step: &'r Step| {
         let (hosts, apart_ms) = spread(run, step)?;
-        Some((&step.id, format!("switched on {} within {}", count(hosts, "host"), duration(apart_ms))))
+        let values = [("hosts", hosts.into()), ("time", duration(apart_ms).into())];
+        Some((&step.id, messages.with("seen-spread", values)))
     };
     run.plan.steps.iter().filter_map(words).collect()
 }

@@ -1,6 +1,6 @@
 //! One word for each state, the same in text, Markdown and JSON.
 
-use crate::Mark;
+use crate::{Mark, messages::Messages};
 use std::collections::HashMap;
 use windlass_journal::{Direction, Ending, Event, Forward, RunState, UndoPhase, UnitState};
 use windlass_plan::{Action, Class, DriverKind, Plan, Step, Unit, UnitId};
@@ -20,11 +20,7 @@ pub fn unit_word(unit: &Unit, state: &UnitState) -> (Mark, &'static str) {
         (Forward::Running, _) => (Mark::Warn, "running"),
         (Forward::Applied, _) if state.by_hand => (Mark::Good, "done by hand"),
         (Forward::Applied, _) if state.attempt == 0 && state.confirmed.is_some() => (Mark::Good, "confirmed"),
-        (Forward::Applied | Forward::Unchanged, _)
-            if unit.undo.class == Class::Readonly && !matches!(unit.action, Action::Backup { .. }) =>
-        {
-            (Mark::Good, "passed")
-        }
+        (Forward::Applied | Forward::Unchanged, _) if is_check(unit) => (Mark::Good, "passed"),
         (Forward::Applied, _) => (Mark::Good, "applied"),
         (Forward::Unchanged, _) => (Mark::Good, "no effect"),
         (Forward::Failed(_), _) => (Mark::Bad, "failed"),
@@ -33,6 +29,11 @@ pub fn unit_word(unit: &Unit, state: &UnitState) -> (Mark, &'static str) {
         (Forward::Unknown(_), _) => (Mark::Bad, "unknown"),
         (Forward::Skipped, _) => (Mark::Warn, "skipped"),
     }
+}
+
+/// Whether it only looks, so that it passes or does not.
+pub(crate) fn is_check(unit: &Unit) -> bool {
+    unit.undo.class == Class::Readonly && !matches!(unit.action, Action::Backup { .. })
 }
 
 /// State of a unit in its run: what a hand-written undo took back as a whole is undone.
@@ -130,12 +131,22 @@ impl Count {
 /// Why a run turned or waits, for a page that shows the trouble of `unit` too: only what that does not say.
 #[must_use]
 pub fn why_in_short(run: &RunState, unit: Option<&UnitId>, why: &str) -> String {
+    why_in_short_in(&Messages::english(), run, unit, why)
+}
+
+/// The same in another language, as far as the words are Windlass's own.
+pub(crate) fn why_in_short_in(
+    messages: &Messages,
+    run: &RunState,
+    unit: Option<&UnitId>,
+    why: &str,
+) -> String {
     let state = unit.map(|unit| run.unit(unit));
     let told = state.iter().flat_map(crate::ending::troubles);
     let mut heads =
         told.filter_map(|(how, trouble)| Some((how, why.strip_suffix(trouble.message.as_str())?)));
     match heads.next() {
-        Some((how, "")) => how.to_owned(),
+        Some((how, "")) => messages.say(how),
         Some((_, head)) => head.trim_end().trim_end_matches(':').to_owned(),
         None => why.to_owned(),
     }

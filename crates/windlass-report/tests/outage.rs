@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use windlass_journal::{
     Direction, Entry, Event, OnFailure, Outcome, Report, RunId, Unlinked, Verb, fold, link,
 };
-use windlass_plan::{Plan, UnitId, Way};
-use windlass_report::record_markdown;
+use windlass_plan::{Lang, Plan, UnitId, Way};
+use windlass_report::record_page;
 
 const UNITS: [(&str, &str, &str); 5] = [
     ("stop/1@a", "a", "stop"),
@@ -71,7 +71,8 @@ fn downtime(plan: Plan, settled: &[(i64, &str, Way)]) -> String {
         let previous = entries.last().map_or(String::new(), |last| last.hash.clone());
         entries.push(link(entries.len() as u64 + 1, 1, &previous, entry).0);
     }
-    let record = record_markdown(&fold(&entries).unwrap().unwrap(), &entries, &TimeZone::UTC);
+    let run = fold(&entries).unwrap().unwrap();
+    let record = record_page(&run, &entries, &TimeZone::UTC, Lang::En).markdown(1);
     let row = record.lines().find(|line| line.starts_with("| Downtime seen |")).unwrap();
     row.trim_start_matches("| Downtime seen |").trim_end_matches('|').trim().to_owned()
 }

@@ -43,6 +43,12 @@ fn account_name(accounts: &str, uid: u32) -> Option<String> {
     })
 }
 
+/// The language of who runs this, if it is one that pages are made in.
+pub fn lang() -> Option<windlass_plan::Lang> {
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(variable)?;
+    windlass_plan::Lang::of_locale(&locale)
+}
+
 /// The folder that commands without a document start to look from.
 pub fn here() -> PathBuf {
     std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))

@@ -3,13 +3,13 @@
 mod files;
 mod find;
 
-pub use find::{CONFIG_NAME, Place};
+pub use files::SqlFiles;
+pub use find::{CONFIG_NAME, Place, folder_of};
 
 use crate::exit::{self, Exit, Failure};
-use files::SqlFiles;
 use std::{
     fs::{File, Metadata, OpenOptions},
-    io::Read as _,
+    io::{self, Read as _, Write as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
@@ -112,6 +112,17 @@ pub fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
             path.display()
         ))
     })
+}
+
+/// Writes a file that is not there yet. `None`: something of that name is there, and was left alone.
+pub fn write_new(path: &Path, text: &str) -> Result<Option<()>, Failure> {
+    let cannot = |error: io::Error| exit::file("cannot write", path, &error);
+    let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        opened => opened.map_err(cannot)?,
+    };
+    file.write_all(text.as_bytes()).map_err(cannot)?;
+    Ok(Some(()))
 }
 
 /// Opens a regular file. Anything else is refused before it is opened: a pipe could keep the command waiting for ever,
@@ -311,7 +322,7 @@ pub fn compile_to_judge(
 ) -> Result<(Compiled, Plan, Place), Failure> {
     let mut compiled = compile_file(path, config, env)?;
     if compiled.place.is_none() {
-        return Err(find::no_config(&find::folder_of(path), Some(&compiled.source.parsed.document)));
+        return Err(find::no_config(&folder_of(path), Some(&compiled.source.parsed.document)));
     }
     match (compiled.plan.take(), compiled.place.take(), compiled.unread.take()) {
         (Some(plan), Some(place), None) => Ok((compiled, plan, place)),

@@ -66,7 +66,7 @@ impl Compiler<'_> {
                 }
             }
             Target::Url { kind, .. } if matches!(language, Language::Sql | Language::Shell) => {
-                Place { dialect: Some(dialect_of(*kind)), ..Place::local(on.clone(), None) }
+                Place { dialect: Some(kind.dialect()), ..Place::local(on.clone(), None) }
             }
             Target::Store(_) if language == Language::Shell => Place::local(on.clone(), None),
             target => {
@@ -143,12 +143,15 @@ pub(super) const DRIVEN: &str = "this version drives this machine, shell lines, 
                                  runs itself (`run = [...]`, strategies recreate, bluegreen and canary) or by docker compose (recreate); the document can be \
                                  checked, but not planned or applied yet";
 
-/// Whose SQL the databases of a kind speak.
-fn dialect_of(kind: UrlKind) -> Dialect {
-    match kind {
-        UrlKind::Sqlite => Dialect::Sqlite,
-        UrlKind::Postgresql => Dialect::Postgresql,
-        UrlKind::Mysql => Dialect::Mysql,
+impl UrlKind {
+    /// Whose SQL its databases speak.
+    #[must_use]
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::Sqlite => Dialect::Sqlite,
+            Self::Postgresql => Dialect::Postgresql,
+            Self::Mysql => Dialect::Mysql,
+        }
     }
 }
 

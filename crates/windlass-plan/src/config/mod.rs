@@ -3,6 +3,7 @@
 mod backup;
 mod batch;
 mod canary;
+mod documents;
 mod policy;
 mod read;
 #[expect(dead_code, reason = "types that only the schema generator reads")]
@@ -17,6 +18,7 @@ mod tree;
 mod tests;
 
 pub use backup::{BackupFolder, BackupPolicy, backup_folder, rate_bytes};
+pub use documents::{Documents, Lang};
 pub use policy::{Approval, Freeze, Guard, Keep, Limit, Policy, Watch, Weekday, Window};
 pub use schema::config_schema;
 pub(crate) use target::is_here;
@@ -62,6 +64,8 @@ pub struct Config {
     pub services: BTreeMap<String, Service>,
     /// When and by whom a release may run.
     pub policy: Policy,
+    /// How pages for people are made.
+    pub documents: Documents,
     /// What could not be read, so that what a document says of it is not called wrong as well.
     pub unread: Unread,
 }
@@ -121,12 +125,13 @@ pub fn parse_config(layers: &[ConfigSource]) -> (Config, Vec<ConfigFinding>) {
 fn read(reader: &Reader<'_>, root: Table) -> Config {
     let at = Place { file: 0, span: Span::default() };
     let root = Item { key: at, at, value: Value::Table(root) };
-    let keys = ["target", "service", "policy"];
+    let keys = ["target", "service", "policy", "documents"];
     let Some(root) = Section::open(reader, "the configuration", &root, &keys) else {
         return Config { unread: Unread { anything: true, ..Unread::default() }, ..Config::default() };
     };
     let mut unread = Unread { anything: reader.noted() > 0, ..Unread::default() };
     let policy = policy::read(&root);
+    let documents = documents::read(&root);
     let read_target = |item: &Item, here: &NamedIn<'_, '_>| {
         target::read(item, here, policy.batch.clone().unwrap_or_default())
     };
@@ -149,7 +154,7 @@ fn read(reader: &Reader<'_>, root: Table) -> Config {
     unread.anything |= !is_table("target") || !is_table("service");
     let targets = targets.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
     let services = services.into_iter().filter_map(|(name, service)| Some((name, service?))).collect();
-    Config { targets, batches, backups, services, policy, unread }
+    Config { targets, batches, backups, services, policy, documents, unread }
 }
 
 /// Reads each `[kind.NAME]`; the names of those with errors go to `unread`. A name that was written with errors is kept as `None`, so that a reference to it is not

@@ -37,6 +37,28 @@ struct WindlassToml {
     /// Services, by name.
     service: Option<BTreeMap<String, Service>>,
     policy: Option<Policy>,
+    documents: Option<Documents>,
+}
+
+/// How release documents, tickets and records are made.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Documents {
+    /// Their language (default: that of LC_ALL, LC_MESSAGES or LANG, else English).
+    lang: Option<Lang>,
+    /// File name that `windlass new` gives a document (default: `DEPLOY_{name}_{date}.md`).
+    #[schemars(regex(pattern = r"^[^./\\][^/\\]*\.md$"))]
+    name: Option<String>,
+    /// Where `windlass new` puts it, from the folder of windlass.toml (default: that folder).
+    folder: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Lang {
+    En,
+    Zh,
+    Ja,
 }
 
 /// Hosts with a folder, or a database or store by URL.

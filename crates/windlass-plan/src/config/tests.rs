@@ -367,6 +367,10 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
         "dates",
     ),
     ("[policy]\nfreeze = [\"holiday:china\"]\n", "config-value", "\"holiday:china\"", "holiday:CN"),
+    ("[documents]\nlang = \"de\"\n", "config-value", "\"de\"", "`en`"),
+    ("[documents]\nname = \"RELEASE.md\"\n", "config-value", "\"RELEASE.md\"", "DEPLOY_{name}_{date}.md"),
+    ("[documents]\nname = \"../{name}.md\"\n", "config-value", "\"../{name}.md\"", "no folder"),
+    ("[documents]\nfolder = \"../docs\"\n", "config-value", "\"../docs\"", "without `..`"),
     ("[policy]\napprove = { count = 0 }\n", "config-value", "0", "from 1"),
     ("[policy]\nwatch = { cpu = \"<70%\" }\n", "config-missing", "watch", "for = "),
     ("[policy]\nwatch = { for = \"1m\", cpu = \"70%\" }\n", "config-value", "\"70%\"", "`<80%`"),
@@ -421,7 +425,7 @@ fn the_schema_has_the_keys_that_are_read() {
         keys.sort();
         keys
     };
-    assert_eq!(keys(""), sorted(&["target", "service", "policy"]));
+    assert_eq!(keys(""), sorted(&["target", "service", "policy", "documents"]));
     assert_eq!(keys("Target"), sorted(target::KEYS));
     assert_eq!(keys("Service"), sorted(service::KEYS));
     assert_eq!(keys("Proxy"), sorted(service::PROXY_KEYS));
@@ -433,6 +437,8 @@ fn the_schema_has_the_keys_that_are_read() {
     assert_eq!(keys("Watch"), sorted(policy::WATCH_KEYS));
     assert_eq!(keys("Batch"), sorted(batch::KEYS));
     assert_eq!(keys("Backup"), sorted(backup::KEYS));
+    assert_eq!(keys("Documents"), sorted(documents::KEYS));
+    assert_eq!(schema["$defs"]["Lang"]["enum"].as_array().unwrap().len(), crate::Lang::ALL.len());
     assert_eq!(
         schema["$defs"]["UrlKind"]["enum"].as_array().unwrap().len(),
         target::KINDS.len(),

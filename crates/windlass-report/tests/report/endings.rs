@@ -1,13 +1,13 @@
 //! What is said when a run has ended or waits: each unit in the list where it belongs, the time that was worked, each
 //! cause once.
 
-use crate::story::*;
+use crate::{record, story::*};
 use serde_json::json;
 use windlass_journal::{Direction, Ending, Event, Outcome, RunState, Trouble, Verb};
 use windlass_plan::{UnitId, Way};
 use windlass_report::{
-    Count, Hold, Stand, StatusJson, ending_text, holds_text, progress, record_markdown, run_text,
-    status_json, status_text, why_in_short,
+    Count, Hold, Stand, StatusJson, ending_text, holds_text, progress, run_text, status_json, status_text,
+    why_in_short,
 };
 
 const F: Way = Way::Forward;
@@ -55,7 +55,7 @@ fn a_rollback_of_a_done_run_did_not_fail_and_is_told_with_its_own_time() {
     assert!(text.starts_with("Release 2.1.0: undone after 5.0s (run "), "{text}");
     assert!(!text.contains("failed"), "{text}");
     assert_eq!(journal.run().worked_ms, 8_000 + 1_000 + 5_000, "the week is no work");
-    let record = record_markdown(&journal.run(), &journal.0, &zone());
+    let record = record(&journal);
     assert!(record.contains("+08:00, 14.0s of work |"), "{record}");
 }
 
@@ -170,7 +170,7 @@ fn a_record_tells_the_cause_with_its_unit() {
     journal.tried("s3-key/1", F, Outcome::Failed(trouble()));
     journal.turned(Direction::Unwind, &trouble().message, Some("s3-key/1"));
     journal.add(Event::Ended { ending: Ending::Undone });
-    let record = record_markdown(&journal.run(), &journal.0, &zone());
+    let record = record(&journal);
     assert_eq!(times(&record, "ended with exit status 1"), 1, "{record}");
     assert!(record.contains("back because of s3-key/1: failed, nothing was changed"), "{record}");
 }
@@ -197,7 +197,7 @@ fn what_a_hand_written_undo_takes_back_is_counted() {
     assert_eq!(progress(&journal.run()), (3, 3));
     let status = status_text(&journal.run(), &Stand::Stopped, &zone()).to_string();
     assert!(status.contains("3 of 3 units taken back, on the way back"), "{status}");
-    let record = record_markdown(&journal.run(), &journal.0, &zone());
+    let record = record(&journal);
     assert!(record.contains("\n3 units taken back.\n"), "{record}");
     counted(&journal);
 }
@@ -217,7 +217,7 @@ fn a_unit_that_a_person_left_in_place_is_over_too() {
     journal.add(Event::Ended { ending: Ending::Abandoned });
     let text = ending(&journal, &Stand::Ended(Ending::Abandoned));
     assert_eq!(line(&text, "Not undone"), "Not undone  s3-key/1");
-    let record = record_markdown(&journal.run(), &journal.0, &zone());
+    let record = record(&journal);
     assert!(record.contains("\n2 units taken back.\n"), "{record}");
 }
 

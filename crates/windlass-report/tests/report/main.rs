@@ -3,14 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop the test")]
 
 mod endings;
+mod papers;
 mod story;
 
 use serde_json::json;
 use story::{Journal, START_MS, applied, fits, plan, trouble, zone};
 use windlass_journal::{Direction, Ending, Event, Outcome, Verb};
-use windlass_plan::{UnitId, Way};
+use windlass_plan::{Lang, UnitId, Way};
 use windlass_report::{
-    Holder, Stand, Surveyed, Surveys, ending_text, plan_short_text, plan_text, record_json, record_markdown,
+    Holder, Stand, Surveyed, Surveys, ending_text, plan_short_text, plan_text, record_json, record_page,
     rollback_text, run_text, runs_text, status_json, status_text, step_json, steps_text, suggestions,
 };
 
@@ -25,6 +26,11 @@ fn failed_and_undone() -> Journal {
     journal.tried("s3-key/1", Way::Undo, applied("restored", json!({})));
     journal.add(Event::Ended { ending: Ending::Undone });
     journal
+}
+
+/// The record as a person reads it.
+fn record(journal: &Journal) -> String {
+    record_page(&journal.run(), &journal.0, &zone(), Lang::En).markdown(1)
 }
 
 fn surveys() -> Surveys {
@@ -67,7 +73,7 @@ fn a_run_that_failed_and_went_back() {
     fits(&shown);
     insta::assert_snapshot!("failed-ending", ending);
     insta::assert_snapshot!("failed-run", shown);
-    insta::assert_snapshot!("failed-record", record_markdown(&run, &journal.0, &zone()));
+    insta::assert_snapshot!("failed-record", record(&journal));
 }
 
 #[test]
@@ -94,7 +100,7 @@ fn a_run_that_needs_a_person() {
         (record.decisions[0].what.as_str(), record.decisions[0].actor.as_str()),
         ("mark-done", "alice@ops")
     );
-    let markdown = record_markdown(&journal.run(), &journal.0, &zone());
+    let markdown = self::record(&journal);
     assert!(markdown.contains(r"已人工确认 \| 表结构正确"), "a bar does not end the cell:\n{markdown}");
 }
 

@@ -6,14 +6,16 @@ mod demo;
 mod drive;
 mod look;
 mod migrate;
+mod new;
 mod objects;
+mod papers;
 mod proxy;
 mod rehearse;
 mod service;
 
 pub use self::{
-    adopt::*, backup::*, demo::*, drive::*, look::*, migrate::*, objects::*, proxy::*, rehearse::*,
-    service::*,
+    adopt::*, backup::*, demo::*, drive::*, look::*, migrate::*, new::*, objects::*, papers::*, proxy::*,
+    rehearse::*, service::*,
 };
 
 use clap::{Parser, Subcommand};
@@ -75,6 +77,13 @@ pub enum Command {
     /// Reads compose files, units of systemd, packages, migrations, health routes and the names in `.env` files; their values are written
     /// nowhere. An existing windlass.toml is left alone.
     Init(InitArgs),
+    /// Write a new release document from the template, filled from git and windlass.toml.
+    ///
+    /// In English, Chinese or Japanese: what changes (files, migrations, packages, names of settings, images), checks before, steps,
+    /// verification, way back. What only a person knows is a `- [ ] TODO` item. `windlass check` accepts it as it is written; no
+    /// file is overwritten, and no value of a setting is in it.
+    #[command(after_help = NEW_EXAMPLES)]
+    New(NewArgs),
     /// Say what is wrong with release documents, or list their steps.
     ///
     /// Works offline and touches nothing. Every problem of a file is reported at once, with its place, the reason and
@@ -91,6 +100,13 @@ pub enum Command {
     /// leads back to every definition and row. Steps that are not SQL are not run. `plan` then shows the predicted downtime.
     #[command(after_help = REHEARSE_EXAMPLES)]
     Rehearse(RehearseArgs),
+    /// Write the ticket of a release: its plan as a page for people who decide about it.
+    ///
+    /// What and why, every step with its SQL and what it would change, the way back, downtime, window, approvals, the last
+    /// rehearsal, findings. As Markdown, as one HTML file that prints well, or as JSON; in English, Chinese or Japanese. The
+    /// document stays as it is.
+    #[command(after_help = TICKET_EXAMPLES)]
+    Ticket(TicketArgs),
     /// Approve the plan of a release with your SSH key, where the policy wants approvals.
     ///
     /// The approval is for this plan only: whatever changes it, in the document or the configuration, needs a new one. Who may approve stands
@@ -122,11 +138,12 @@ pub enum Command {
     Runs(OutputArgs),
     /// Show every unit of a run: state, start, duration, effects.
     Show(RunArgs),
-    /// Print the record of a run, as Markdown.
+    /// Write the record of a run: a page for people, or an entry of a log.
     ///
     /// Who, when, what; each step with state, start, duration, effects and output; who confirmed and decided what;
-    /// what users noticed; how it was undone. Example: windlass record > records/2.1.0.md
-    Record(RunArgs),
+    /// what users noticed; how it was undone. As Markdown, as one HTML file, or as JSON; in English, Chinese or Japanese.
+    #[command(after_help = RECORD_EXAMPLES)]
+    Record(RecordArgs),
     /// Prove that the journal is whole, and say who did what when.
     ///
     /// Each entry has a hash over itself and the one before: what was changed, taken out or put in shows (exit 3). Entries cut off at the end do

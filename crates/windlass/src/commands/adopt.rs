@@ -2,15 +2,13 @@
 
 use crate::{
     args::AdoptArgs,
-    exit::{self, Exit, Failure},
+    exit::{Exit, Failure},
     project::{self, CONFIG_NAME, Place},
     terminal::{self, FindingJson, finding_json},
 };
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 use windlass_adopt::{Adopted, Fate, Source, adopt};
@@ -75,8 +73,9 @@ pub fn run(args: &AdoptArgs, config: Option<&Path>) -> Result<Exit, Failure> {
             return Err(exists(path));
         }
     }
-    write(&draft, &adopted.draft)?;
-    write(&settings, &adopted.config)?;
+    for (path, text) in [(&draft, &adopted.draft), (&settings, &adopted.config)] {
+        project::write_new(path, text)?.ok_or_else(|| exists(path))?;
+    }
     findings(&shown, &text, &adopted);
     outcome(&adopted, &draft, &settings);
     Ok(Exit::Done)
@@ -100,15 +99,6 @@ fn settings(draft: &Path, config: Option<&Path>) -> Result<PathBuf, Failure> {
 fn exists(path: &Path) -> Failure {
     Failure::wrong(format!("{} exists; nothing was written", path.display()))
         .hint("`-o FILE` names another file; `-o -` prints the draft and writes nothing")
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| exit::file("cannot write", path, &error);
-    let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists(path)),
-        opened => opened.map_err(cannot)?,
-    };
-    file.write_all(text.as_bytes()).map_err(cannot)
 }
 
 /// What was found, the worst first.

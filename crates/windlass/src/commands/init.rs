@@ -3,16 +3,11 @@
 use crate::{
     args::InitArgs,
     exit::{self, Exit, Failure},
-    project::CONFIG_NAME,
+    project::{self, CONFIG_NAME},
     terminal,
 };
 use serde::Serialize;
-use std::{
-    collections::VecDeque,
-    fs::{File, OpenOptions},
-    io::{Read as _, Write as _},
-    path::Path,
-};
+use std::{collections::VecDeque, fs::File, io::Read as _, path::Path};
 use windlass_adopt::{RepositoryFile, repository};
 use windlass_report::{Mark, Text};
 
@@ -48,15 +43,10 @@ pub fn run(args: &InitArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let path = args.folder.join(CONFIG_NAME);
-    let cannot = |error: std::io::Error| exit::file("cannot write", &path, &error);
-    let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(Failure::wrong(format!("{} exists; nothing was written", path.display()))
-                .hint("`windlass init --json` prints the draft and writes nothing"));
-        }
-        opened => opened.map_err(cannot)?,
-    };
-    file.write_all(drafted.config.as_bytes()).map_err(cannot)?;
+    project::write_new(&path, &drafted.config)?.ok_or_else(|| {
+        Failure::wrong(format!("{} exists; nothing was written", path.display()))
+            .hint("`windlass init --json` prints the draft and writes nothing")
+    })?;
     let mut out = Text::new();
     if drafted.found.is_empty() {
         out.line().plain("found nothing that says where this repository runs");

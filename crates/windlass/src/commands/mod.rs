@@ -11,7 +11,9 @@ mod drive;
 mod edited;
 mod init;
 mod migrate;
+mod new;
 mod objects;
+mod papers;
 mod people;
 mod plan;
 mod proxy;
@@ -39,10 +41,12 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Adopt(args) => adopt::run(&args, config),
         Command::Init(args) => init::run(&args),
+        Command::New(args) => new::run(&args, config),
         Command::Check(args) => check::run(&args, config),
         Command::Plan(args) => plan::run(&args, config),
         Command::Rehearse(args) => rehearse::run(&args, config),
         Command::Apply(args) => apply::run(&args, config),
+        Command::Ticket(args) => papers::ticket(&args, config),
         Command::Approve(args) => approve::run(&args, config),
         Command::Migrate(args) => migrate::run(&args, config),
         Command::Resume(args) => resume::run(&args, config),
@@ -50,7 +54,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => view::status(&args, config),
         Command::Runs(args) => view::runs(&args, config),
         Command::Show(args) => view::show(&args, config),
-        Command::Record(args) => view::record(&args, config),
+        Command::Record(args) => papers::record(&args, config),
         Command::VerifyJournal(args) => audit::verify_journal(&args, config),
         Command::Confirm(args) => people::confirm(&args, config),
         Command::Decide(args) => people::decide(&args, config),

@@ -27,14 +27,8 @@ pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     }
     let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, env)?;
     let plan = Arc::new(plan);
-    let surveys = if args.offline {
-        terminal::findings(&compiled);
-        Surveys::new()
-    } else {
-        let secrets = Arc::new(SecretStore::new(&place.base));
-        judge(&mut compiled, &place, &plan, &secrets)?;
-        survey(&place, &plan, &secrets)?
-    };
+    let secrets = Arc::new(SecretStore::new(&place.base));
+    let surveys = surveys(&mut compiled, &place, &plan, &secrets, args.offline)?;
     let mut text = plan_text(&plan, &surveys);
     text.append(rehearsed(&place, &plan, &args.file));
     if !args.offline {
@@ -43,6 +37,22 @@ pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     }
     terminal::show(&text)?;
     Ok(Exit::Done)
+}
+
+/// Prints what is found in the document, and says what the world says of its plan; nothing of it `offline`.
+pub fn surveys(
+    compiled: &mut Compiled,
+    place: &Place,
+    plan: &Arc<Plan>,
+    secrets: &Arc<SecretStore>,
+    offline: bool,
+) -> Result<Surveys, Failure> {
+    if offline {
+        terminal::findings(compiled);
+        return Ok(Surveys::new());
+    }
+    judge(compiled, place, plan, secrets)?;
+    survey(place, plan, secrets)
 }
 
 /// Reads the catalogs of the databases, judges the document with them, and prints what is found.

@@ -1,4 +1,4 @@
-//! `windlass status`, `runs`, `show`, `record`: what the journal says. They read and change nothing.
+//! `windlass status`, `runs`, `show`: what the journal says. They read and change nothing.
 
 use super::drive::zone;
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
 use std::path::Path;
 use windlass_journal::{RunState, Store};
 use windlass_report::{
-    Stand, StatusJson, Text, holds_text, progress_text, record_json, record_markdown, run_json, run_text,
-    runs_text, status_json, status_text, summary_json,
+    Stand, StatusJson, Text, holds_text, progress_text, run_json, run_text, runs_text, status_json,
+    status_text, summary_json,
 };
 
 /// `windlass status`.
@@ -69,18 +69,6 @@ pub fn show(args: &RunArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// `windlass record`.
-pub fn record(args: &RunArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    let place = Place::here(config)?;
-    let (loaded, _) = read_needed(&place, args.run.as_deref())?;
-    if args.output.json {
-        terminal::json(&record_json(&loaded.run, &loaded.entries))?;
-    } else {
-        terminal::print(&record_markdown(&loaded.run, &loaded.entries, &zone(&place)))?;
-    }
-    Ok(Exit::Done)
-}
-
 fn read(place: &Place, run: Option<&str>) -> Result<Option<(Loaded, Stand)>, Failure> {
     let Some(store) = journal::open_existing(place)? else { return Ok(None) };
     journal::block_on(async {
@@ -92,7 +80,8 @@ fn read(place: &Place, run: Option<&str>) -> Result<Option<(Loaded, Stand)>, Fai
     })?
 }
 
-fn read_needed(place: &Place, run: Option<&str>) -> Result<(Loaded, Stand), Failure> {
+/// A run that a command needs, and where it stands.
+pub fn read_needed(place: &Place, run: Option<&str>) -> Result<(Loaded, Stand), Failure> {
     read(place, run)?.ok_or_else(|| nothing(place))
 }
 

@@ -6,11 +6,13 @@
 
 use crate::{
     exit::{self, Failure},
+    git::Repository,
     project::{self, Place},
     wiring,
 };
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -179,11 +181,10 @@ fn messages(place: &Place, digest: &Digest) -> Result<Vec<PathBuf>, Failure> {
 fn authors(document: &Path) -> Result<BTreeSet<String>, String> {
     let folder = document.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = document.file_name().unwrap_or_default();
+    let repository = Repository::at(folder);
     let git = |args: &[&str]| {
-        let out = Command::new("git").arg("-C").arg(folder).args(args).arg("--").arg(name).output();
-        out.ok()
-            .filter(|out| out.status.success())
-            .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
+        let args = args.iter().map(OsStr::new).chain([OsStr::new("--"), name]);
+        repository.ask(args).ok()
     };
     let unknown = |why: &str| format!("who wrote the document is not known: {why}; commit it to git");
     let log =

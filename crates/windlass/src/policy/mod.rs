@@ -26,7 +26,8 @@ impl<'a> Start<'a> {
         Self { policy, place, document: Some((document, plan.digest())), severity: plan.release.severity }
     }
 
-    fn approvals(&self) -> Result<Approvals, Failure> {
+    /// The approvals that count, and why there are not enough.
+    pub fn approvals(&self) -> Result<Approvals, Failure> {
         let Some(approval) = &self.policy.approve else { return Ok(Approvals::default()) };
         match &self.document {
             Some((document, digest)) => approvals::read(approval, self.place, document, digest),

@@ -121,9 +121,14 @@ pub fn print(text: &str) -> Result<(), Failure> {
 
 /// Data: JSON on standard output.
 pub fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    print(&json_text(value))
+}
+
+/// JSON for people and scripts.
+pub fn json_text(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("the types of `--json` have only string keys");
     text.push('\n');
-    print(&text)
+    text
 }
 
 #[cfg(test)]

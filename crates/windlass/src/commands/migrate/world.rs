@@ -17,7 +17,7 @@ use std::{
 use windlass_document::{Finding, LineIndex, Severity};
 use windlass_driver::{Context, Driver, Secrets};
 use windlass_plan::{
-    Class, Config, DocumentMeta, DriverKind, Plan, Target, Unit, UrlKind, compile,
+    Class, Config, DocumentMeta, DriverKind, Plan, Target, Unit, compile,
     migrations::{
         Applied, Ask, Chosen, Drafted, Folder, FolderFinding, Survey, Table, Tool, Way, detect, draft,
         read_folder, survey, table_of,
@@ -259,9 +259,7 @@ fn shown(dir: &Path, base: &Path) -> String {
 /// The database: the one named, or the only one there is.
 fn target(config: &Config, named: Option<&str>) -> Result<(String, Dialect), Failure> {
     let dialect = |target: &Target| match target {
-        Target::Url { kind: UrlKind::Sqlite, .. } => Some(Dialect::Sqlite),
-        Target::Url { kind: UrlKind::Postgresql, .. } => Some(Dialect::Postgresql),
-        Target::Url { kind: UrlKind::Mysql, .. } => Some(Dialect::Mysql),
+        Target::Url { kind, .. } => Some(kind.dialect()),
         Target::Store(_) | Target::Hosts { .. } => None,
     };
     let databases: Vec<(&String, Dialect)> =

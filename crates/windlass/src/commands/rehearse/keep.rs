@@ -1,6 +1,6 @@
 //! Rehearsals as they are kept: the newest of each document, in `.windlass/rehearsals`.
 
-use crate::{exit::Failure, journal, project::Place};
+use crate::{disk, exit::Failure, journal, project::Place};
 use std::path::{Path, PathBuf};
 use windlass_plan::Digest;
 use windlass_report::{REHEARSAL_FORMAT, Rehearsal};
@@ -17,14 +17,10 @@ fn path(place: &Place, document: &Path) -> PathBuf {
 pub fn save(place: &Place, document: &Path, rehearsal: &Rehearsal) -> Result<(), Failure> {
     journal::make_state(place)?;
     let path = path(place, document);
-    let temporary = path.with_extension("tmp");
     let text = serde_json::to_vec_pretty(rehearsal).expect("names and numbers only");
     let write = || {
         std::fs::create_dir_all(path.parent().unwrap_or(&place.base))?;
-        let mut file = std::fs::File::create(&temporary)?;
-        std::io::Write::write_all(&mut file, &text)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &path)
+        disk::replace(&path, &text)
     };
     write().map_err(|error| {
         Failure::refused(format!("the rehearsal cannot be kept: {}: {error}", path.display()))

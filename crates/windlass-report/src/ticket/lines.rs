@@ -1,0 +1,117 @@
+//! What a step does, for people: what is the same on several hosts stands there once.
+
+use crate::{
+    Mask, Surveys,
+    words::{driver_word, purpose},
+};
+use serde::Serialize;
+use windlass_plan::{Action, Class, LineEdit, Unit};
+
+/// A line, statement or edit, on all its hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TicketLineJson {
+    /// Its units, one a host.
+    pub units: Vec<String>,
+    /// Its hosts.
+    pub hosts: Vec<String>,
+    /// Driver.
+    pub driver: &'static str,
+    /// What it does, in words.
+    pub planned: String,
+    /// What it will change, by a look at the world.
+    pub now: Vec<String>,
+    /// Why it would fail now.
+    pub problems: Vec<String>,
+    /// `sql`, `sh`, `diff`: language of `text`.
+    pub language: Option<&'static str>,
+    /// What is run, where that is a text.
+    pub text: Option<String>,
+    /// Undo class.
+    pub class: Class,
+    /// How it is undone.
+    pub undo: String,
+}
+
+/// Puts units together.
+pub(super) struct Groups<'a> {
+    pub(super) surveys: &'a Surveys,
+    pub(super) mask: Mask<'a>,
+}
+
+impl Groups<'_> {
+    /// Units in order; those of other hosts that do the same stand with the first of them.
+    pub(super) fn of(&self, units: &[Unit]) -> Vec<TicketLineJson> {
+        let mut lines: Vec<(&Unit, TicketLineJson)> = Vec::new();
+        for unit in units {
+            let same = lines
+                .iter_mut()
+                .find(|(first, line)| is_same(first, unit) && !line.hosts.contains(&unit.host));
+            let line = match same {
+                Some((_, line)) => line,
+                None => {
+                    lines.push((unit, self.line(unit)));
+                    &mut lines.last_mut().expect("just pushed").1
+                }
+            };
+            line.units.push(unit.id.0.clone());
+            line.hosts.push(unit.host.clone());
+            self.look(line, unit);
+        }
+        lines.into_iter().map(|(_, line)| line).collect()
+    }
+
+    fn line(&self, unit: &Unit) -> TicketLineJson {
+        let (language, text) = source(&unit.action).unzip();
+        TicketLineJson {
+            units: Vec::new(),
+            hosts: Vec::new(),
+            driver: driver_word(unit.driver),
+            planned: (self.mask)(purpose(unit)),
+            now: Vec::new(),
+            problems: Vec::new(),
+            language,
+            text: text.map(|text| (self.mask)(&text)),
+            class: unit.undo.class,
+            undo: (self.mask)(&unit.undo.how),
+        }
+    }
+
+    /// Adds what a look at the world said; on several hosts often the same.
+    fn look(&self, line: &mut TicketLineJson, unit: &Unit) {
+        let Some(seen) = self.surveys.get(&unit.id) else { return };
+        let fresh = |known: &[String], words: &[String]| -> Vec<String> {
+            words.iter().filter(|words| **words != unit.effect && !known.contains(words)).cloned().collect()
+        };
+        line.now.extend(fresh(&line.now, &seen.effects));
+        line.problems.extend(fresh(&line.problems, &seen.problems));
+    }
+}
+
+fn is_same(one: &Unit, other: &Unit) -> bool {
+    (one.line, one.column) == (other.line, other.column)
+        && one.effect == other.effect
+        && one.undo.how == other.undo.how
+        && one.action == other.action
+}
+
+/// The text that is run, and its language; of lines that were lifted the words say all.
+fn source(action: &Action) -> Option<(&'static str, String)> {
+    match action {
+        Action::Sql { statement, .. } => Some(("sql", format!("{};", statement.trim_end()))),
+        Action::Shell { script, .. } => Some(("sh", script.clone())),
+        Action::Patch { file, edits, .. } => Some(("diff", diff(file, edits))),
+        _ => None,
+    }
+}
+
+/// As a fence of a release document.
+fn diff(file: &str, edits: &[LineEdit]) -> String {
+    let mut lines = vec![format!("--- {file}")];
+    for edit in edits {
+        let parts = [(" ", &edit.before), ("-", &edit.remove), ("+", &edit.add), (" ", &edit.after)];
+        lines.extend(
+            parts.iter().flat_map(|(mark, part)| part.iter().map(move |line| format!("{mark}{line}"))),
+        );
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,150 @@
+//! `windlass ticket` and `windlass record`: pages for people, before and after a release.
+
+use super::{drive::zone, plan, rehearse, view};
+use crate::{
+    args::{Format, PaperArgs, RecordArgs, TicketArgs},
+    disk, env,
+    exit::{self, Exit, Failure},
+    journal::Loaded,
+    policy::Start,
+    project::{self, Compiled, Place},
+    secrets::SecretStore,
+    terminal, wiring,
+};
+use serde::Serialize;
+use std::{path::Path, sync::Arc};
+use windlass_document::{LineIndex, about};
+use windlass_driver::Secrets as _;
+use windlass_plan::Lang;
+use windlass_report::{
+    Facts, Page, TicketFindingJson, ending_word, log_page, logged, record_json, record_page, ticket_json,
+    ticket_page, with_entry,
+};
+
+/// `windlass ticket`.
+pub fn ticket(args: &TicketArgs, config: Option<&Path>) -> Result<Exit, Failure> {
+    if let Some(out) = args.paper.out.as_deref().filter(|out| is_same(out, &args.file)) {
+        return Err(Failure::wrong(format!(
+            "{} is the release document; nothing was written",
+            out.display()
+        ))
+        .hint("`--out` names the file for the ticket"));
+    }
+    let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, args.env.as_deref())?;
+    let (plan, secrets) = (Arc::new(plan), Arc::new(SecretStore::new(&place.base)));
+    let surveys = plan::surveys(&mut compiled, &place, &plan, &secrets, args.offline)?;
+    let settings = &compiled.settings.config;
+    let approvals = Start::document(&settings.policy, &place, &args.file, &plan).approvals()?;
+    let rehearsal = rehearse::load(&place, &args.file);
+    let facts = Facts {
+        plan: &plan,
+        surveys: &surveys,
+        about: about(&compiled.source.parsed.document, &compiled.source.text),
+        policy: &settings.policy,
+        approvals: &approvals.good,
+        rehearsal: rehearsal.as_ref(),
+        findings: findings(&compiled, &secrets),
+        at_ms: wiring::now_ms(),
+        actor: &env::actor(),
+        executor: args.executor.as_deref(),
+    };
+    let ticket = ticket_json(facts, &|text| secrets.mask(text));
+    let page = ticket_page(&ticket, &zone(&place), lang(args.paper.lang, settings.documents.lang));
+    give(&args.paper, &page, &ticket)
+}
+
+fn findings(compiled: &Compiled, secrets: &SecretStore) -> Vec<TicketFindingJson> {
+    let text = &compiled.source.text;
+    let lines = LineIndex::new(text);
+    let found = compiled.findings.iter().map(|finding| TicketFindingJson {
+        rule: finding.rule.clone(),
+        severity: finding.severity,
+        line: lines.position(text, finding.span.start).line,
+        message: secrets.mask(&finding.message),
+    });
+    found.collect()
+}
+
+/// `windlass record`.
+pub fn record(args: &RecordArgs, config: Option<&Path>) -> Result<Exit, Failure> {
+    let place = Place::here(config)?;
+    let (Loaded { run, entries }, _) = view::read_needed(&place, args.run.as_deref())?;
+    let documents = project::read_settings(Some(&place), None, None).ok();
+    let documents = documents.and_then(|settings| settings.config.documents.lang);
+    let (zone, lang) = (zone(&place), lang(args.paper.lang, documents));
+    match &args.append {
+        Some(log) => append(log, &Loaded { run, entries }, &zone, lang),
+        None => {
+            let page = record_page(&run, &entries, &zone, lang);
+            give(&args.paper, &page, &record_json(&run, &entries))
+        }
+    }
+}
+
+/// Adds a run to a log of releases.
+fn append(
+    log: &Path,
+    Loaded { run, entries }: &Loaded,
+    zone: &jiff::tz::TimeZone,
+    lang: Lang,
+) -> Result<Exit, Failure> {
+    let (name, shown) = (&run.id, log.display());
+    let Some(ending) = run.ending else {
+        return Err(Failure::refused(format!(
+            "run {name} has not ended, and a log has what has; nothing was written"
+        ))
+        .hint("`windlass status` says where it stands")
+        .hint(format!("`windlass record {name}` prints its record as it is now")));
+    };
+    let text = if log.exists() { project::read_text(log, "log")? } else { String::new() };
+    match logged(&text, name) {
+        None => {}
+        Some(found) if found.ending == ending_word(ending) => {
+            terminal::line(&format!(
+                "run {name} stands in {shown}:{} already; nothing was written",
+                found.line
+            ));
+            return Ok(Exit::Done);
+        }
+        Some(found) => {
+            let (was, is) = (found.ending, ending_word(ending));
+            let message = format!(
+                "run {name} stands in {shown}:{} as {was}, and is {is} since; nothing was written",
+                found.line
+            );
+            return Err(
+                Failure::refused(message).hint("take that entry out of the file, and type this again")
+            );
+        }
+    }
+    let new = with_entry(&text, name, ending, &log_page(run, entries, zone, lang));
+    disk::replace(log, new.as_bytes()).map_err(|error| exit::file("cannot write", log, &error))?;
+    terminal::line(&format!("run {name} stands in {shown} now"));
+    Ok(Exit::Done)
+}
+
+/// Prints or writes a page as it was asked for.
+fn give(args: &PaperArgs, page: &Page, json: &impl Serialize) -> Result<Exit, Failure> {
+    let text = match args.format() {
+        Format::Md => page.markdown(1),
+        Format::Html => page.html(),
+        Format::Json => terminal::json_text(json),
+    };
+    match &args.out {
+        None => terminal::print(&text)?,
+        Some(out) => {
+            disk::replace(out, text.as_bytes()).map_err(|error| exit::file("cannot write", out, &error))?;
+            terminal::line(&format!("written: {}", out.display()));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The language that was asked for, that of the team, or that of the person.
+fn lang(asked: Option<Lang>, documents: Option<Lang>) -> Lang {
+    asked.or(documents).or_else(env::lang).unwrap_or_default()
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
