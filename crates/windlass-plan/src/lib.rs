@@ -46,8 +46,8 @@ pub use git::{GitLine, GitRev, GitVerb};
 pub use install::{InstallLine, Installer};
 pub use leg::Leg;
 pub use lint::{
-    Catalogs, EXAMPLE_CONFIG, RULES, Rule, SQL_RULES, SqlFinding, SqlRule, SqlText, lint_sql, placeholder,
-    rules_markdown,
+    AboutRule, Catalogs, EXAMPLE_CONFIG, RULES, Rule, SQL_RULES, SqlFinding, SqlRule, SqlText, about_rules,
+    lint_sql, placeholder, rules_markdown,
 };
 pub use model::*;
 pub use probe::{Budget, Downtime};

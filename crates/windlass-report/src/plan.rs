@@ -263,7 +263,7 @@ pub(crate) fn class_mark(class: Class) -> Mark {
     }
 }
 
-fn class_meaning(class: Class) -> &'static str {
+pub(crate) fn class_meaning(class: Class) -> &'static str {
     match class {
         Class::Readonly => "it changes nothing that has to come back",
         Class::Exact => "everything comes back",

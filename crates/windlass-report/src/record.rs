@@ -3,11 +3,11 @@
 use crate::{
     downtime::{seen, way_back_words},
     json::{HeldJson, decisions, held},
+    markdown::{fenced, inline},
     moment,
     outage::outages,
     run::shown_units,
     spread::spreads,
-    text::tame,
     time::duration,
     words::{count, ending_word, purpose, run_word, state_word, taken_back, why_in_short},
 };
@@ -49,30 +49,6 @@ impl Page {
         let cells: Vec<_> = cells.iter().map(|cell| inline(cell)).collect();
         self.line(&format!("| {} |", cells.join(" | ")));
     }
-}
-
-/// Text that stays in its table cell and is not read as markup.
-fn inline(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in tame(text).chars() {
-        match c {
-            '\n' => safe.push(' '),
-            '|' | '<' | '*' | '[' | ']' | '`' | '\\' => {
-                safe.push('\\');
-                safe.push(c);
-            }
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// A fence longer than any run of backticks in `text`.
-fn fenced(text: &str) -> String {
-    let tamed = tame(text.trim_end());
-    let longest = tamed.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}text\n{tamed}\n{fence}")
 }
 
 fn summary(page: &mut Page, run: &RunState, entries: &[Entry], zone: &TimeZone) {
@@ -250,7 +226,7 @@ fn unit_details(page: &mut Page, unit: &Unit, state: &UnitState, word: &str) {
     }
     page.line("");
     for output in outputs(state) {
-        page.line(&fenced(output));
+        page.line(&fenced("text", output));
         page.line("");
     }
 }

@@ -75,6 +75,35 @@ pub fn rules_markdown() -> String {
     windlass_document::rules_markdown(&rules) + &sql::markdown(severity_word)
 }
 
+/// What docs/rules.md says of a rule, for reports that bring the rules of their findings along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AboutRule {
+    /// Name, also of its section in docs/rules.md.
+    pub name: &'static str,
+    /// Severity of its findings.
+    pub severity: Severity,
+    /// What is found, one line.
+    pub summary: &'static str,
+    /// Why it matters, without a full stop.
+    pub why: &'static str,
+}
+
+/// All rules that docs/rules.md has: those of the text, of the release as a whole, of SQL.
+pub fn about_rules() -> impl Iterator<Item = AboutRule> {
+    let text = windlass_document::RULES.iter().copied();
+    let shown = text.chain(RULES.iter().map(Rule::shown));
+    let shown = shown.map(|windlass_document::Rule { name, severity, summary, why, .. }| AboutRule {
+        name,
+        severity,
+        summary,
+        why,
+    });
+    shown.chain(SQL_RULES.iter().map(|rule| {
+        let SqlRule { name, severity, summary, why, .. } = *rule;
+        AboutRule { name, severity, summary, why }
+    }))
+}
+
 fn severity_word(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",

@@ -10,6 +10,7 @@ mod bad_input;
 mod batches;
 mod budget;
 mod check;
+mod ci;
 mod clock;
 mod compose;
 mod compose_exec;
