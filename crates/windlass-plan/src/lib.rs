@@ -23,6 +23,7 @@ pub mod migrations;
 mod model;
 mod probe;
 mod question;
+mod require;
 mod standing;
 mod suggest;
 mod watch;
@@ -51,5 +52,6 @@ pub use lint::{
 };
 pub use model::*;
 pub use probe::{Budget, Downtime};
+pub use require::{Requirement, Unmet};
 pub use watch::{WatchLimits, Watching};
 pub use windlass_sql::Live;

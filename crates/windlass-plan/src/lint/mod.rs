@@ -24,6 +24,7 @@ mod placeholder;
 mod plain_process;
 mod pull_while_away;
 mod remove_far;
+mod required;
 mod secret;
 mod serving;
 mod sql;
@@ -199,9 +200,9 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Whether it changes anything. A backup has nothing to take back, but is no check either.
+    /// Whether it changes anything.
     fn changes(&self) -> bool {
-        self.unit.undo.by != crate::UndoBy::Nothing || matches!(self.unit.action, Action::Backup { .. })
+        crate::require::changes(self.unit)
     }
 
     /// Whether it changes a definition of a database.
@@ -244,6 +245,7 @@ impl<'a> Facts<'a> {
 pub(crate) fn lint(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings: Vec<_> = RULES.iter().flat_map(|rule| (rule.check)(rule, facts)).collect();
     findings.extend(sql::findings(facts));
+    findings.extend(required::findings(facts));
     // A line that runs on several hosts is one line to who reads about it.
     let mut told = HashSet::new();
     findings.retain(|finding| told.insert((finding.rule.clone(), finding.span, finding.message.clone())));

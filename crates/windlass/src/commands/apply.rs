@@ -34,13 +34,13 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     check_names(&plan, &args.driving)?;
     let reason = args.policy.break_glass.as_deref();
     let policy = compiled.settings.config.policy.clone();
-    let start = policy::Start::document(&policy, &place, &args.file, &plan);
+    let plan = Arc::new(plan);
+    let start = policy::Start::document(&policy, &place, &args.file, args.env.as_deref(), &plan);
     let permit = || start.permit(args.on_failure.into(), reason);
     permit()?;
     let store = journal::open(&place)?;
     journal::block_on(journal::refuse_busy(store.as_ref() as &dyn Store))??;
     let secrets = Arc::new(SecretStore::new(&place.base));
-    let plan = Arc::new(plan);
     judge(&mut compiled, &place, &plan, &secrets, project::print)?;
     let looks = look(&place, &plan, &secrets)?;
     let certain = certain_problems(&plan, &looks, &args.driving);

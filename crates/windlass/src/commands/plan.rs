@@ -42,7 +42,7 @@ pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let mut asides = rehearsed(&place, &plan, &args.file);
     if !args.offline {
         let policy = &compiled.settings.config.policy;
-        asides.append(Start::document(policy, &place, &args.file, &plan).text()?);
+        asides.append(Start::document(policy, &place, &args.file, env, &plan).text()?);
     }
     if format == Format::Text {
         let mut text = plan_text(&plan, &surveys);

@@ -33,6 +33,7 @@ mod objects;
 mod people;
 mod plan;
 mod policy;
+mod policy_start;
 mod postgres;
 mod proxy;
 mod prune;
