@@ -1,6 +1,6 @@
 //! The plan's digest: SHA-256 of its canonical JSON.
 
-use crate::Plan;
+use crate::{Action, Plan};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -51,6 +51,19 @@ fn sorted(value: serde_json::Value) -> serde_json::Value {
 }
 
 impl Plan {
+    /// What a release says wherever it is done: its document, and the statements that come from files. The plans of one
+    /// document for two environments differ in targets, hosts and services; this they have in common.
+    #[must_use]
+    pub fn content(&self) -> Digest {
+        let statements = self.units().filter_map(|(step, unit)| match &unit.action {
+            Action::Sql { statement, data, from: Some(_), .. } => Some((&step.id, statement, data)),
+            _ => None,
+        });
+        let content = (&self.document.sha256, statements.collect::<Vec<_>>());
+        let json = serde_json::to_vec(&content).expect("texts are always JSON");
+        Digest::of(&json)
+    }
+
     /// The plan's digest.
     #[must_use]
     pub fn digest(&self) -> Digest {

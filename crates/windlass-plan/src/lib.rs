@@ -23,6 +23,7 @@ pub mod migrations;
 mod model;
 mod probe;
 mod question;
+mod require;
 mod standing;
 mod suggest;
 mod watch;
@@ -46,10 +47,11 @@ pub use git::{GitLine, GitRev, GitVerb};
 pub use install::{InstallLine, Installer};
 pub use leg::Leg;
 pub use lint::{
-    Catalogs, EXAMPLE_CONFIG, RULES, Rule, SQL_RULES, SqlFinding, SqlRule, SqlText, lint_sql, placeholder,
-    rules_markdown,
+    AboutRule, Catalogs, EXAMPLE_CONFIG, RULES, Rule, SQL_RULES, SqlFinding, SqlRule, SqlText, about_rules,
+    lint_sql, placeholder, rules_markdown,
 };
 pub use model::*;
 pub use probe::{Budget, Downtime};
+pub use require::{Requirement, Unmet};
 pub use watch::{WatchLimits, Watching};
 pub use windlass_sql::Live;

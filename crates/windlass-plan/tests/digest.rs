@@ -47,6 +47,18 @@ fn golden() -> String {
     format!("{}\n{}\n", plan.digest(), serde_json::to_string_pretty(&value).expect("JSON"))
 }
 
+/// One document for two environments: other targets and another digest, the same content.
+#[test]
+fn the_content_is_that_of_the_document_and_not_of_the_environment() {
+    let toml = "[target.db]\nurl = \"sqlite:app.db\"\n";
+    let text = "---\nrelease: 2.1.0\n---\n# x\n\n```sql {#s on=db}\nDELETE FROM a WHERE b;\n```\n";
+    let (here, there) = (plan(text, toml), plan(text, &toml.replace("app.db", "staging.db")));
+    assert_ne!(here.digest(), there.digest());
+    assert_eq!(here.content(), there.content());
+    let edited = plan(&text.replace("DELETE FROM a", "DELETE FROM c"), toml);
+    assert_ne!(here.content(), edited.content());
+}
+
 /// A difference here is a change of the plan's format or of what a document means: say so in the changelog.
 #[test]
 fn the_golden_plan_and_its_digest() {

@@ -4,11 +4,14 @@
 //! reported on anywhere. Text carries semantic marks, never escape sequences: the binary decides about colour.
 
 mod audit;
+mod comment;
 mod downtime;
 mod edit;
 mod ending;
+mod found;
 mod json;
 mod log;
+mod markdown;
 mod messages;
 mod outage;
 mod page;
@@ -24,9 +27,11 @@ mod time;
 mod words;
 
 pub use audit::{DeedJson, Deeds, deeds_text};
+pub use comment::{COMMENT_CHARS_MAX, Comment, unplanned_comment};
 pub use downtime::{DowntimeJson, ExceededJson, ServiceDowntimeJson, WayBackJson};
 pub use edit::{Mask, begun_text, tail_text};
 pub use ending::ending_text;
+pub use found::{CodeQualityIssue, FoundIn, code_quality, github_annotations, sarif};
 pub use json::{
     DecisionJson, FORMAT, HeldJson, RecordJson, RunJson, StatusJson, StepJson, SummaryJson, TurnJson,
     UnitJson, record_json, run_json, status_json, step_json, summary_json,

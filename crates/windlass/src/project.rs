@@ -4,7 +4,7 @@ mod files;
 mod find;
 
 pub use files::SqlFiles;
-pub use find::{CONFIG_NAME, Place, folder_of};
+pub use find::{CONFIG_NAME, Place, folder_of, in_repository};
 
 use crate::exit::{self, Exit, Failure};
 use std::{
@@ -309,33 +309,46 @@ pub fn compile_to_run(
     config: Option<&Path>,
     env: Option<&str>,
 ) -> Result<(Compiled, Plan, Place), Failure> {
-    let ready = compile_to_judge(path, config, env)?;
+    let ready = compile_to_judge(path, config, env, print)?;
     crate::terminal::findings(&ready.0);
     Ok(ready)
 }
 
-/// The same for a command that reads the catalogs next: only problems that end it are printed; [`judge`] prints the others.
+/// Prints the findings for people.
+pub fn print(compiled: &Compiled) -> Result<(), Failure> {
+    crate::terminal::findings(compiled);
+    Ok(())
+}
+
+/// The same for a command that reads the catalogs next: only problems that end it are shown; [`judge`] shows the others.
 pub fn compile_to_judge(
     path: &Path,
     config: Option<&Path>,
     env: Option<&str>,
+    show: impl Fn(&Compiled) -> Result<(), Failure>,
 ) -> Result<(Compiled, Plan, Place), Failure> {
     let mut compiled = compile_file(path, config, env)?;
     if compiled.place.is_none() {
         return Err(find::no_config(&folder_of(path), Some(&compiled.source.parsed.document)));
     }
-    match (compiled.plan.take(), compiled.place.take(), compiled.unread.take()) {
+    match (compiled.plan.take(), compiled.place.clone(), compiled.unread.take()) {
         (Some(plan), Some(place), None) => Ok((compiled, plan, place)),
         (_, _, unread) => {
-            crate::terminal::findings(&compiled);
-            Err(unread.unwrap_or_else(|| Failure::shown(Exit::Wrong)))
+            compiled.unread = unread;
+            show(&compiled)?;
+            Err(compiled.unread.unwrap_or_else(|| Failure::shown(Exit::Wrong)))
         }
     }
 }
 
-/// Judges the document once more, with the catalogs of its databases, and prints what is found. What only a catalog shows to
+/// Judges the document once more, with the catalogs of its databases, and shows what is found. What only a catalog shows to
 /// be an error ends the command.
-pub fn judge(compiled: &mut Compiled, place: &Place, catalogs: &Catalogs) -> Result<(), Failure> {
+pub fn judge(
+    compiled: &mut Compiled,
+    place: &Place,
+    catalogs: &Catalogs,
+    show: impl Fn(&Compiled) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if !catalogs.is_empty() {
         let source = &compiled.source;
         let meta = DocumentMeta { name: &source.name, text: &source.text };
@@ -346,6 +359,6 @@ pub fn judge(compiled: &mut Compiled, place: &Place, catalogs: &Catalogs) -> Res
         compiled.findings.extend(more);
         compiled.findings.sort_by_key(|finding| finding.span.start);
     }
-    crate::terminal::findings(compiled);
+    show(compiled)?;
     if compiled.failed() { Err(Failure::shown(Exit::Wrong)) } else { Ok(()) }
 }

@@ -4,11 +4,23 @@ use super::{
     read::Section,
     time::{duration_ms, weekday, window},
 };
-use crate::{Budget, suggest};
+use crate::{Budget, Requirement, suggest};
 use jiff::civil::Date;
 
-pub(super) const KEYS: &[&str] =
-    &["timezone", "window", "freeze", "holidays", "approve", "budget", "keep", "watch", "batch"];
+pub(super) const KEYS: &[&str] = &[
+    "timezone",
+    "window",
+    "freeze",
+    "holidays",
+    "approve",
+    "unattended",
+    "require",
+    "after",
+    "budget",
+    "keep",
+    "watch",
+    "batch",
+];
 pub(super) const APPROVE_KEYS: &[&str] = &["count", "not", "signers", "expire"];
 pub(super) const BUDGET_KEYS: &[&str] = &["downtime", "rollback"];
 pub(super) const KEEP_KEYS: &[&str] = &["backup", "record"];
@@ -27,6 +39,12 @@ pub struct Policy {
     pub holidays: Option<String>,
     /// Approvals that a plan needs.
     pub approve: Option<Approval>,
+    /// Whether CI jobs and timers may start a release; `None`: except in production.
+    pub unattended: Option<bool>,
+    /// What each release must have.
+    pub require: Vec<Requirement>,
+    /// The environment on which a release has to be done before.
+    pub after: Option<String>,
     /// What a release may cost.
     pub budget: Budget,
     /// How long things are kept.
@@ -158,6 +176,9 @@ pub(super) fn read(root: &Section<'_, '_, '_>) -> Policy {
         freeze: freezes(&section),
         holidays: section.text("holidays"),
         approve: section.section("approve", APPROVE_KEYS).map(|approve| approval(&approve)),
+        unattended: section.flag("unattended"),
+        require: requirements(&section),
+        after: section.text("after"),
         budget: Budget {
             downtime_ms: budget.as_ref().and_then(|budget| budget.duration("downtime")),
             rollback_ms: budget.as_ref().and_then(|budget| budget.duration("rollback")),
@@ -232,6 +253,25 @@ fn freeze(text: &str) -> Option<Freeze> {
             None => weekday(text).ok().map(Freeze::Day),
         },
     }
+}
+
+fn requirements(section: &Section<'_, '_, '_>) -> Vec<Requirement> {
+    let texts = section.list("require").unwrap_or_default();
+    let read = texts.into_iter().filter_map(|(text, at)| {
+        let known = Requirement::ALL.into_iter().find(|known| known.to_string() == text);
+        if known.is_none() {
+            let words = Requirement::ALL.map(|known| known.to_string());
+            let help = suggest::help(&text, "values", words.iter().map(String::as_str));
+            section.reader().error(
+                "config-value",
+                at,
+                format!("nothing is called `{text}` that can be required"),
+                help,
+            );
+        }
+        known
+    });
+    read.collect()
 }
 
 fn approval(section: &Section<'_, '_, '_>) -> Approval {

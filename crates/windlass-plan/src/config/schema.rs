@@ -246,6 +246,14 @@ struct Policy {
     /// A file with more public holidays, beside windlass.toml.
     holidays: Option<String>,
     approve: Option<Approve>,
+    /// Whether CI jobs and timers may start a release (default: except where the environment is `production` or `prod`).
+    unattended: Option<bool>,
+    /// What each release must have: `backup-first` (a backup of each database before its first write), `verify-last` (a check
+    /// behind the last change), `rollback:exact`, `rollback:lossy` or `rollback:restore` (an undo class no worse than that,
+    /// unless its plan is approved).
+    require: Option<Vec<String>>,
+    /// The environment on which the same document has to be done before.
+    after: Option<String>,
     budget: Option<Budget>,
     keep: Option<Keep>,
     watch: Option<Watch>,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Canary, ProxyFront, Runner, Secret, Store, Strategy, UrlKind, Value};
+use crate::{Canary, Class, ProxyFront, Requirement, Runner, Secret, Store, Strategy, UrlKind, Value};
 
 fn sources(texts: &[&str]) -> Vec<ConfigSource> {
     let names = ["windlass.toml", "windlass.production.toml"];
@@ -372,6 +372,14 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     ("[documents]\nname = \"../{name}.md\"\n", "config-value", "\"../{name}.md\"", "no folder"),
     ("[documents]\nfolder = \"../docs\"\n", "config-value", "\"../docs\"", "without `..`"),
     ("[policy]\napprove = { count = 0 }\n", "config-value", "0", "from 1"),
+    (
+        "[policy]\nrequire = [\"backup-frist\"]\n",
+        "config-value",
+        "\"backup-frist\"",
+        "did you mean `backup-first`?",
+    ),
+    ("[policy]\nrequire = [\"rollback:none\"]\n", "config-value", "\"rollback:none\"", "rollback:restore"),
+    ("[policy]\nunattended = \"no\"\n", "config-type", "\"no\"", "`true` or `false`"),
     ("[policy]\nwatch = { cpu = \"<70%\" }\n", "config-missing", "watch", "for = "),
     ("[policy]\nwatch = { for = \"1m\", cpu = \"70%\" }\n", "config-value", "\"70%\"", "`<80%`"),
     ("[target.\"a b\"]\n", "config-value", "\"a b\"", "letters"),
@@ -409,6 +417,17 @@ fn batches_are_as_gentle_as_target_or_policy_say() {
     let bad = one("[target.a]\nurl = \"sqlite:a.db\"\nbatch = { share = \"120%\" }\n");
     assert_eq!((bad.0.as_str(), bad.1.as_str()), ("config-value", "\"120%\""));
     assert_eq!(one("[target.a]\nbatch = { time = \"1s\" }\n").0, "config-conflict");
+}
+
+#[test]
+fn who_starts_a_release_what_it_must_have_and_where_it_is_done_first() {
+    let base = "[policy]\nrequire = [\"backup-first\", \"verify-last\", \"rollback:lossy\"]\n";
+    let policy = good(&[base, "[policy]\nunattended = false\nafter = \"staging\"\n"]).policy;
+    let required = [Requirement::BackupFirst, Requirement::VerifyLast, Requirement::Rollback(Class::Lossy)];
+    assert_eq!(policy.require, required);
+    assert_eq!((policy.unattended, policy.after.as_deref()), (Some(false), Some("staging")));
+    let silent = good(&[""]).policy;
+    assert_eq!((silent.unattended, silent.require, silent.after), (None, Vec::new(), None));
 }
 
 /// The schema and the reader know the same keys: a key added to one only fails here.

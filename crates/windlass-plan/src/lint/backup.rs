@@ -1,7 +1,7 @@
 //! `no-backup-before-write`
 
 use super::{Facts, Rule};
-use crate::Action;
+use crate::{Action, require::writes_without_backup};
 use std::collections::BTreeSet;
 use windlass_document::{Finding, Severity};
 use windlass_sql::Dialect;
@@ -21,37 +21,33 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
     if !facts.complete {
         return Vec::new();
     }
-    // Each target is spoken of once.
-    let mut seen = BTreeSet::new();
-    let mut other = None;
     let mut findings = Vec::new();
-    for entry in facts.entries() {
-        match &entry.unit.action {
-            Action::Backup { target, .. } => {
-                seen.insert(target);
-                other.get_or_insert((target, entry.mark.span));
-            }
-            Action::Sql { target, .. } if entry.changes() && seen.insert(target) => {
-                let mut finding = rule.at(
-                    entry.mark.span,
-                    format!("`{target}` is changed, and no step before makes a backup of it"),
-                )
-                .help(match super::sql::dialect(facts, target) {
-                    Some(Dialect::Postgresql) => "add a step before: `pg_dump > FILE` in a fence with `on=` this target",
-                    Some(Dialect::Mysql) => {
-                        "add a step before: `mysqldump --single-transaction --hex-blob DATABASE > FILE` in a fence with \
-                         `on=` this target"
-                    }
-                    _ => "add a step before: `sqlite3 FILE \".backup FILE.bak\"`",
-                });
-                if let Some((backed_up, at)) = other {
-                    finding =
-                        finding.also(at, format!("this is a backup of another database, `{backed_up}`"));
-                }
-                findings.push(finding);
-            }
-            _ => {}
+    // Each target is spoken of once.
+    let mut told = BTreeSet::new();
+    for (unit, target) in writes_without_backup(facts.entries().map(|entry| entry.unit)) {
+        if !matches!(unit.action, Action::Sql { .. }) || !told.insert(target) {
+            continue;
         }
+        let Some(entry) = facts.entries().find(|entry| entry.unit.id == unit.id) else { continue };
+        let mut finding = rule
+            .at(entry.mark.span, format!("`{target}` is changed, and no step before makes a backup of it"))
+            .help(match super::sql::dialect(facts, target) {
+                Some(Dialect::Postgresql) => "add a step before: `pg_dump > FILE` in a fence with `on=` this target",
+                Some(Dialect::Mysql) => {
+                    "add a step before: `mysqldump --single-transaction --hex-blob DATABASE > FILE` in a fence with \
+                     `on=` this target"
+                }
+                _ => "add a step before: `sqlite3 FILE \".backup FILE.bak\"`",
+            });
+        let before = facts.entries().take_while(|before| before.unit.id != unit.id);
+        let mut other = before.filter_map(|before| match &before.unit.action {
+            Action::Backup { target, .. } => Some((target, before.mark.span)),
+            _ => None,
+        });
+        if let Some((backed_up, at)) = other.next() {
+            finding = finding.also(at, format!("this is a backup of another database, `{backed_up}`"));
+        }
+        findings.push(finding);
     }
     findings
 }

@@ -24,6 +24,7 @@ mod placeholder;
 mod plain_process;
 mod pull_while_away;
 mod remove_far;
+mod required;
 mod secret;
 mod serving;
 mod sql;
@@ -73,6 +74,35 @@ pub fn rules_markdown() -> String {
     let text = windlass_document::RULES.iter().copied();
     let rules: Vec<_> = text.chain(RULES.iter().map(Rule::shown)).collect();
     windlass_document::rules_markdown(&rules) + &sql::markdown(severity_word)
+}
+
+/// What docs/rules.md says of a rule, for reports that bring the rules of their findings along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AboutRule {
+    /// Name, also of its section in docs/rules.md.
+    pub name: &'static str,
+    /// Severity of its findings.
+    pub severity: Severity,
+    /// What is found, one line.
+    pub summary: &'static str,
+    /// Why it matters, without a full stop.
+    pub why: &'static str,
+}
+
+/// All rules that docs/rules.md has: those of the text, of the release as a whole, of SQL.
+pub fn about_rules() -> impl Iterator<Item = AboutRule> {
+    let text = windlass_document::RULES.iter().copied();
+    let shown = text.chain(RULES.iter().map(Rule::shown));
+    let shown = shown.map(|windlass_document::Rule { name, severity, summary, why, .. }| AboutRule {
+        name,
+        severity,
+        summary,
+        why,
+    });
+    shown.chain(SQL_RULES.iter().map(|rule| {
+        let SqlRule { name, severity, summary, why, .. } = *rule;
+        AboutRule { name, severity, summary, why }
+    }))
 }
 
 fn severity_word(severity: Severity) -> &'static str {
@@ -170,9 +200,9 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Whether it changes anything. A backup has nothing to take back, but is no check either.
+    /// Whether it changes anything.
     fn changes(&self) -> bool {
-        self.unit.undo.by != crate::UndoBy::Nothing || matches!(self.unit.action, Action::Backup { .. })
+        crate::require::changes(self.unit)
     }
 
     /// Whether it changes a definition of a database.
@@ -215,6 +245,7 @@ impl<'a> Facts<'a> {
 pub(crate) fn lint(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings: Vec<_> = RULES.iter().flat_map(|rule| (rule.check)(rule, facts)).collect();
     findings.extend(sql::findings(facts));
+    findings.extend(required::findings(facts));
     // A line that runs on several hosts is one line to who reads about it.
     let mut told = HashSet::new();
     findings.retain(|finding| told.insert((finding.rule.clone(), finding.span, finding.message.clone())));

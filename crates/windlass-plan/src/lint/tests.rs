@@ -109,6 +109,36 @@ fn a_check_a_gate_a_query_and_a_healthy_start_all_verify() {
 }
 
 #[test]
+fn what_the_policy_requires_is_found_where_it_is_missing() {
+    let required = |require: &str, text: &str| -> Vec<(String, String)> {
+        let toml = format!("{EXAMPLE_CONFIG}\n[policy]\nrequire = [\"{require}\"]\n");
+        let own = findings(text, &toml).into_iter().filter(|(finding, _)| finding.rule == "policy-require");
+        own.map(|(finding, marked)| (finding.message, marked)).collect()
+    };
+    let write = "```sql {#s on=db}\nDELETE FROM a WHERE b;\nDELETE FROM c WHERE d;\n```\n";
+    let [(message, marked)] = &required("backup-first", write)[..] else { panic!("told once") };
+    assert_eq!(marked, "DELETE FROM a WHERE b");
+    assert!(
+        message.contains("`db` is changed before") && message.contains("requires `backup-first`"),
+        "{message}"
+    );
+    let [(_, marked)] = &required("verify-last", write)[..] else { panic!("told once") };
+    assert_eq!(marked, "DELETE FROM c WHERE d");
+    let whole = format!("{BACKUP}{write}- [ ] fine\n");
+    for require in ["backup-first", "verify-last", "rollback:lossy"] {
+        assert_eq!(required(require, &whole), [], "{require}");
+    }
+    let away = "```sh {#a on=app irreversible}\n./a\n```\n```sh {#b on=app irreversible}\n./b\n```\n";
+    let [(message, marked)] = &required("rollback:restore", away)[..] else { panic!("told once") };
+    assert!(marked.contains("./a"), "the first of the worst: {marked}");
+    assert!(message.contains("the undo class is none because of step a"), "{message}");
+    // A service that starts healthy is a check, and reading needs no backup.
+    let start = "```sh {on=app}\nmkdir out\nwindlass service restart booking\n```\n";
+    assert_eq!(required("verify-last", start), []);
+    assert_eq!(required("backup-first", "```sql {on=db}\nSELECT 1;\n```\n"), []);
+}
+
+#[test]
 fn a_gate_is_wanted_before_each_step_without_a_way_back() {
     let text = "```sh {on=app}\nmkdir out\n```\n```sh {on=app irreversible}\n./a\n./b\n```\n- [ ] fine\n\
                 ```sh {on=app irreversible}\n./c\n```\n- [ ] fine\n";

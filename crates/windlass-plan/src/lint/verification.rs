@@ -1,7 +1,7 @@
 //! `no-verification`
 
 use super::{Facts, Rule};
-use crate::{Action, ServiceOperation};
+use crate::require::unverified;
 use windlass_document::{Finding, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -16,21 +16,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
-    let Some(last) = facts.entries().rev().find(super::Entry::changes).filter(|_| facts.complete) else {
+    let units = facts.entries().map(|entry| entry.unit);
+    let last = unverified(units, &facts.config.services).filter(|_| facts.complete);
+    let Some(last) = last.and_then(|last| facts.entries().find(|entry| entry.unit.id == last.id)) else {
         return Vec::new();
     };
-    let checked = facts.entries().rev().take_while(|entry| !entry.changes()).count() > 0;
-    if checked || is_watched_start(&last.unit.action, facts) {
-        return Vec::new();
-    }
     vec![rule.at(last.mark.span, "nothing is checked after this change").label("the last change").help(
         "add an `http` fence, a readonly step, a `SELECT` with `rows=`, or a `- [ ]` gate for a person",
     )]
-}
-
-/// A start waits until the service is healthy, which is a check.
-fn is_watched_start(action: &Action, facts: &Facts<'_>) -> bool {
-    let Action::Service { service, operation } = action else { return false };
-    let health = facts.config.services.get(service).is_some_and(|service| service.health.is_some());
-    health && *operation != ServiceOperation::Stop
 }

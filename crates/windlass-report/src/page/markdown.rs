@@ -1,7 +1,7 @@
 //! Pages as Markdown (GitHub's).
 
 use super::{Block, Page};
-use crate::text::tame;
+use crate::markdown::{fenced, inline};
 
 /// Deepest heading of Markdown.
 const LEVEL_MAX: usize = 6;
@@ -45,23 +45,7 @@ fn row(cells: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
-/// Text on one line that is not read as markup.
-fn inline(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in tame(text).chars() {
-        match c {
-            '\n' => safe.push(' '),
-            '|' | '<' | '*' | '[' | ']' | '`' | '\\' => {
-                safe.push('\\');
-                safe.push(c);
-            }
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// The same at the beginning of a block, where more characters mean something: `#`, `>`, `-`, `1.` and their like.
+/// Safe text at the beginning of a block, where more characters mean something: `#`, `>`, `-`, `1.` and their like.
 fn begin(safe: &str) -> String {
     let safe = safe.trim_start();
     let digits = safe.bytes().take_while(u8::is_ascii_digit).count();
@@ -71,12 +55,4 @@ fn begin(safe: &str) -> String {
         _ => return safe.to_owned(),
     };
     format!("{}\\{}", &safe[..at], &safe[at..])
-}
-
-/// A fence longer than any run of backticks in `text`.
-fn fenced(language: &str, text: &str) -> String {
-    let tamed = tame(text.trim_end());
-    let longest = tamed.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}{language}\n{tamed}\n{fence}")
 }

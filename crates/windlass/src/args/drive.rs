@@ -62,7 +62,7 @@ pub struct ApproveArgs {
 /// What a person says to the policy of the team.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PolicyArgs {
-    /// Start although [policy] is against it: its hours, or missing approvals; who did it and why stands in the record.
+    /// Start although [policy] is against it (hours, approvals, jobs, what it requires); who did it and why stands in the record.
     #[arg(long, value_name = "WHY")]
     pub break_glass: Option<String>,
 }

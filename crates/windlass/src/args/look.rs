@@ -1,6 +1,6 @@
 //! The commands that only look, and what several commands share.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, Args)]
@@ -8,6 +8,38 @@ pub struct OutputArgs {
     /// Print JSON on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How `check` and `plan` print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts.
+    Json,
+    /// GitHub: findings as annotations; of a plan also a comment in Markdown.
+    Github,
+    /// GitLab: findings as a Code Quality report; of a plan a comment in Markdown.
+    Gitlab,
+    /// SARIF 2.1.0: findings for code scanning.
+    Sarif,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct FormatArgs {
+    /// Print for people, for scripts, or for a CI system (docs/ci.md).
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text", conflicts_with = "json")]
+    format: Format,
+    /// Print JSON on standard output: `--format json`.
+    #[arg(long)]
+    json: bool,
+}
+
+impl FormatArgs {
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -19,7 +51,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: FormatArgs,
 }
 
 #[derive(Debug, Args)]
@@ -33,7 +65,7 @@ pub struct PlanArgs {
     #[arg(long)]
     pub offline: bool,
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: FormatArgs,
 }
 
 #[derive(Debug, Args)]

@@ -87,12 +87,14 @@ pub enum Command {
     /// Say what is wrong with release documents, or list their steps.
     ///
     /// Works offline and touches nothing. Every problem of a file is reported at once, with its place, the reason and
-    /// a fix. Steps of a file without problems are listed with line, driver, target and undo class.
+    /// a fix. Steps of a file without problems are listed with line, driver, target and undo class. `--format` prints the
+    /// findings as CI systems read them.
     Check(CheckArgs),
     /// Show what a release would change and how each step is undone.
     ///
     /// Looks at the real world, read-only, for numbers of rows and files. With --json it prints the canonical plan,
-    /// byte for byte what is hashed: `windlass plan --json FILE | sha256sum` is the plan's digest.
+    /// byte for byte what is hashed: `windlass plan --json FILE | sha256sum` is the plan's digest. With --format github
+    /// or gitlab it prints a comment for the pull or merge request.
     Plan(PlanArgs),
     /// Try the SQL of a release on copies of its databases: forwards, back, again, with crashes and repeats.
     ///
@@ -245,6 +247,9 @@ mod tests {
             "check --help",
             "check -h",
             "check a.md --jsn",
+            "check a.md --format sarif",
+            "check a.md --format yaml",
+            "check a.md --format sarif --json",
             "check a.md --env",
             "check help",
             "plan a.md",
@@ -258,6 +263,21 @@ mod tests {
         }
         let common = ["windlass", "check", "a.md", "--env", "p", "--json"].map(OsString::from);
         assert!(checking(&common).is_some());
+    }
+
+    #[test]
+    fn json_is_one_of_the_formats_and_not_said_beside_another() {
+        let format = |words: &[&str]| match Cli::try_parse_from(words).map(|cli| cli.command) {
+            Ok(Command::Check(args)) => Some(args.output.format()),
+            Ok(Command::Plan(args)) => Some(args.output.format()),
+            _ => None,
+        };
+        for command in ["check", "plan"] {
+            assert_eq!(format(&["windlass", command, "a.md"]), Some(Format::Text));
+            assert_eq!(format(&["windlass", command, "a.md", "--json"]), Some(Format::Json));
+            assert_eq!(format(&["windlass", command, "a.md", "--format=gitlab"]), Some(Format::Gitlab));
+            assert_eq!(format(&["windlass", command, "a.md", "--format=github", "--json"]), None);
+        }
     }
 
     #[test]

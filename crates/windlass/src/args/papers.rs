@@ -16,7 +16,7 @@ pub(super) const RECORD_EXAMPLES: &str = "Examples:
 
 /// The form of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum PageFormat {
     /// Markdown.
     #[default]
     Md,
@@ -30,7 +30,7 @@ pub enum Format {
 pub struct PaperArgs {
     /// Form of the page.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: PageFormat,
     /// Language of the page; by default `lang` of [documents] in windlass.toml, else that of LC_ALL, LC_MESSAGES or LANG, else en.
     #[arg(long, value_parser = lang())]
     pub lang: Option<Lang>,
@@ -44,8 +44,8 @@ pub struct PaperArgs {
 
 impl PaperArgs {
     /// The form that is wanted.
-    pub fn format(&self) -> Format {
-        if self.json { Format::Json } else { self.format }
+    pub fn format(&self) -> PageFormat {
+        if self.json { PageFormat::Json } else { self.format }
     }
 }
 

@@ -21,7 +21,8 @@ const LISTED_MAX: usize = 5;
 
 /// Runs the command.
 pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, args.env.as_deref())?;
+    let (mut compiled, plan, place) =
+        project::compile_to_judge(&args.file, config, args.env.as_deref(), project::print)?;
     if plan.steps.is_empty() {
         terminal::findings(&compiled);
         let shown = args.file.display();
@@ -33,14 +34,14 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     check_names(&plan, &args.driving)?;
     let reason = args.policy.break_glass.as_deref();
     let policy = compiled.settings.config.policy.clone();
-    let start = policy::Start::document(&policy, &place, &args.file, &plan);
+    let plan = Arc::new(plan);
+    let start = policy::Start::document(&policy, &place, &args.file, args.env.as_deref(), &plan);
     let permit = || start.permit(args.on_failure.into(), reason);
     permit()?;
     let store = journal::open(&place)?;
     journal::block_on(journal::refuse_busy(store.as_ref() as &dyn Store))??;
     let secrets = Arc::new(SecretStore::new(&place.base));
-    let plan = Arc::new(plan);
-    judge(&mut compiled, &place, &plan, &secrets)?;
+    judge(&mut compiled, &place, &plan, &secrets, project::print)?;
     let looks = look(&place, &plan, &secrets)?;
     let certain = certain_problems(&plan, &looks, &args.driving);
     let found = looks.values().any(|look| !look.surveyed.problems.is_empty());

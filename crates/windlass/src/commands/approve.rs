@@ -27,7 +27,8 @@ struct ApprovedJson<'a> {
 
 /// Runs the command.
 pub fn run(args: &ApproveArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    let (compiled, plan, place) = project::compile_to_judge(&args.file, config, args.env.as_deref())?;
+    let (compiled, plan, place) =
+        project::compile_to_judge(&args.file, config, args.env.as_deref(), project::print)?;
     let Some(approval) = &compiled.settings.config.policy.approve else {
         return Err(Failure::wrong("the policy wants no approvals")
             .hint("`[policy]` of windlass.toml says how many: `approve = { count = 1, not = \"author\" }`"));

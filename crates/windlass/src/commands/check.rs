@@ -1,7 +1,8 @@
-//! `windlass check`: offline, every problem at once, or the steps.
+//! `windlass check`: offline, every problem at once, or the steps; for people, scripts and CI systems.
 
+use super::found::Collected;
 use crate::{
-    args::CheckArgs,
+    args::{CheckArgs, Format},
     exit::{Exit, Failure},
     project::{self, CONFIG_NAME, Compiled},
     terminal::{self, FindingJson, finding_json},
@@ -46,26 +47,32 @@ struct FileJson {
 
 /// Runs the command.
 pub fn run(args: &CheckArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    let mut files = Vec::new();
-    let mut ok = true;
-    let mut noted = false;
-    for file in &args.files {
-        match project::compile_file(file, config, args.env.as_deref()) {
+    let files = args.files.iter().map(|file| {
+        let compiled = project::compile_file(file, config, args.env.as_deref());
+        (file.as_path(), compiled)
+    });
+    let ok = match args.output.format() {
+        Format::Text => for_people(files),
+        Format::Json => for_scripts(files),
+        format => for_ci(files, format),
+    }?;
+    Ok(if ok { Exit::Done } else { Exit::Wrong })
+}
+
+/// A document and what became of it, read when its turn comes.
+type Read<'a> = (&'a Path, Result<Compiled, Failure>);
+
+fn for_people<'a>(files: impl Iterator<Item = Read<'a>>) -> Result<bool, Failure> {
+    let (mut ok, mut noted) = (true, false);
+    for (_, compiled) in files {
+        match compiled {
             Ok(compiled) => {
                 ok &= !compiled.failed();
-                if args.output.json {
-                    files.push(file_json(&compiled));
-                } else {
-                    if compiled.place.is_none() && !noted {
-                        note();
-                        noted = true;
-                    }
-                    print(&compiled)?;
+                if compiled.place.is_none() && !noted {
+                    note();
+                    noted = true;
                 }
-            }
-            Err(failure) if args.output.json => {
-                ok = false;
-                files.push(unread(file, &failure));
+                print(&compiled)?;
             }
             Err(failure) => {
                 ok = false;
@@ -73,10 +80,37 @@ pub fn run(args: &CheckArgs, config: Option<&Path>) -> Result<Exit, Failure> {
             }
         }
     }
-    if args.output.json {
-        terminal::json(&CheckJson { format: windlass_report::FORMAT, ok, files })?;
+    Ok(ok)
+}
+
+fn for_scripts<'a>(files: impl Iterator<Item = Read<'a>>) -> Result<bool, Failure> {
+    let file = |(file, compiled): Read<'_>| match compiled {
+        Ok(compiled) => file_json(&compiled),
+        Err(failure) => unread(file, &failure),
+    };
+    let files: Vec<FileJson> = files.map(file).collect();
+    let ok = files.iter().all(|file| file.ok);
+    terminal::json(&CheckJson { format: windlass_report::FORMAT, ok, files })?;
+    Ok(ok)
+}
+
+fn for_ci<'a>(files: impl Iterator<Item = Read<'a>>, format: Format) -> Result<bool, Failure> {
+    let mut found = Collected::default();
+    let mut ok = true;
+    for (file, compiled) in files {
+        match compiled {
+            Ok(compiled) => {
+                ok &= !compiled.failed();
+                found.add(&compiled);
+            }
+            Err(failure) => {
+                ok = false;
+                found.unread(file, &failure);
+            }
+        }
     }
-    Ok(if ok { Exit::Done } else { Exit::Wrong })
+    found.print(format)?;
+    Ok(ok)
 }
 
 /// Once per command: what was not checked.

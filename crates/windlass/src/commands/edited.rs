@@ -64,7 +64,8 @@ impl GoingOn<'_> {
         }
         let Edited { file, mut compiled, plan } = edited;
         let rules = compiled.settings.config.policy.clone();
-        let start = policy::Start::document(&rules, self.place, &file, &plan);
+        let env = self.run.origin.as_ref().and_then(|origin| origin.env.as_deref());
+        let start = policy::Start::document(&rules, self.place, &file, env, &plan);
         let permit = || start.permit(run.on_failure, args.policy.break_glass.as_deref());
         findings_of_rest(&mut compiled, &run, &plan);
         terminal::say(&self.tail(&run, &plan));

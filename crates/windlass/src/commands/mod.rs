@@ -9,6 +9,7 @@ mod check;
 mod copies;
 mod drive;
 mod edited;
+mod found;
 mod init;
 mod migrate;
 mod new;

@@ -2,7 +2,7 @@
 
 use super::{drive::zone, plan, rehearse, view};
 use crate::{
-    args::{Format, PaperArgs, RecordArgs, TicketArgs},
+    args::{PageFormat, PaperArgs, RecordArgs, TicketArgs},
     disk, env,
     exit::{self, Exit, Failure},
     journal::Loaded,
@@ -17,8 +17,8 @@ use windlass_document::{LineIndex, about};
 use windlass_driver::Secrets as _;
 use windlass_plan::Lang;
 use windlass_report::{
-    Facts, Page, TicketFindingJson, ending_word, log_page, logged, record_json, record_page, ticket_json,
-    ticket_page, with_entry,
+    Facts, Page, Surveys, TicketFindingJson, ending_word, log_page, logged, record_json, record_page,
+    ticket_json, ticket_page, with_entry,
 };
 
 /// `windlass ticket`.
@@ -30,11 +30,13 @@ pub fn ticket(args: &TicketArgs, config: Option<&Path>) -> Result<Exit, Failure>
         ))
         .hint("`--out` names the file for the ticket"));
     }
-    let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, args.env.as_deref())?;
+    let env = args.env.as_deref();
+    let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, env, project::print)?;
     let (plan, secrets) = (Arc::new(plan), Arc::new(SecretStore::new(&place.base)));
-    let surveys = plan::surveys(&mut compiled, &place, &plan, &secrets, args.offline)?;
+    plan::find(&mut compiled, &place, &plan, &secrets, args.offline, project::print)?;
+    let surveys = if args.offline { Surveys::new() } else { plan::survey(&place, &plan, &secrets)? };
     let settings = &compiled.settings.config;
-    let approvals = Start::document(&settings.policy, &place, &args.file, &plan).approvals()?;
+    let approvals = Start::document(&settings.policy, &place, &args.file, env, &plan).approvals()?;
     let rehearsal = rehearse::load(&place, &args.file);
     let facts = Facts {
         plan: &plan,
@@ -126,9 +128,9 @@ fn append(
 /// Prints or writes a page as it was asked for.
 fn give(args: &PaperArgs, page: &Page, json: &impl Serialize) -> Result<Exit, Failure> {
     let text = match args.format() {
-        Format::Md => page.markdown(1),
-        Format::Html => page.html(),
-        Format::Json => terminal::json_text(json),
+        PageFormat::Md => page.markdown(1),
+        PageFormat::Html => page.html(),
+        PageFormat::Json => terminal::json_text(json),
     };
     match &args.out {
         None => terminal::print(&text)?,

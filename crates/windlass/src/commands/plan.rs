@@ -1,7 +1,9 @@
-//! `windlass plan`: what would change, looked at in the real world; with `--json` the bytes that are hashed.
+//! `windlass plan`: what would change, looked at in the real world, for people or as a comment; with `--json` the bytes that
+//! are hashed.
 
+use super::found;
 use crate::{
-    args::PlanArgs,
+    args::{Format, PlanArgs},
     exit::{Exit, Failure},
     policy::Start,
     project::{self, Compiled, Place},
@@ -18,52 +20,59 @@ const SURVEY_MAX: Duration = Duration::from_secs(30);
 
 /// Runs the command.
 pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    let env = args.env.as_deref();
-    if args.output.json {
+    let (env, format) = (args.env.as_deref(), args.output.format());
+    if format == Format::Json {
         let (_, plan, _) = project::compile_to_run(&args.file, config, env)?;
         // No line end: these bytes are what the digest is made of.
         terminal::print(&canonical_json(&plan))?;
         return Ok(Exit::Done);
     }
-    let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, env)?;
+    let show = |compiled: &Compiled| found::show(format, compiled);
+    let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, env, show)?;
     let plan = Arc::new(plan);
     let secrets = Arc::new(SecretStore::new(&place.base));
-    let surveys = surveys(&mut compiled, &place, &plan, &secrets, args.offline)?;
-    let mut text = plan_text(&plan, &surveys);
-    text.append(rehearsed(&place, &plan, &args.file));
+    find(&mut compiled, &place, &plan, &secrets, args.offline, show)?;
+    if format == Format::Sarif {
+        return Ok(Exit::Done);
+    }
+    let surveys = if args.offline { Surveys::new() } else { survey(&place, &plan, &secrets)? };
+    let mut asides = rehearsed(&place, &plan, &args.file);
     if !args.offline {
         let policy = &compiled.settings.config.policy;
-        text.append(Start::document(policy, &place, &args.file, &plan).text()?);
+        asides.append(Start::document(policy, &place, &args.file, env, &plan).text()?);
     }
-    terminal::show(&text)?;
+    if format == Format::Text {
+        let mut text = plan_text(&plan, &surveys);
+        text.append(asides);
+        terminal::show(&text)?;
+    } else {
+        terminal::print(&found::comment(&compiled, &plan, &surveys, &asides))?;
+    }
     Ok(Exit::Done)
 }
 
-/// Prints what is found in the document, and says what the world says of its plan; nothing of it `offline`.
-pub fn surveys(
+/// Shows what is found in the document, with what the catalogs say unless `offline`.
+pub fn find(
     compiled: &mut Compiled,
     place: &Place,
     plan: &Arc<Plan>,
     secrets: &Arc<SecretStore>,
     offline: bool,
-) -> Result<Surveys, Failure> {
-    if offline {
-        terminal::findings(compiled);
-        return Ok(Surveys::new());
-    }
-    judge(compiled, place, plan, secrets)?;
-    survey(place, plan, secrets)
+    show: impl Fn(&Compiled) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if offline { show(compiled) } else { judge(compiled, place, plan, secrets, show) }
 }
 
-/// Reads the catalogs of the databases, judges the document with them, and prints what is found.
+/// Reads the catalogs of the databases, judges the document with them, and shows what is found.
 pub fn judge(
     compiled: &mut Compiled,
     place: &Place,
     plan: &Arc<Plan>,
     secrets: &Arc<SecretStore>,
+    show: impl Fn(&Compiled) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let (catalogs, unknown) = catalogs(place, plan, secrets)?;
-    project::judge(compiled, place, &catalogs)?;
+    project::judge(compiled, place, &catalogs, show)?;
     for line in unknown {
         terminal::line(&format!("not known: {line}"));
     }

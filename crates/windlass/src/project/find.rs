@@ -98,6 +98,17 @@ pub fn folder_of(file: &Path) -> PathBuf {
     folder.canonicalize().unwrap_or(folder)
 }
 
+/// The path of a file as CI systems name it: from the root of its repository, with `/` between folders; outside of one from
+/// the folder where the command was given.
+pub fn in_repository(file: &Path) -> String {
+    let folder = folder_of(file);
+    let path = file.file_name().map_or_else(|| folder.clone(), |name| folder.join(name));
+    let root =
+        folder.ancestors().find(|above| above.join(".git").exists()).map_or_else(env::here, Path::to_owned);
+    let below = path.strip_prefix(&root).unwrap_or(&path);
+    below.to_string_lossy().into_owned()
+}
+
 /// The error of commands that need a configuration, with an example made for the document.
 pub fn no_config(folder: &Path, document: Option<&Document>) -> Failure {
     let failure = Failure::wrong(format!(
@@ -148,6 +159,19 @@ mod tests {
         assert_eq!(Place::of_document(&document, None).unwrap(), None, "outside of the repository");
         std::fs::write(root.join("repo").join(CONFIG_NAME), "").unwrap();
         assert_eq!(Place::of_document(&document, None).unwrap().unwrap().base, root.join("repo"));
+    }
+
+    #[test]
+    fn the_path_in_a_repository_begins_at_its_root_wherever_the_command_was_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let deep = root.join("repo/发布/2026");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::create_dir(root.join("repo/.git")).unwrap();
+        assert_eq!(in_repository(&deep.join("../2026/a b.md")), "发布/2026/a b.md");
+        assert_eq!(in_repository(&root.join("repo/a.md")), "a.md");
+        let outside = root.join("a.md");
+        assert_eq!(in_repository(&outside), outside.to_string_lossy());
     }
 
     #[test]

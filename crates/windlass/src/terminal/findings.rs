@@ -38,6 +38,13 @@ fn without_secrets<'t>(text: &'t str, findings: &[Finding]) -> Cow<'t, str> {
 
 /// The rule that finds passwords in lines.
 const SECRET_RULE: &str = "password-in-command";
+/// The rule that finds them in statements; its place is the whole statement.
+const SECRET_SQL_RULE: &str = "password-in-sql";
+
+/// Whether the finding says that a password stands in its step.
+pub fn tells_of_a_password(finding: &Finding) -> bool {
+    [SECRET_RULE, SECRET_SQL_RULE].contains(&finding.rule.as_str())
+}
 
 /// Prints the findings of a configuration: places and keys, never its text. A line that has a mistake may hold a
 /// password, and what is printed stands in the logs of a CI system ever after.

@@ -10,7 +10,7 @@ mod prompt;
 
 pub use downtime::Seen;
 pub use estimate::Estimate;
-pub use findings::{FindingJson, config_findings, finding_json, findings};
+pub use findings::{FindingJson, config_findings, finding_json, findings, tells_of_a_password};
 pub use progress::Progress;
 pub use prompt::{Asker, TerminalPeople, yes_or_no};
 

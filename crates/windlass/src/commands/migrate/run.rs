@@ -50,7 +50,8 @@ pub fn up(args: &MigrateUpArgs, config: Option<&Path>) -> Result<Exit, Failure> 
         );
     }
     let reason = args.policy.break_glass.as_deref();
-    let start = Start { policy: &world.config.policy, place: &world.place, document: None, severity: None };
+    let env = args.place.env.as_deref();
+    let start = Start { policy: &world.config.policy, place: &world.place, env, document: None };
     let permit = || start.permit(args.on_failure.into(), reason);
     permit()?;
     let store = refuse_busy(&world.place)?;

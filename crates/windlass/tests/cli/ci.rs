@@ -1,0 +1,229 @@
+//! Formats of CI systems, and the snippets of docs/ci.md as they stand there.
+
+use crate::sealed::{Project, RELEASE, Running, Said};
+use serde_json::Value;
+use std::{os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+/// The project inside of a repository, in a folder that is not its root.
+fn nested(release: &str) -> Project {
+    let project = Project::new(release);
+    std::fs::create_dir(project.path(".git")).unwrap();
+    std::fs::create_dir_all(project.path("运维/docs")).unwrap();
+    for name in ["windlass.toml", "release.md", "app.db"] {
+        std::fs::rename(project.path(name), project.path(&format!("运维/{name}"))).unwrap();
+    }
+    project
+}
+
+/// `windlass`, given in a folder of the project.
+fn inside(project: &Project, folder: &str, args: &[&str]) -> Said {
+    let mut command = project.command(args);
+    command.current_dir(project.path(folder));
+    Running::start(command).end()
+}
+
+fn bad() -> String {
+    RELEASE.replace("rows=2", "rows=两").replace("{#mark on=app}", "{#mark on=ap}")
+}
+
+#[test]
+fn annotations_name_the_file_from_the_root_of_the_repository() {
+    let project = nested(&bad());
+    let said = inside(&project, "运维/docs", &["check", "--format", "github", "../release.md"]).code(2);
+    let lines: Vec<_> = said.stdout.lines().collect();
+    assert!(lines.iter().all(|line| line.starts_with("::")), "{}", said.stdout);
+    let error = |line: &str, title: &str| {
+        let file = format!("::error file=运维/release.md,line={line},");
+        lines.iter().any(|said| said.starts_with(&file) && said.contains(&format!(",title={title}::")))
+    };
+    assert!(error("17", "unknown-target") && error("25", "attribute-value"), "{}", said.stdout);
+    assert_eq!(said.stderr, "");
+    let good = nested(RELEASE);
+    let said = inside(&good, "运维", &["check", "--format", "github", "release.md"]).code(0);
+    assert!(!said.stdout.contains("::error"), "{}", said.stdout);
+}
+
+#[test]
+fn a_configuration_of_several_documents_and_a_file_that_is_not_there_are_told_once_each() {
+    let project = nested(RELEASE);
+    project.write("运维/two.md", RELEASE);
+    project
+        .write("运维/windlass.toml", "[target.app]\nhots = [\"a\"]\n[target.db]\nurl = \"sqlite:app.db\"\n");
+    let args = ["check", "--format", "gitlab", "release.md", "two.md", "nowhere.md"];
+    let report = inside(&project, "运维", &args).code(2).json();
+    let issues = report.as_array().unwrap();
+    let of = |rule: &str| issues.iter().filter(|issue| issue["check_name"] == rule).collect::<Vec<_>>();
+    let config = of("config-unknown-key");
+    assert_eq!(config.len(), 1, "{report}");
+    assert_eq!(config[0]["location"]["path"], "运维/windlass.toml");
+    assert_eq!(config[0]["location"]["lines"]["begin"], 2);
+    assert_eq!(config[0]["severity"], "blocker");
+    let unread = of("unreadable");
+    assert_eq!(unread[0]["location"]["path"], "运维/nowhere.md");
+    let prints: std::collections::BTreeSet<_> =
+        issues.iter().map(|issue| issue["fingerprint"].as_str().unwrap()).collect();
+    assert_eq!(prints.len(), issues.len(), "fingerprints differ");
+}
+
+#[test]
+fn sarif_of_a_document_can_be_uploaded() {
+    let project = nested(&bad());
+    let log = inside(&project, "运维", &["check", "--format", "sarif", "release.md"]).code(2).json();
+    let run = &log["runs"][0];
+    let result = |rule: &str| {
+        run["results"].as_array().unwrap().iter().find(|result| result["ruleId"] == rule).unwrap().clone()
+    };
+    let place = &result("attribute-value")["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "%E8%BF%90%E7%BB%B4/release.md");
+    assert_eq!(place["region"]["startLine"], 25);
+    // `plan` says the same of a document that has no plan.
+    let planned = inside(&project, "运维", &["plan", "--format", "sarif", "release.md"]).code(2).json();
+    assert_eq!(planned, log);
+    let good = nested(RELEASE);
+    let log = inside(&good, "运维", &["plan", "--format", "sarif", "release.md"]).code(0).json();
+    assert!(log["runs"][0]["results"].is_array(), "{log}");
+}
+
+#[test]
+fn a_plan_is_a_comment_and_its_findings_are_annotations_beside_it() {
+    let good = nested(RELEASE);
+    let said = inside(&good, "运维", &["plan", "--format", "github", "release.md"]).code(0);
+    for words in [
+        "<!-- windlass plan release.md -->\n## Release 2.1.0\n",
+        "| Digest | `",
+        "<details><summary><b>migrate</b> line 13 · sqlite on db · restore</summary>",
+        "ALTER TABLE record ADD COLUMN s3_key TEXT",
+        "table record: 2 rows now",
+        "by the hand-written unmark",
+    ] {
+        assert!(said.stdout.contains(words), "no {words:?} in:\n{}", said.stdout);
+    }
+    assert!(said.stderr.lines().all(|line| line.starts_with("::")), "{}", said.stderr);
+    let gitlab = inside(&good, "运维", &["plan", "--format", "gitlab", "release.md"]).code(0);
+    assert_eq!(gitlab.stdout, said.stdout);
+
+    let broken = nested(&bad());
+    let said = inside(&broken, "运维", &["plan", "--format", "github", "release.md"]).code(2);
+    assert!(said.stdout.contains("errors; nothing can be run from it"), "{}", said.stdout);
+    assert!(said.stderr.contains("::error file=运维/release.md,line=25,"), "{}", said.stderr);
+}
+
+/// A repository as a CI system checks it out: `main` with everything, a branch with one more document.
+fn repository() -> Project {
+    let project = Project::new(RELEASE);
+    std::fs::remove_file(project.path("release.md")).unwrap();
+    project.write("releases/2.1.0.md", RELEASE);
+    git(&project, &["init", "-q", "-b", "main"]);
+    commit(&project);
+    git(&project, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    git(&project, &["checkout", "-q", "-b", "feature"]);
+    project.write("releases/2.2.0 发布.md", RELEASE.replace("2.1.0", "2.2.0"));
+    commit(&project);
+    // What the snippets call beside `windlass`, which only sees to it that there is something to send.
+    for (name, file) in [("gh", "comment.md"), ("curl", "comment.md")] {
+        let script = format!("#!/bin/sh\ntest -s {file} && echo \"$@\" >> {name}.log\n");
+        project.write(&format!("bin/{name}"), script);
+        let path = project.path(&format!("bin/{name}"));
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    project
+}
+
+fn git(project: &Project, args: &[&str]) {
+    let mut command = Command::new("git");
+    command.current_dir(project.path("")).args(["-c", "user.name=A", "-c", "user.email=a@example.com"]);
+    assert!(command.args(args).status().unwrap().success(), "{args:?}");
+}
+
+fn commit(project: &Project) {
+    git(project, &["add", "releases", "windlass.toml"]);
+    git(project, &["commit", "-q", "-m", "release"]);
+}
+
+/// Runs lines of a snippet as a CI system does.
+#[track_caller]
+fn shell(project: &Project, script: &str) {
+    let windlass = Path::new(env!("CARGO_BIN_EXE_windlass")).parent().unwrap();
+    let path =
+        format!("{}:{}:/usr/local/bin:/usr/bin:/bin", project.path("bin").display(), windlass.display());
+    let mut command = Command::new("bash");
+    command.args(["-e", "-o", "pipefail", "-c", script]).current_dir(project.path("")).env_clear();
+    let base =
+        Command::new("git").args(["rev-parse", "main"]).current_dir(project.path("")).output().unwrap();
+    let base = String::from_utf8(base.stdout).unwrap();
+    for (name, value) in [
+        ("PATH", path.as_str()),
+        ("HOME", "/nonexistent"),
+        ("LANG", "C.UTF-8"),
+        ("CI", "true"),
+        ("GITHUB_BASE_REF", "main"),
+        ("GITHUB_STEP_SUMMARY", "summary.md"),
+        ("PR", "7"),
+        ("CI_MERGE_REQUEST_DIFF_BASE_SHA", base.trim()),
+        ("COMMENT_TOKEN", "t"),
+        ("CI_API_V4_URL", "https://gitlab.invalid/api/v4"),
+        ("CI_PROJECT_ID", "1"),
+        ("CI_MERGE_REQUEST_IID", "2"),
+    ] {
+        command.env(name, value);
+    }
+    let out = command.output().unwrap();
+    let (said, told) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{script}\n{said}\n{told}");
+}
+
+/// The fences of docs/ci.md in a language.
+fn snippets(language: &str) -> Vec<String> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ci.md")).unwrap();
+    let begin = format!("```{language}\n");
+    page.split(&begin).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[test]
+fn the_snippet_for_github_is_yaml_and_does_what_it_says() {
+    let project = repository();
+    let workflow = yaml(&snippets("yaml")[0]);
+    let steps = workflow["jobs"]["check"]["steps"].as_array().unwrap();
+    let runs: Vec<_> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
+    assert_eq!(runs.len(), 3);
+    runs.iter().for_each(|run| shell(&project, run));
+    let summary = project.read("summary.md");
+    assert!(summary.contains("## Release 2.2.0") && !summary.contains("## Release 2.1.0"), "{summary}");
+    assert!(project.read("gh.log").starts_with("pr comment 7 --body-file comment.md"));
+    let log: Value = serde_json::from_str(&project.read("windlass.sarif")).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+}
+
+#[test]
+fn the_snippet_for_gitlab_is_yaml_and_does_what_it_says() {
+    let project = repository();
+    let jobs = yaml(&snippets("yaml")[1]);
+    for job in ["release documents", "release plan"] {
+        // The lines of a job are one script.
+        let lines: Vec<_> =
+            jobs[job]["script"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+        shell(&project, &lines.join("\n"));
+    }
+    let report: Value = serde_json::from_str(&project.read("gl-code-quality-report.json")).unwrap();
+    assert!(report.is_array(), "{report}");
+    assert!(project.read("comment.md").contains("## Release 2.2.0"));
+    assert!(
+        project.read("curl.log").contains("https://gitlab.invalid/api/v4/projects/1/merge_requests/2/notes")
+    );
+}
+
+#[test]
+fn the_lines_for_jenkins_do_what_they_say() {
+    let project = repository();
+    let pipeline = snippets("groovy").remove(0);
+    let lines: Vec<_> =
+        pipeline.lines().filter_map(|line| line.trim().strip_prefix("sh '")?.strip_suffix('\'')).collect();
+    assert_eq!(lines.len(), 2);
+    lines.iter().for_each(|line| shell(&project, line));
+    assert!(project.read("releases/2.2.0 发布.md.plan.txt").contains("Release 2.2.0"));
+    assert!(project.read("windlass.sarif").contains("\"2.1.0\""));
+}
