@@ -36,9 +36,9 @@ page-head-back = way back
 
 ## Records
 
-record-title = Record of release { $version } { $title }
+record-title = Record of release { $release }
 record-log = Update log
-record-log-title = { $day } { $version } { $title }
+record-log-title = { $day } { $release }
 record-result = Result
 record-run = Run
 record-started = Started
@@ -83,7 +83,7 @@ record-undo-failed = undo failed: { $why }
 
 ## Tickets
 
-ticket-title = Change ticket: release { $version } { $title }
+ticket-title = Change ticket: release { $release }
 ticket-release = Release
 ticket-kind = Kind
 ticket-severity = Urgency

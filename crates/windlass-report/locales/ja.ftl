@@ -36,9 +36,9 @@ page-head-back = 切り戻し結果
 
 ## 作業記録
 
-record-title = 作業記録：リリース { $version } { $title }
+record-title = 作業記録：リリース { $release }
 record-log = 作業記録
-record-log-title = { $day } { $version } { $title }
+record-log-title = { $day } { $release }
 record-result = 結果
 record-run = 実行 ID
 record-started = 開始
@@ -75,7 +75,7 @@ record-undo-failed = 切り戻し失敗：{ $why }
 
 ## 変更申請書
 
-ticket-title = 変更申請書：リリース { $version } { $title }
+ticket-title = 変更申請書：リリース { $release }
 ticket-release = リリース
 ticket-kind = 種別
 ticket-severity = 緊急度

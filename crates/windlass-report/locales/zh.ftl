@@ -36,9 +36,9 @@ page-head-back = 回滚结果
 
 ## 更新记录
 
-record-title = 更新记录：{ $version } { $title }
+record-title = 更新记录：{ $release }
 record-log = 更新记录
-record-log-title = { $day } { $version } { $title }
+record-log-title = { $day } { $release }
 record-result = 更新结果
 record-run = 运行编号
 record-started = 开始
@@ -75,7 +75,7 @@ record-undo-failed = 回滚失败：{ $why }
 
 ## 变更单
 
-ticket-title = 变更单：{ $version } { $title }
+ticket-title = 变更单：{ $release }
 ticket-release = 发布版本
 ticket-kind = 更新类型
 ticket-severity = 是否必须

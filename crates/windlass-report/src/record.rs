@@ -12,7 +12,7 @@ use crate::{
     shorten,
     spread::spreads,
     time::duration,
-    words::{is_check, purpose, run_word, state_word, taken_back, why_in_short_in},
+    words::{is_check, named_release, purpose, run_word, state_word, taken_back, why_in_short_in},
 };
 use jiff::tz::TimeZone;
 use windlass_journal::{Direction, Entry, Event, Forward, RunState, UndoPhase, UnitState};
@@ -25,7 +25,7 @@ const EFFECT_COLUMNS: usize = 60;
 #[must_use]
 pub fn record_page(run: &RunState, entries: &[Entry], zone: &TimeZone, lang: Lang) -> Page {
     let messages = Messages::new(lang);
-    let values = [("version", version(run).into()), ("title", title(run).into())];
+    let values = [("release", named(run).into())];
     let record = Record { run, entries, zone, messages: &messages, in_short: false };
     let mut page = Page::new(lang, messages.with("record-title", values));
     record.short(&mut page);
@@ -39,19 +39,16 @@ pub fn log_page(run: &RunState, entries: &[Entry], zone: &TimeZone, lang: Lang) 
     let messages = Messages::new(lang);
     let started = moment(run.started_ms, zone);
     let day = started.split(' ').next().unwrap_or_default();
-    let values = [("day", day.into()), ("version", version(run).into()), ("title", title(run).into())];
+    let values = [("day", day.into()), ("release", named(run).into())];
     let record = Record { run, entries, zone, messages: &messages, in_short: true };
     let mut page = Page::new(lang, messages.with("record-log-title", values));
     record.short(&mut page);
     page
 }
 
-fn version(run: &RunState) -> &str {
-    &run.plan.release.version
-}
-
-fn title(run: &RunState) -> &str {
-    run.plan.release.title.as_deref().unwrap_or_default()
+fn named(run: &RunState) -> String {
+    let release = &run.plan.release;
+    named_release(&release.version, release.title.as_deref().unwrap_or_default())
 }
 
 /// What a record is made of.

@@ -232,3 +232,13 @@ pub(crate) fn purpose(unit: &Unit) -> &str {
 pub(crate) fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
+/// A release as people call it: many titles have the version in them.
+pub(crate) fn named_release(version: &str, title: &str) -> String {
+    let is_version = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
+    if title.split(|c| !is_version(c)).any(|word| word == version || word.strip_prefix('v') == Some(version))
+    {
+        title.to_owned()
+    } else {
+        format!("{version} {title}").trim_end().to_owned()
+    }
+}

@@ -386,10 +386,13 @@ fn called(reader: &Reader<'_>, at: usize) -> Option<ObjectName> {
     is_name(at).then(|| ObjectName { parts: (from..=at).step_by(2).map(part).collect() })
 }
 
-/// Whether it is no call, or one that changes nothing: `EXTRACT` in quotes is a function of somebody, and so is one of another schema.
+/// Whether it is no call, or one that changes nothing: `"ABS"` with capitals in quotes is a function of somebody, and so is one of
+/// another schema.
 fn is_known(reader: &Reader<'_>, at: usize, called: &ObjectName) -> bool {
     let base = called.base().to_ascii_uppercase();
-    let reads = READING.contains(&base.as_str());
+    let is_folded =
+        reader.dialect != Dialect::Postgresql || called.base().to_ascii_lowercase() == called.base();
+    let reads = is_folded && READING.contains(&base.as_str());
     match called.parts.as_slice() {
         [_] => reads || reader.kind(at) == Some(TokenKind::Word) && KEYWORDS.contains(&base.as_str()),
         [schema, _] => reads && schema == "pg_catalog",
@@ -411,7 +414,7 @@ mod tests {
             ("WITH x AS (SELECT 1) SELECT * FROM x", ""),
             ("WITH x (a) AS (SELECT 1), y(b) AS NOT MATERIALIZED (SELECT f()) SELECT * FROM x", "f"),
             ("SELECT * FROM generate_series(1, 2) AS g(n)", ""),
-            ("SELECT extract(year FROM now()), \"extract\"(1)", "extract"),
+            ("SELECT extract(year FROM now()), \"ABS\"(1), \"abs\"(1)", "ABS"),
             ("SELECT \"do it\"(1)", "do it"),
         ] {
             let found: Vec<String> =

@@ -171,7 +171,7 @@ fn delimiters_and_data_that_are_not_what_they_seem() {
 
 #[test]
 fn problems_are_bounded() {
-    let (_, problems) = split(&"\\x\n".repeat(10_000), Postgresql);
+    let (_, problems) = split(&"\\gexec\n".repeat(10_000), Postgresql);
     assert_eq!(problems.len(), 201);
     assert!(problems[200].message.starts_with("9800 more"), "{}", problems[200].message);
 }

@@ -329,8 +329,11 @@ async fn kept(
     for catalog in &catalogs {
         keys.extend(changed(before, catalog));
     }
-    // What has changed its columns since cannot change places any more.
-    keys.extend(aside.exchange.iter().map(|exchange| (ObjectKind::Table, exchange.table.clone())));
+    if let Some(exchange) = &aside.exchange {
+        // What has changed its columns since cannot change places any more. Some tables of ours are only there on the way back.
+        let since = exchange.leaves.iter().map(|leaf| &leaf.since);
+        keys.extend(since.chain([&exchange.table]).map(|name| (ObjectKind::Table, name.clone())));
+    }
     keys.sort();
     keys.dedup();
     let states = catalogs.iter().map(|catalog| catalog::state(catalog, &keys)).collect();

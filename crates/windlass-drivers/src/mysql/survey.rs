@@ -76,7 +76,8 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
 
 /// Functions that a query calls and that write: it would fail where it runs, for nothing can be written there.
 async fn writers(job: &Job<'_>, session: &mut Session) -> Vec<String> {
-    const WRITE: &str = "SQL_DATA_ACCESS = 'MODIFIES SQL DATA' OR ROUTINE_DEFINITION REGEXP \
+    // The column compares capitals on MySQL.
+    const WRITE: &str = "SQL_DATA_ACCESS = 'MODIFIES SQL DATA' OR LOWER(CONVERT(ROUTINE_DEFINITION USING utf8mb4)) REGEXP \
                          '(insert|replace)[[:space:]]+(ignore[[:space:]]+)?into|delete[[:space:]]+from|update[[:space:]]+[^;]+[[:space:]]set[[:space:]]'";
     let mut found = vec![];
     for name in windlass_sql::unknown_calls(job.statement, Dialect::Mysql) {

@@ -22,7 +22,7 @@ fn page(plan: &Plan, surveys: &Surveys, found: &[FoundIn<'_>], open: bool) -> St
 
 fn release(statements: &str) -> String {
     format!(
-        "---\nrelease: 2.1.0\n---\n# 发布 @everyone <b>*x*</b>\n\n```sql {{#s on=db}}\n{statements}\n```\n"
+        "---\nrelease: 2.1.0\n---\n# 发布 @everyone \\<b>\\*x\\*\\</b>\n\n```sql {{#s on=db}}\n{statements}\n```\n"
     )
 }
 

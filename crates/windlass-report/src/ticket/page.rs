@@ -8,6 +8,7 @@ use crate::{
     page::{Block, Page},
     shorten,
     time::duration,
+    words::named_release,
 };
 use jiff::tz::TimeZone;
 use windlass_plan::{Class, Lang};
@@ -20,8 +21,8 @@ const WHAT_COLUMNS: usize = 72;
 pub fn ticket_page(ticket: &TicketJson, zone: &TimeZone, lang: Lang) -> Page {
     let messages = Messages::new(lang);
     let title = ticket.title.as_deref().unwrap_or_default();
-    let values = [("version", ticket.release.as_str().into()), ("title", title.into())];
-    let mut page = Page::new(lang, messages.with("ticket-title", values));
+    let release = named_release(&ticket.release, title);
+    let mut page = Page::new(lang, messages.with("ticket-title", [("release", release.into())]));
     let writer = Writer { ticket, zone, messages: &messages };
     page.add(Block::Fields(writer.summary()));
     writer.about(&mut page);

@@ -61,7 +61,7 @@ fn a_record_in_chinese() {
 fn an_entry_of_a_log_is_the_record_in_short_below_its_day() {
     let journal = failed_and_undone();
     let entry = log_page(&journal.run(), &journal.0, &zone(), Lang::Ja).markdown(2);
-    assert!(entry.starts_with("## 2025-11-21 2.1.0 2.1.0 后端发布文档"), "{entry}");
+    assert!(entry.starts_with("## 2025-11-21 2.1.0 后端发布文档"), "{entry}");
     let cause = r"失敗、変更なし: \`./stop.sh\` ended with exit status 1: 端口 8080";
     for words in ["| 結果 | 切り戻し済み |", "### 手順\n", "| stop/1@app2 | 20 | app2 | 失敗 |", cause]
     {
