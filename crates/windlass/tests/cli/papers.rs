@@ -30,7 +30,7 @@ fn a_ticket_says_what_why_how_and_the_way_back_and_changes_nothing() {
     has(
         &ticket,
         &[
-            "# Change ticket: release 2.1.0 2.1.0 后端发布文档\n",
+            "# Change ticket: release 2.1.0 后端发布文档\n",
             "| Ticket | CHG-7 |\n",
             "| From version | 2.0.9 |\n",
             "| Kind | feature |\n",
