@@ -138,8 +138,10 @@ impl Machine {
 
     /// Its control group, in the hierarchy that systemd keeps track by.
     fn group(&self) -> PathBuf {
-        let named = Path::new("/sys/fs/cgroup/systemd");
-        if named.is_dir() { named } else { Path::new("/sys/fs/cgroup") }.join(&self.link)
+        // As in machine.sh.
+        let known = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].map(Path::new);
+        let mounted = known.into_iter().find(|folder| folder.is_dir());
+        mounted.unwrap_or(Path::new("/sys/fs/cgroup")).join(&self.link)
     }
 
     /// The number of its first process, as seen from here.

@@ -26,8 +26,9 @@ mount -t tmpfs tmpfs "$root/tmp"
 # Another boot of another machine, as whoever asks /proc has to see.
 cat /proc/sys/kernel/random/uuid >"$root/run/boot_id"
 mount --bind "$root/run/boot_id" "$root/proc/sys/kernel/random/boot_id"
-# Groups of processes, which systemd keeps track by: the hierarchy of the machine's own namespace.
-if [ -d /sys/fs/cgroup/systemd ]; then
+# Groups of processes, which systemd keeps track by: the hierarchy of the machine's own namespace. The older kind only where there
+# is no other: there systemd has been seen to remove the group of a service that it was starting again (219/CGROUP).
+if [ -d /sys/fs/cgroup/systemd ] && [ ! -d /sys/fs/cgroup/unified ]; then
   mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"
   mkdir "$root/sys/fs/cgroup/systemd"
   mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd"
