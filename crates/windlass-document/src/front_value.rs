@@ -44,8 +44,11 @@ const KINDS: [(&str, Kind); 4] = [
     ("security", Kind::Security),
 ];
 
-const URGENCIES: [(&str, Urgency); 3] =
-    [("critical", Urgency::Critical), ("recommended", Urgency::Recommended), ("optional", Urgency::Optional)];
+const URGENCIES: [(&str, Urgency); 3] = [
+    (Urgency::Critical.name(), Urgency::Critical),
+    (Urgency::Recommended.name(), Urgency::Recommended),
+    (Urgency::Optional.name(), Urgency::Optional),
+];
 
 /// Longest version, environment and ticket: they become parts of file names, tags and titles.
 const WORD_CHARS_MAX: usize = 128;

@@ -74,6 +74,18 @@ pub enum Urgency {
     Optional,
 }
 
+impl Urgency {
+    /// Its word in the front matter.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Recommended => "recommended",
+            Self::Optional => "optional",
+        }
+    }
+}
+
 /// Downtime budget of the front matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Downtime(pub Duration);

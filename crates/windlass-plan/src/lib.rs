@@ -37,7 +37,7 @@ pub use compile::{
 
 pub use compose::{COMPOSE_FILES, ComposeLine, ComposeOperation};
 pub use config::{
-    Approval, BackupFolder, BackupPolicy, Config, ConfigFinding, ConfigSource, Documents, Freeze, Guard,
+    Approval, BackupFolder, BackupPolicy, Config, ConfigFinding, ConfigSource, Documents, Due, Freeze, Guard,
     Keep, Lang, Limit, Policy, Unread, Watch, Weekday, Window, backup_folder, config_schema, parse_config,
     rate_bytes, sqlite_path, url_kind,
 };

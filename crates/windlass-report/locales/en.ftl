@@ -86,6 +86,7 @@ record-undo-failed = undo failed: { $why }
 ticket-title = Change ticket: release { $release }
 ticket-release = Release
 ticket-kind = Kind
+ticket-due = Due by
 ticket-severity = Urgency
 ticket-class-is = { $class }: { $means }
 ticket-downtime = Downtime

@@ -78,6 +78,7 @@ record-undo-failed = 切り戻し失敗：{ $why }
 ticket-title = 変更申請書：リリース { $release }
 ticket-release = リリース
 ticket-kind = 種別
+ticket-due = 実施期限
 ticket-severity = 緊急度
 ticket-class-is = { $class }：{ $means }
 ticket-downtime = 停止時間（予定）

@@ -78,6 +78,7 @@ record-undo-failed = 回滚失败：{ $why }
 ticket-title = 变更单：{ $release }
 ticket-release = 发布版本
 ticket-kind = 更新类型
+ticket-due = 更新期限
 ticket-severity = 是否必须
 ticket-class-is = { $class }：{ $means }
 ticket-downtime = 预计停机时间

@@ -19,7 +19,7 @@ mod tests;
 
 pub use backup::{BackupFolder, BackupPolicy, backup_folder, rate_bytes};
 pub use documents::{Documents, Lang};
-pub use policy::{Approval, Freeze, Guard, Keep, Limit, Policy, Watch, Weekday, Window};
+pub use policy::{Approval, Due, Freeze, Guard, Keep, Limit, Policy, Watch, Weekday, Window};
 pub use schema::config_schema;
 pub(crate) use target::is_here;
 pub use target::{sqlite_path, url_kind};

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{Budget, Requirement, suggest};
 use jiff::civil::Date;
+use windlass_document::Urgency;
 
 pub(super) const KEYS: &[&str] = &[
     "timezone",
@@ -16,12 +17,14 @@ pub(super) const KEYS: &[&str] = &[
     "unattended",
     "require",
     "after",
+    "due",
     "budget",
     "keep",
     "watch",
     "batch",
 ];
 pub(super) const APPROVE_KEYS: &[&str] = &["count", "not", "signers", "expire"];
+pub(super) const DUE_KEYS: &[&str] = &["critical", "recommended", "optional"];
 pub(super) const BUDGET_KEYS: &[&str] = &["downtime", "rollback"];
 pub(super) const KEEP_KEYS: &[&str] = &["backup", "record"];
 pub(super) const WATCH_KEYS: &[&str] = &["for", "cpu", "memory", "disk", "p95", "errors", "requests"];
@@ -45,6 +48,8 @@ pub struct Policy {
     pub require: Vec<Requirement>,
     /// The environment on which a release has to be done before.
     pub after: Option<String>,
+    /// How soon a release is to be done.
+    pub due: Due,
     /// What a release may cost.
     pub budget: Budget,
     /// How long things are kept.
@@ -118,6 +123,27 @@ pub struct Approval {
     pub expire_ms: Option<u64>,
 }
 
+/// How soon a release is to be done, by its severity: milliseconds from the first commit of its document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the severities")]
+pub struct Due {
+    pub critical_ms: Option<u64>,
+    pub recommended_ms: Option<u64>,
+    pub optional_ms: Option<u64>,
+}
+
+impl Due {
+    /// That of a severity, milliseconds.
+    #[must_use]
+    pub fn within_ms(&self, severity: Urgency) -> Option<u64> {
+        match severity {
+            Urgency::Critical => self.critical_ms,
+            Urgency::Recommended => self.recommended_ms,
+            Urgency::Optional => self.optional_ms,
+        }
+    }
+}
+
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
@@ -170,6 +196,8 @@ pub(super) fn read(root: &Section<'_, '_, '_>) -> Policy {
     let Some(section) = root.section("policy", KEYS) else { return Policy::default() };
     let budget = section.section("budget", BUDGET_KEYS);
     let keep = section.section("keep", KEEP_KEYS);
+    let due = section.section("due", DUE_KEYS);
+    let due = |severity: &str| due.as_ref().and_then(|due| due.duration(severity));
     let policy = Policy {
         timezone: timezone(&section),
         window: windows(&section),
@@ -179,6 +207,11 @@ pub(super) fn read(root: &Section<'_, '_, '_>) -> Policy {
         unattended: section.flag("unattended"),
         require: requirements(&section),
         after: section.text("after"),
+        due: Due {
+            critical_ms: due("critical"),
+            recommended_ms: due("recommended"),
+            optional_ms: due("optional"),
+        },
         budget: Budget {
             downtime_ms: budget.as_ref().and_then(|budget| budget.duration("downtime")),
             rollback_ms: budget.as_ref().and_then(|budget| budget.duration("rollback")),

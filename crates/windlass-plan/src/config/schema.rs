@@ -254,6 +254,7 @@ struct Policy {
     require: Option<Vec<String>>,
     /// The environment on which the same document has to be done before.
     after: Option<String>,
+    due: Option<Due>,
     budget: Option<Budget>,
     keep: Option<Keep>,
     watch: Option<Watch>,
@@ -290,6 +291,15 @@ struct Budget {
     downtime: Option<Duration>,
     /// Time that a way back may take; one that takes more is only said.
     rollback: Option<Duration>,
+}
+
+/// How soon a release is to be done, by its `severity`, from the first commit of its document; said, and it holds up nothing.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Due {
+    critical: Option<Duration>,
+    recommended: Option<Duration>,
+    optional: Option<Duration>,
 }
 
 /// How long things are kept.

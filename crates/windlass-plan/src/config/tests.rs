@@ -1,5 +1,6 @@
 use super::*;
 use crate::{Canary, Class, ProxyFront, Requirement, Runner, Secret, Store, Strategy, UrlKind, Value};
+use windlass_document::Urgency;
 
 fn sources(texts: &[&str]) -> Vec<ConfigSource> {
     let names = ["windlass.toml", "windlass.production.toml"];
@@ -428,6 +429,11 @@ fn who_starts_a_release_what_it_must_have_and_where_it_is_done_first() {
     assert_eq!((policy.unattended, policy.after.as_deref()), (Some(false), Some("staging")));
     let silent = good(&[""]).policy;
     assert_eq!((silent.unattended, silent.require, silent.after), (None, Vec::new(), None));
+    let due = good(&["[policy]\ndue = { critical = \"4h\", recommended = \"3d\" }\n"]).policy.due;
+    let within =
+        [Urgency::Critical, Urgency::Recommended, Urgency::Optional].map(|severity| due.within_ms(severity));
+    assert_eq!(within, [Some(14_400_000), Some(259_200_000), None]);
+    assert_eq!(silent.due.within_ms(Urgency::Critical), None);
 }
 
 /// The schema and the reader know the same keys: a key added to one only fails here.
@@ -451,6 +457,7 @@ fn the_schema_has_the_keys_that_are_read() {
     assert_eq!(keys("Canary"), sorted(canary::KEYS));
     assert_eq!(keys("Policy"), sorted(policy::KEYS));
     assert_eq!(keys("Approve"), sorted(policy::APPROVE_KEYS));
+    assert_eq!(keys("Due"), sorted(policy::DUE_KEYS));
     assert_eq!(keys("Budget"), sorted(policy::BUDGET_KEYS));
     assert_eq!(keys("Keep"), sorted(policy::KEEP_KEYS));
     assert_eq!(keys("Watch"), sorted(policy::WATCH_KEYS));

@@ -24,6 +24,8 @@ pub struct Facts<'a> {
     pub policy: &'a Policy,
     /// Who has approved the plan.
     pub approvals: &'a [Approved],
+    /// When the policy wants it done at the latest, milliseconds since 1970.
+    pub due_at_ms: Option<i64>,
     /// The last rehearsal of the document.
     pub rehearsal: Option<&'a Rehearsal>,
     /// What the document was found to have, in order of place.
@@ -55,6 +57,8 @@ pub struct TicketJson {
     pub kind: Option<Kind>,
     /// How urgent it is.
     pub severity: Option<Urgency>,
+    /// When the policy wants it done at the latest, milliseconds since 1970; null: it does not say, or it is not known.
+    pub due_at_ms: Option<i64>,
     /// What the document says in front of its first step: what is released, and why.
     pub about: Option<String>,
     /// File name of the document.
@@ -162,6 +166,7 @@ pub fn ticket_json(facts: Facts<'_>, mask: Mask<'_>) -> TicketJson {
         title: release.title.clone(),
         kind: release.kind,
         severity: release.severity,
+        due_at_ms: facts.due_at_ms,
         about: facts.about.map(mask),
         document: plan.document.name.clone(),
         document_sha256: plan.document.sha256.clone(),

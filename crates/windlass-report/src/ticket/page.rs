@@ -70,6 +70,7 @@ impl Writer<'_> {
         add("page-env", ticket.env.clone());
         add("ticket-kind", ticket.kind.map(|kind| messages.kind(kind)));
         add("ticket-severity", ticket.severity.map(|urgency| messages.urgency(urgency)));
+        add("ticket-due", ticket.due_at_ms.map(|ms| moment(ms, self.zone)));
         let class = [
             ("class", messages.class(ticket.class).into()),
             ("means", messages.class_means(ticket.class).into()),

@@ -33,6 +33,7 @@ fn ticket(plan: &Plan, surveys: &Surveys, about: &str, rehearsal: Option<&Rehear
         about: Some(about),
         policy: &policy(),
         approvals: &[Approved { by: "bob@example.com".into(), at_ms: START_MS }],
+        due_at_ms: Some(START_MS + 3 * 86_400_000),
         rehearsal,
         findings: vec![finding],
         at_ms: START_MS,

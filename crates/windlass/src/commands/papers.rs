@@ -6,7 +6,7 @@ use crate::{
     disk, env,
     exit::{self, Exit, Failure},
     journal::Loaded,
-    policy::Start,
+    policy::{Start, due},
     project::{self, Compiled, Place},
     secrets::SecretStore,
     terminal, wiring,
@@ -36,7 +36,8 @@ pub fn ticket(args: &TicketArgs, config: Option<&Path>) -> Result<Exit, Failure>
     plan::find(&mut compiled, &place, &plan, &secrets, args.offline, project::print)?;
     let surveys = if args.offline { Surveys::new() } else { plan::survey(&place, &plan, &secrets)? };
     let settings = &compiled.settings.config;
-    let approvals = Start::document(&settings.policy, &place, &args.file, env, &plan).approvals()?;
+    let start = Start::document(&settings.policy, &place, &args.file, env, &plan);
+    let approvals = start.approvals()?;
     let rehearsal = rehearse::load(&place, &args.file);
     let facts = Facts {
         plan: &plan,
@@ -44,6 +45,7 @@ pub fn ticket(args: &TicketArgs, config: Option<&Path>) -> Result<Exit, Failure>
         about: about(&compiled.source.parsed.document, &compiled.source.text),
         policy: &settings.policy,
         approvals: &approvals.good,
+        due_at_ms: due::read(&start).and_then(|due| due.at_ms.ok()),
         rehearsal: rehearsal.as_ref(),
         findings: findings(&compiled, &secrets),
         at_ms: wiring::now_ms(),

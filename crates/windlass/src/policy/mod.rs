@@ -1,8 +1,9 @@
-//! What the policy of a team says about a start: the hours, who has approved it, who starts it, what it has to have, and where
-//! it has to be done before.
+//! What the policy of a team says about a start: the hours, who has approved it, who starts it, what it has to have, where
+//! it has to be done before, and how soon it is due.
 
 pub mod approvals;
 mod before;
+pub mod due;
 mod hours;
 mod job;
 
@@ -140,6 +141,7 @@ impl<'a> Start<'a> {
         }
         lines.extend(job::against(self.policy, self.env).map(|why| (Mark::Warn, why)));
         lines.extend(self.lacking(&approvals).into_iter().map(|why| (Mark::Warn, why)));
+        lines.extend(due::read(self).map(|due| due.line(self.policy.timezone.as_deref())));
         match before::read(self)? {
             Ok(done) => lines.extend(done.map(|done| (Mark::Good, done))),
             Err(why) => lines.push((Mark::Warn, why)),

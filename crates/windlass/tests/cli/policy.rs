@@ -91,6 +91,30 @@ fn holidays_of_a_year_that_nobody_listed_are_said() {
     project.run(&["apply", "release.md", "--yes"]).code(0);
 }
 
+#[test]
+fn a_release_is_due_from_the_first_commit_of_its_document_and_starts_late_all_the_same() {
+    let release = RELEASE.replacen("---\n", "---\nseverity: recommended\n", 1);
+    let policy = "[policy]\ntimezone = \"Asia/Tokyo\"\ndue = { critical = \"0\", recommended = \"3d\" }\n";
+    let project = project(&release, policy);
+    let unknown = "recommended: within 72h from the first commit of this document, which is not known";
+    shows(&project, &["plan", "release.md"], &[unknown]);
+    git(&project, &["init", "-q"]);
+    shows(&project, &["plan", "release.md"], &["which is not known: your current branch"]);
+    let commit_at = |date: &str| git(&project, &["commit", "-q", "-a", "-m", "release", "--date", date]);
+    git(&project, &["add", "release.md"]);
+    commit_at("2020-01-01T00:00:00Z");
+    let late = "it was due by 2020-01-04 09:00:00 +09:00 (recommended: within 72h from the first commit)";
+    shows(&project, &["plan", "release.md"], &[late]);
+    // A change does not put it off, nor does another name.
+    project.write("release.md", format!("{release}\n"));
+    commit_at("2020-02-01T00:00:00Z");
+    git(&project, &["mv", "release.md", "renamed [1].md"]);
+    commit_at("2020-03-01T00:00:00Z");
+    shows(&project, &["plan", "renamed [1].md"], &[late]);
+    shows(&project, &["ticket", "renamed [1].md"], &["| Due by | 2020-01-04 09:00:00 +09:00 |"]);
+    project.run(&["apply", "renamed [1].md", "--yes"]).code(0);
+}
+
 /// A project in git whose policy wants an approval; the keys of three people.
 fn approved() -> Project {
     let project = project(RELEASE, "[policy]\napprove = { count = 1, not = \"author\", expire = \"7d\" }\n");
