@@ -363,16 +363,19 @@ pub fn unknown_calls(query: &str, dialect: Dialect) -> Vec<ObjectName> {
     found
 }
 
-/// Whether the parenthesis is that of `WITH x (a) AS (…)`, or of `AS x (a)`.
+/// Whether the parenthesis is that of `WITH x (a) AS (SELECT …)`, or of `AS x (a)`; that of `f(1) AS (a INT)` is a call.
 fn names_columns(reader: &mut Reader<'_>, open: usize) -> bool {
+    /// What a query, or a statement in a CTE, begins with.
+    const QUERY: &[&str] = &["SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE"];
     if open.checked_sub(2).is_some_and(|before| reader.is(before, "AS")) {
         return true;
     }
     reader.at = open;
     reader.group();
     let next = reader.at + 1;
-    reader.is(reader.at, "AS")
-        && (reader.is_symbol(next, b'(') || reader.is_any(next, &["MATERIALIZED", "NOT"]))
+    let is_query =
+        reader.is_symbol(next, b'(') && (reader.is_any(next + 1, QUERY) || reader.is_symbol(next + 1, b'('));
+    reader.is(reader.at, "AS") && (is_query || reader.is_any(next, &["MATERIALIZED", "NOT"]))
 }
 
 /// The name that ends at `at`.
@@ -414,6 +417,8 @@ mod tests {
             ("WITH x AS (SELECT 1) SELECT * FROM x", ""),
             ("WITH x (a) AS (SELECT 1), y(b) AS NOT MATERIALIZED (SELECT f()) SELECT * FROM x", "f"),
             ("SELECT * FROM generate_series(1, 2) AS g(n)", ""),
+            ("SELECT * FROM fill(1) AS (a int)", "fill"),
+            ("WITH x (a) AS (SELECT 1), y (b) AS ((SELECT 2)) SELECT * FROM x, y", ""),
             ("SELECT extract(year FROM now()), \"ABS\"(1), \"abs\"(1)", "ABS"),
             ("SELECT \"do it\"(1)", "do it"),
         ] {

@@ -39,16 +39,23 @@ pub(super) fn fit(
 }
 
 /// Whether nothing that others do between these statements makes them another thing: rows that are only added depend on none that are
-/// there, and one statement has nothing between.
+/// there, and one statement has nothing between. A definition that changes behind it, such as a name in an exchange of two tables,
+/// takes what others wrote meanwhile away.
 fn does_as_much(under: &[Statement], text: &str, dialect: Dialect) -> bool {
-    let changing: Vec<&Statement> =
-        under.iter().filter(|one| one.summary.changes_data || one.summary.kind == Kind::Call).collect();
+    let calls = |one: &Statement| !windlass_sql::unknown_calls(one.span.of(text), dialect).is_empty();
+    let writes = |one: &Statement| {
+        let summary = &one.summary;
+        summary.changes_data || summary.kind == Kind::Call || summary.kind == Kind::Select && calls(one)
+    };
+    let changing: Vec<&Statement> = under.iter().filter(|one| writes(one)).collect();
     let only_adds = |statement: &&Statement| {
         let selects =
             || windlass_sql::code_words(statement.span.of(text), dialect).iter().any(|word| word == "SELECT");
         matches!(statement.summary.kind, Kind::Insert | Kind::Load) && !selects()
     };
-    changing.len() <= 1 || changing.iter().all(only_adds)
+    let first = under.iter().position(writes);
+    let then_schema = first.is_some_and(|at| under[at + 1..].iter().any(|one| one.summary.changes_schema));
+    changing.iter().all(only_adds) || changing.len() <= 1 && !then_schema
 }
 
 #[cfg(test)]
@@ -73,6 +80,17 @@ mod tests {
             ("LOCK INSTANCE FOR BACKUP; UPDATE t SET a = 1", Mysql, false),
             ("LOCK TABLE t IN SHARE MODE; UPDATE u SET a = (SELECT max(a) FROM t)", Postgresql, true),
             ("LOCK t; INSERT INTO u SELECT * FROM t; DELETE FROM t; COMMIT", Postgresql, false),
+            (
+                "LOCK TABLE t; INSERT INTO u SELECT * FROM t; ALTER TABLE t RENAME TO old; ALTER TABLE u RENAME TO t; COMMIT",
+                Postgresql,
+                false,
+            ),
+            (
+                "LOCK TABLES t WRITE; INSERT INTO u SELECT * FROM t; RENAME TABLE t TO old; UNLOCK TABLES",
+                Mysql,
+                false,
+            ),
+            ("LOCK t; SELECT move_rows(); SELECT purge(); COMMIT", Postgresql, false),
         ] {
             let (statements, _) = windlass_sql::split(text, dialect);
             let fit = fit(&statements[0], &statements[1..], text, dialect, false);
