@@ -72,6 +72,9 @@ impl Exchange {
     /// Takes the rows out of the partitions, and drops these if they go. A partition whose table has rows was emptied before.
     pub(super) async fn there(&self, session: &mut Session, comment: &str) -> Result<(), Refusal> {
         session.run(catalog::SETTINGS).await?;
+        // Whoever may not lock finds out before the first row is moved: it could be brought back by nobody else.
+        let may_lock = lock(session, [self.table.as_str()]).await;
+        freed(session, may_lock.map_err(Refusal::from)).await?;
         let mut left = vec![];
         for leaf in &self.leaves {
             let is_taken = has_rows(session, &q(&leaf.taken)).await?;
