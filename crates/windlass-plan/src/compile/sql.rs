@@ -326,7 +326,8 @@ pub(super) fn only_for_the_client(
             match fit(statement, &statements[index + 1..], source) {
                 Fit::Refused(message, _) => Some((at, statement.span, message)),
                 Fit::Unit | Fit::Needless(_) => {
-                    client_alone(statement, source).map(|why| (at, statement.span, why))
+                    let more = index + 1 < statements.len() || at + 1 < sources.len();
+                    client_alone(statement, source, more).map(|why| (at, statement.span, why))
                 }
             }
         }));
@@ -343,8 +344,9 @@ pub(super) fn only_for_the_client(
 }
 
 /// What a statement of a lifted line does that a unit of its own would not: settings that end with the client's transaction or
-/// reach beyond its session, and queries of MySQL that may write, for those run where nothing can be written.
-fn client_alone(statement: &Statement, source: &Source<'_>) -> Option<String> {
+/// reach beyond its session, functions that may leave something in the session for those behind them (`more`), and queries of
+/// MySQL that may write, for those run where nothing can be written.
+fn client_alone(statement: &Statement, source: &Source<'_>, more: bool) -> Option<String> {
     let (text, dialect) = (statement.span.of(source.text), source.dialect);
     let head = windlass_sql::keywords(text, dialect, 2);
     let head: Vec<_> = head.iter().map(String::as_str).collect();
@@ -358,6 +360,15 @@ fn client_alone(statement: &Statement, source: &Source<'_>) -> Option<String> {
         (["SELECT" | "WITH" | "VALUES" | "TABLE", ..], Dialect::Mysql) => {
             let calls = windlass_sql::unknown_calls(text, dialect);
             Some(format!("whether `{}()` only reads is not known here", calls.first()?))
+        }
+        (["SELECT" | "WITH" | "VALUES" | "TABLE", ..], Dialect::Postgresql) if more => {
+            let is_local = || windlass_sql::code_words(text, dialect).iter().any(|word| word == "TRUE");
+            if windlass_sql::postgres::set_config(text).is_some() && !is_local() {
+                return None;
+            }
+            let calls = windlass_sql::unknown_calls(text, dialect);
+            let called = calls.iter().find(|name| name.base() != "setval")?;
+            Some(format!("what `{called}()` leaves in the session may be needed by what follows"))
         }
         _ => None,
     }
