@@ -44,12 +44,6 @@ const KINDS: [(&str, Kind); 4] = [
     ("security", Kind::Security),
 ];
 
-const URGENCIES: [(&str, Urgency); 3] = [
-    (Urgency::Critical.name(), Urgency::Critical),
-    (Urgency::Recommended.name(), Urgency::Recommended),
-    (Urgency::Optional.name(), Urgency::Optional),
-];
-
 /// Longest version, environment and ticket: they become parts of file names, tags and titles.
 const WORD_CHARS_MAX: usize = 128;
 
@@ -162,7 +156,10 @@ fn set(front: &mut FrontMatter, key: &str, entry: &Entry) -> Result<(), Box<Find
         "from" => front.from = Some(Spanned::new(version(key, text, span)?, span)),
         "env" => front.env = Some(Spanned::new(environment(text, span)?, span)),
         "kind" => front.kind = Some(Spanned::new(one_of(key, text, span, &KINDS)?, span)),
-        "severity" => front.severity = Some(Spanned::new(one_of(key, text, span, &URGENCIES)?, span)),
+        "severity" => {
+            front.severity =
+                Some(Spanned::new(one_of(key, text, span, &Urgency::ALL.map(|one| (one.name(), one)))?, span))
+        }
         "downtime" => front.downtime = Some(Spanned::new(downtime(text, span)?, span)),
         _ => front.ticket = Some(Spanned::new(one_line(key, text, span)?, span)),
     }

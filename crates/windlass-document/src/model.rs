@@ -75,6 +75,9 @@ pub enum Urgency {
 }
 
 impl Urgency {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Critical, Self::Recommended, Self::Optional];
+
     /// Its word in the front matter.
     #[must_use]
     pub const fn name(self) -> &'static str {

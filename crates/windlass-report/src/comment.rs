@@ -3,13 +3,14 @@
 
 use crate::{
     FoundIn, Surveys, Text,
+    code::code,
     markdown::{fenced, inline},
     messages::Messages,
     text::{shorten, tame},
     words::{count, drivers_of, target_of},
 };
 use windlass_document::{Finding, LineIndex, Severity};
-use windlass_plan::{Action, Class, Plan, Step, Unit};
+use windlass_plan::{Class, Plan, Step, Unit};
 
 /// Longest comment that GitHub takes, in characters.
 pub const COMMENT_CHARS_MAX: usize = 65_536;
@@ -174,7 +175,7 @@ impl Comment<'_> {
         if unit.undo.class != Class::Readonly && step.undo.is_none() {
             page.push_str(&format!("  - undo ({}): {}\n", unit.undo.class, say(&unit.undo.how)));
         }
-        match code(unit) {
+        match code(&unit.action) {
             Some(_) if !(self.is_open)(step) => {
                 page.push_str("  - what is run has a password, and is not shown here\n");
             }
@@ -232,28 +233,6 @@ fn finding_line(path: &str, line: usize, finding: &Finding) -> String {
     let place = text(&shorten(&format!("{path}:{line}"), LINE_COLUMNS));
     let message = text(&shorten(&finding.message, LINE_COLUMNS));
     format!("- {word} {place}: {message} ({})\n", finding.rule)
-}
-
-/// What a unit runs, with the language that it is in.
-fn code(unit: &Unit) -> Option<(&'static str, String)> {
-    match &unit.action {
-        Action::Sql { statement, .. } => Some(("sql", statement.clone())),
-        Action::Shell { script, .. } => Some(("sh", script.clone())),
-        Action::Patch { file, edits, .. } => {
-            let mut lines = vec![format!("--- {file}")];
-            for edit in edits {
-                let with = |sign: &str, lines: &[String]| -> Vec<String> {
-                    lines.iter().map(|line| format!("{sign}{line}")).collect()
-                };
-                lines.extend(with(" ", &edit.before));
-                lines.extend(with("-", &edit.remove));
-                lines.extend(with("+", &edit.add));
-                lines.extend(with(" ", &edit.after));
-            }
-            Some(("diff", lines.join("\n")))
-        }
-        _ => None,
-    }
 }
 
 fn cut(code: &str, detail: Detail) -> String {

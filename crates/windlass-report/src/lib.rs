@@ -4,6 +4,7 @@
 //! reported on anywhere. Text carries semantic marks, never escape sequences: the binary decides about colour.
 
 mod audit;
+mod code;
 mod comment;
 mod downtime;
 mod edit;
@@ -49,4 +50,4 @@ pub use stand::{Hold, Holder, Stand, Suggestion, UnitProgress, holds_text, progr
 pub use text::{Mark, Text, pad, shorten, tame, width};
 pub use ticket::{Facts, TicketFindingJson, TicketJson, ticket_json, ticket_page};
 pub use time::{duration, moment};
-pub use words::{Count, ending_word, progress, unit_word, why_in_short};
+pub use words::{Count, count, ending_word, progress, unit_word, why_in_short};

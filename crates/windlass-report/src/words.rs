@@ -229,9 +229,11 @@ pub(crate) fn purpose(unit: &Unit) -> &str {
 }
 
 /// `1 unit`, `3 units`.
-pub(crate) fn count(number: usize, word: &str) -> String {
+#[must_use]
+pub fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
+
 /// A release as people call it: many titles have the version in them.
 pub(crate) fn named_release(version: &str, title: &str) -> String {
     let is_version = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);

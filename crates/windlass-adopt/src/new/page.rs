@@ -3,7 +3,6 @@
 use super::{Facts, How, Wanted, Why, facts::Difference, packages, steps};
 use crate::config::text as quoted;
 use std::collections::BTreeMap;
-use windlass_document::Urgency;
 
 /// Entries of a list that are written.
 const ENTRIES_MAX: usize = 30;
@@ -160,12 +159,10 @@ impl Page<'_> {
             front.push_str(&format!("from: {}\n", quoted(from)));
         }
         front.push_str("# kind: feature, fix, performance, security\n");
-        front.push_str(match severity {
-            Some(Urgency::Critical) => "severity: critical\n",
-            Some(Urgency::Recommended) => "severity: recommended\n",
-            Some(Urgency::Optional) => "severity: optional\n",
-            None => "# severity: critical, recommended, optional\n",
-        });
+        match severity {
+            Some(severity) => front.push_str(&format!("severity: {}\n", severity.name())),
+            None => front.push_str("# severity: critical, recommended, optional\n"),
+        }
         front.push_str("# downtime: 0, 5s, 15m\n---\n");
         let title = self.say(["{}: deployment", "{} 线上部署方案", "{} デプロイ手順"], &[name]);
         front.push_str(&format!("# {title}\n\n> {}{date}", language.pick("Date: ", "更新日期：", "日付：")));

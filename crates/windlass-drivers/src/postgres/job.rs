@@ -439,8 +439,8 @@ pub(super) fn local(statement: &str) -> Option<String> {
         ["SET", ..] => Some(format!("SET LOCAL {}", behind(1))),
         ["RESET", ..] => Some(format!("SET LOCAL {} TO DEFAULT", behind(1))),
         ["SELECT", ..] => {
-            let (name, value) = set_config(statement).filter(|(name, _)| name != "client_encoding")?;
-            Some(format!("SET LOCAL {name} = {}", setting(&name, &value)))
+            let set = set_config(statement).filter(|set| set.name != "client_encoding")?;
+            Some(format!("SET LOCAL {} = {}", set.name, setting(&set.name, &set.value)))
         }
         _ => None,
     }

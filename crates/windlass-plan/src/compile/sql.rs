@@ -362,8 +362,7 @@ fn client_alone(statement: &Statement, source: &Source<'_>, more: bool) -> Optio
             Some(format!("whether `{}()` only reads is not known here", calls.first()?))
         }
         (["SELECT" | "WITH" | "VALUES" | "TABLE", ..], Dialect::Postgresql) if more => {
-            let is_local = || windlass_sql::code_words(text, dialect).iter().any(|word| word == "TRUE");
-            if windlass_sql::postgres::set_config(text).is_some() && !is_local() {
+            if windlass_sql::postgres::set_config(text).is_some_and(|setting| !setting.is_local) {
                 return None;
             }
             let calls = windlass_sql::unknown_calls(text, dialect);

@@ -171,21 +171,13 @@ fn global(what: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{DriverKind, Unit};
 
     fn class(statement: &str, dialect: Dialect) -> Option<Class> {
         let (statements, problems) = windlass_sql::split(statement, dialect);
         assert!(problems.is_empty() && statements.len() == 1, "{statement}");
         let sql = statements[0].summary.clone();
-        let action = Action::Sql {
-            target: "db".to_owned(),
-            statement: statement.to_owned(),
-            rows: None,
-            session: false,
-            data: None,
-            batch: None,
-            from: None,
-            client: None,
-        };
+        let Unit { action, .. } = Unit::question("", DriverKind::Sqlite, "db", statement, 0);
         let span = windlass_document::Span::new(0, 0);
         let draft = Draft { sql: Some(sql), dialect: Some(dialect), ..Draft::new(action, span) };
         of(&draft).map(|undo| undo.class)

@@ -2,10 +2,11 @@
 
 use crate::{
     Mask, Surveys,
+    code::code,
     words::{driver_word, purpose},
 };
 use serde::Serialize;
-use windlass_plan::{Action, Class, LineEdit, Unit};
+use windlass_plan::{Action, Class, Unit};
 
 /// A line, statement or edit, on all its hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,24 +95,9 @@ fn is_same(one: &Unit, other: &Unit) -> bool {
         && one.action == other.action
 }
 
-/// The text that is run, and its language; of lines that were lifted the words say all.
+/// The text that is run, and its language.
 fn source(action: &Action) -> Option<(&'static str, String)> {
-    match action {
-        Action::Sql { statement, .. } => Some(("sql", format!("{};", statement.trim_end()))),
-        Action::Shell { script, .. } => Some(("sh", script.clone())),
-        Action::Patch { file, edits, .. } => Some(("diff", diff(file, edits))),
-        _ => None,
-    }
-}
-
-/// As a fence of a release document.
-fn diff(file: &str, edits: &[LineEdit]) -> String {
-    let mut lines = vec![format!("--- {file}")];
-    for edit in edits {
-        let parts = [(" ", &edit.before), ("-", &edit.remove), ("+", &edit.add), (" ", &edit.after)];
-        lines.extend(
-            parts.iter().flat_map(|(mark, part)| part.iter().map(move |line| format!("{mark}{line}"))),
-        );
-    }
-    lines.join("\n")
+    let (language, text) = code(action)?;
+    let text = if language == "sql" { format!("{};", text.trim_end()) } else { text };
+    Some((language, text))
 }

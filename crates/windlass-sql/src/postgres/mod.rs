@@ -11,7 +11,7 @@ mod types;
 pub mod write;
 
 pub use numbers::set_by_setval;
-pub use settings::set_config;
+pub use settings::{Setting, set_config};
 
 use crate::{Dialect, literal};
 

@@ -44,12 +44,8 @@ pub struct NewArgs {
 }
 
 fn severity(text: &str) -> Result<Urgency, String> {
-    match text {
-        "critical" => Ok(Urgency::Critical),
-        "recommended" => Ok(Urgency::Recommended),
-        "optional" => Ok(Urgency::Optional),
-        _ => Err("it is critical, recommended or optional".to_owned()),
-    }
+    let known = Urgency::ALL.into_iter().find(|urgency| urgency.name() == text);
+    known.ok_or_else(|| "it is critical, recommended or optional".to_owned())
 }
 
 fn date(text: &str) -> Result<Date, String> {

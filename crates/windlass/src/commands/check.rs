@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::path::Path;
 use windlass_document::{Language, LineIndex};
 use windlass_plan::Class;
-use windlass_report::{Mark, StepJson, Text, step_json, steps_text};
+use windlass_report::{Mark, StepJson, Text, count, step_json, steps_text};
 
 /// `windlass check --json`.
 #[derive(Debug, Serialize)]
@@ -133,10 +133,9 @@ fn print(compiled: &Compiled) -> Result<(), Failure> {
     let mut text = Text::new();
     let errors = compiled.errors();
     if errors > 0 {
-        let plural = if errors == 1 { "" } else { "s" };
         text.line()
             .add(Mark::Bad, shown)
-            .plain(format!(": {errors} error{plural}; nothing can be run from it"));
+            .plain(format!(": {}; nothing can be run from it", count(errors, "error")));
         terminal::say(&text);
         return Ok(());
     }
@@ -145,8 +144,7 @@ fn print(compiled: &Compiled) -> Result<(), Failure> {
         // With a configuration this is a finding.
         terminal::warn(&format!("{shown} has no step: there is nothing to run"));
     }
-    let plural = if steps.len() == 1 { "" } else { "s" };
-    text.line().add(Mark::Strong, shown).plain(format!(": {} step{plural}", steps.len()));
+    text.line().add(Mark::Strong, shown).plain(format!(": {}", count(steps.len(), "step")));
     if let Some(plan) = &compiled.plan {
         text.plain(format!(", undo class {}", plan.class));
     }

@@ -3,7 +3,7 @@
 use crate::{
     args::{DrivingArgs, OutputArgs},
     exit::{self, Exit, Failure, Wanted},
-    holds, journal,
+    holds, journal, policy,
     project::{self, Place},
     secrets::SecretStore,
     terminal::{self, Estimate, Progress},
@@ -168,8 +168,7 @@ fn stand_of(stop: &Stop) -> Stand {
 /// The team's time zone, else the machine's. A broken configuration must not keep a run from being shown.
 pub fn zone(place: &Place) -> TimeZone {
     let settings = project::read_settings(Some(place), None, None).ok();
-    let name = settings.and_then(|settings| settings.config.policy.timezone);
-    name.and_then(|name| TimeZone::get(&name).ok()).unwrap_or_else(TimeZone::system)
+    settings.map_or_else(TimeZone::system, |settings| policy::zone(&settings.config.policy))
 }
 
 /// Ctrl-C, SIGTERM and a closed terminal ask to stop; the third request ends the process where it stands.

@@ -6,8 +6,8 @@ use crate::{
     disk, env,
     exit::{self, Exit, Failure},
     journal::Loaded,
-    policy::{Start, due},
-    project::{self, Compiled, Place},
+    policy::{self, Start, due},
+    project::{self, CONFIG_NAME, Compiled, Place},
     secrets::SecretStore,
     terminal, wiring,
 };
@@ -53,7 +53,8 @@ pub fn ticket(args: &TicketArgs, config: Option<&Path>) -> Result<Exit, Failure>
         executor: args.executor.as_deref(),
     };
     let ticket = ticket_json(facts, &|text| secrets.mask(text));
-    let page = ticket_page(&ticket, &zone(&place), lang(args.paper.lang, settings.documents.lang));
+    let (lang, _) = language(args.paper.lang, settings.documents.lang);
+    let page = ticket_page(&ticket, &zone(&place), lang);
     give(&args.paper, &page, &ticket)
 }
 
@@ -73,9 +74,10 @@ fn findings(compiled: &Compiled, secrets: &SecretStore) -> Vec<TicketFindingJson
 pub fn record(args: &RecordArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let place = Place::here(config)?;
     let (Loaded { run, entries }, _) = view::read_needed(&place, args.run.as_deref())?;
-    let documents = project::read_settings(Some(&place), None, None).ok();
-    let documents = documents.and_then(|settings| settings.config.documents.lang);
-    let (zone, lang) = (zone(&place), lang(args.paper.lang, documents));
+    // A broken configuration must not keep a record from being written.
+    let config = project::read_settings(Some(&place), None, None).map(|settings| settings.config);
+    let config = config.unwrap_or_default();
+    let (zone, (lang, _)) = (policy::zone(&config.policy), language(args.paper.lang, config.documents.lang));
     match &args.append {
         Some(log) => append(log, &Loaded { run, entries }, &zone, lang),
         None => {
@@ -144,9 +146,14 @@ fn give(args: &PaperArgs, page: &Page, json: &impl Serialize) -> Result<Exit, Fa
     Ok(Exit::Done)
 }
 
-/// The language that was asked for, that of the team, or that of the person.
-fn lang(asked: Option<Lang>, documents: Option<Lang>) -> Lang {
-    asked.or(documents).or_else(env::lang).unwrap_or_default()
+/// The language that was asked for, that of the team, or that of the person; and who says so.
+pub fn language(asked: Option<Lang>, documents: Option<Lang>) -> (Lang, &'static str) {
+    match (asked, documents, env::lang()) {
+        (Some(lang), ..) => (lang, "--lang"),
+        (None, Some(lang), _) => (lang, CONFIG_NAME),
+        (None, None, Some(lang)) => (lang, "the environment"),
+        (None, None, None) => (Lang::default(), "default"),
+    }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

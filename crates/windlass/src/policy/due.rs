@@ -28,14 +28,13 @@ pub fn read(start: &Start<'_>) -> Option<Due> {
 
 impl Due {
     /// For `plan`.
-    pub fn line(&self, timezone: Option<&str>) -> (Mark, String) {
+    pub fn line(&self, zone: &TimeZone) -> (Mark, String) {
         let within = format!("{}: within {} from the first commit", self.severity, duration(self.within_ms));
         let at_ms = match &self.at_ms {
             Ok(at_ms) => *at_ms,
             Err(why) => return (Mark::Warn, format!("{within} of this document, which is not known: {why}")),
         };
-        let zone = timezone.and_then(|name| TimeZone::get(name).ok()).unwrap_or_else(TimeZone::system);
-        let at = moment(at_ms, &zone);
+        let at = moment(at_ms, zone);
         match at_ms < wiring::now_ms() {
             true => (Mark::Warn, format!("it was due by {at} ({within})")),
             false => (Mark::Good, format!("due by {at} ({within})")),

@@ -1,11 +1,12 @@
 //! Windows and freezes of `[policy]`, by its clock.
 
+use super::timezone;
 use crate::{
     exit::Failure,
     project::{self, Place},
     wiring,
 };
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{Timestamp, Zoned};
 use windlass_document::Urgency;
 use windlass_plan::{Holidays, Policy};
 use windlass_report::Mark;
@@ -25,8 +26,7 @@ pub struct Hours {
 
 /// `None`: the policy says nothing about when a release may start.
 pub fn read(policy: &Policy, place: &Place, severity: Option<Urgency>) -> Result<Option<Hours>, Failure> {
-    let zone = policy.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
-    let Some(zone) = zone.filter(|_| policy.has_hours()) else { return Ok(None) };
+    let Some(zone) = timezone(policy).filter(|_| policy.has_hours()) else { return Ok(None) };
     let now = Timestamp::from_millisecond(wiring::now_ms()).unwrap_or_default().to_zoned(zone.clone());
     let holidays = holidays(policy, place)?;
     let mut against = policy.closed(&holidays, now.datetime());

@@ -9,11 +9,22 @@ mod job;
 
 use crate::{exit::Failure, project::Place};
 use approvals::Approvals;
+use jiff::tz::TimeZone;
 use std::path::Path;
 use windlass_document::Urgency;
 use windlass_journal::{Begin, BreakGlass, OnFailure};
 use windlass_plan::{Plan, Policy, Requirement};
 use windlass_report::{Mark, Text};
+
+/// The clock that the policy names; none where it names none.
+fn timezone(policy: &Policy) -> Option<TimeZone> {
+    policy.timezone.as_deref().and_then(|name| TimeZone::get(name).ok())
+}
+
+/// The clock of the policy, else that of this machine.
+pub fn zone(policy: &Policy) -> TimeZone {
+    timezone(policy).unwrap_or_else(TimeZone::system)
+}
 
 /// What is to be started.
 pub struct Start<'a> {
@@ -141,7 +152,7 @@ impl<'a> Start<'a> {
         }
         lines.extend(job::against(self.policy, self.env).map(|why| (Mark::Warn, why)));
         lines.extend(self.lacking(&approvals).into_iter().map(|why| (Mark::Warn, why)));
-        lines.extend(due::read(self).map(|due| due.line(self.policy.timezone.as_deref())));
+        lines.extend(due::read(self).map(|due| due.line(&zone(self.policy))));
         match before::read(self)? {
             Ok(done) => lines.extend(done.map(|done| (Mark::Good, done))),
             Err(why) => lines.push((Mark::Warn, why)),

@@ -2,22 +2,22 @@
 
 mod revisions;
 
-use super::drive;
+use super::papers::language;
 use crate::{
     args::NewArgs,
-    env,
     exit::{self, Exit, Failure},
+    policy,
     project::{self, CONFIG_NAME, Place, Settings, SqlFiles},
     terminal, wiring,
 };
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 use revisions::Revisions;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use windlass_adopt::{NewDocument, Wanted, Why, new_document};
 use windlass_document::is_name;
 use windlass_plan::Lang;
-use windlass_report::{Mark, Text};
+use windlass_report::{Mark, Text, count};
 
 /// A name becomes a part of file names.
 const NAME_CHARS_MAX: usize = 64;
@@ -62,7 +62,7 @@ pub fn run(args: &NewArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         return Err(exists(&goal.path));
     }
     let revisions = revisions::read(&goal.base, goal.place.as_ref(), args)?;
-    let (lang, said_by) = lang(args.lang, &goal.settings);
+    let (lang, said_by) = language(args.lang, goal.settings.config.documents.lang);
     let new = draft(args, &goal, &revisions, lang);
     if args.output.json {
         terminal::json(&json(&goal, &revisions, new))?;
@@ -89,7 +89,7 @@ fn goal(args: &NewArgs, config: Option<&Path>) -> Result<Goal, Failure> {
         terminal::config_findings(&settings);
         return Err(Failure::shown(Exit::Wrong));
     }
-    let zone = place.as_ref().map_or_else(TimeZone::system, drive::zone);
+    let zone = policy::zone(&settings.config.policy);
     let now = Timestamp::from_millisecond(wiring::now_ms()).unwrap_or_default();
     let date = args.date.unwrap_or_else(|| now.to_zoned(zone).date());
     let base = place.as_ref().map_or_else(|| project::folder_of(&near), |place| place.base.clone());
@@ -99,16 +99,6 @@ fn goal(args: &NewArgs, config: Option<&Path>) -> Result<Goal, Failure> {
         folder.join(documents.file_name(&args.name, &date.strftime("%Y%m%d").to_string()))
     });
     Ok(Goal { path, base, place, settings, date })
-}
-
-/// The language, and who says so.
-fn lang(asked: Option<Lang>, settings: &Settings) -> (Lang, &'static str) {
-    match (asked, settings.config.documents.lang, env::lang()) {
-        (Some(lang), ..) => (lang, "--lang"),
-        (None, Some(lang), _) => (lang, CONFIG_NAME),
-        (None, None, Some(lang)) => (lang, "the environment"),
-        (None, None, None) => (Lang::default(), "default"),
-    }
 }
 
 fn draft(args: &NewArgs, goal: &Goal, revisions: &Revisions, lang: Lang) -> NewDocument {
@@ -177,8 +167,8 @@ fn outcome(
                 "{} ({why}) with {}: {}, {}",
                 compared.from,
                 compared.to,
-                counted(compared.commits, "commit"),
-                counted(files, "file")
+                count(compared.commits, "commit"),
+                count(files, "file")
             );
             out.wrapped("compared: ", Mark::Plain, &words);
         }
@@ -188,7 +178,7 @@ fn outcome(
         }
     }
     if revisions.uncommitted > 0 {
-        let files = counted(revisions.uncommitted, "file");
+        let files = count(revisions.uncommitted, "file");
         out.wrapped(
             "note: ",
             Mark::Warn,
@@ -196,7 +186,7 @@ fn outcome(
         );
     }
     if revisions.unread > 0 {
-        let files = counted(revisions.unread, "file");
+        let files = count(revisions.unread, "file");
         out.wrapped("note: ", Mark::Warn, &format!("{files} were not read: too many, too long, or no text"));
     }
     if goal.place.is_none() {
@@ -205,18 +195,14 @@ fn outcome(
         out.wrapped("note: ", Mark::Dim, &words);
     }
     out.line().plain(format!("language: {lang} ({said_by})"));
-    let steps = counted(new.steps, "step");
+    let steps = count(new.steps, "step");
     out.wrapped(
         "",
         Mark::Plain,
-        &format!("{steps}, {} for you to complete: search for TODO", counted(new.open, "item")),
+        &format!("{steps}, {} for you to complete: search for TODO", count(new.open, "item")),
     );
     if written {
         out.line().plain(format!("next: windlass check {file}"));
     }
     out
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
