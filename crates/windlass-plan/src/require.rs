@@ -1,6 +1,6 @@
 //! Parts that every release of a team must have: `require` of `[policy]`.
 
-use crate::{Action, Class, Plan, Service, ServiceOperation, Step, UndoBy, Unit, UnitId};
+use crate::{Action, Class, Dump, Plan, Service, ServiceOperation, Step, UndoBy, Unit, UnitId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -115,8 +115,10 @@ pub(crate) fn writes_without_backup<'a>(
 ) -> impl Iterator<Item = (&'a Unit, &'a str)> {
     let mut backed_up = BTreeSet::new();
     units.filter_map(move |unit| match &unit.action {
-        Action::Backup { target, .. } => {
-            backed_up.insert(target.as_str());
+        Action::Backup { target, dump, .. } => {
+            if dump.as_ref().is_none_or(Dump::is_whole) {
+                backed_up.insert(target.as_str());
+            }
             None
         }
         Action::Sql { target, .. } | Action::Shell { database: Some(target), .. } => {
@@ -133,10 +135,21 @@ pub(crate) fn unverified<'a>(
 ) -> Option<&'a Unit> {
     let mut checked = false;
     let last = units.rev().find(|unit| {
-        checked |= !changes(unit);
+        checked |= checks(unit);
         changes(unit)
     })?;
     (!checked && !is_watched_start(&last.action, services)).then_some(last)
+}
+
+/// Whether a unit fails when something is not as it should be: reading alone does not.
+fn checks(unit: &Unit) -> bool {
+    match &unit.action {
+        Action::Sql { rows, session, .. } => !changes(unit) && !session && rows.is_some(),
+        Action::Shell { .. } | Action::Service { .. } => !changes(unit),
+        Action::Watch(watching) => watching.for_ms.is_some(),
+        Action::Http { .. } | Action::Gate { .. } => true,
+        _ => false,
+    }
 }
 
 /// A start waits until the service is healthy, which is a check.

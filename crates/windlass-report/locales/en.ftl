@@ -113,6 +113,7 @@ ticket-about = What and why
 ticket-on-person = a person
 ticket-on-here = this machine
 ticket-after = No sooner than { $time } after the start.
+ticket-closed = has a password, and is not shown here
 ticket-now = now: { $what }
 ticket-problem = it would fail now: { $why }
 ticket-way-back = Way back

@@ -105,6 +105,7 @@ ticket-about = 変更内容と理由
 ticket-on-person = 人
 ticket-on-here = このマシン
 ticket-after = 開始から { $time } 以降に実行。
+ticket-closed = パスワードを含むため、ここには表示しません
 ticket-now = 現状：{ $what }
 ticket-problem = 今実行すると失敗：{ $why }
 ticket-way-back = 切り戻し手順

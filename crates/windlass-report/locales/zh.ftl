@@ -105,6 +105,7 @@ ticket-about = 更新内容
 ticket-on-person = 人工
 ticket-on-here = 本机
 ticket-after = 最早在开始 { $time } 后执行。
+ticket-closed = 含有密码，此处不显示
 ticket-now = 现状：{ $what }
 ticket-problem = 现在执行会失败：{ $why }
 ticket-way-back = 回滚方案
@@ -136,7 +137,7 @@ class-restore = 从备份恢复
 class-none = 不可回滚
 class-means-readonly = 没有需要恢复的改动
 class-means-exact = 可以全部恢复
-class-means-lossy = 发布后写入的部分数据在回滚时会丢失或保留
+class-means-lossy = 发布后写入的数据，回滚时有一部分会丢失，或残留而不会撤回
 class-means-restore = 只能从备份恢复
 class-means-none = 有一部分无法回滚
 

@@ -1,6 +1,12 @@
 //! The text that a unit runs, as pages show it.
 
-use windlass_plan::{Action, LineEdit};
+use windlass_plan::{Action, LineEdit, Unit};
+
+/// Whether a unit may be shown: its text may have a password.
+pub type IsOpen<'a> = &'a dyn Fn(&Unit) -> bool;
+
+/// Said in place of all that would quote a unit with a password.
+pub(crate) const CLOSED: &str = "what this does has a password, and is not shown here";
 
 /// The text and its language: `sql`, `sh` or `diff`; of lines that were lifted the words say all.
 pub(crate) fn code(action: &Action) -> Option<(&'static str, String)> {

@@ -3,7 +3,7 @@
 
 use crate::{
     FoundIn, Surveys, Text,
-    code::code,
+    code::{CLOSED, IsOpen, code},
     markdown::{fenced, inline},
     messages::Messages,
     text::{shorten, tame},
@@ -30,8 +30,8 @@ pub struct Comment<'a> {
     pub found: &'a [FoundIn<'a>],
     /// What else is known of the release: its rehearsal, what the policy says.
     pub asides: &'a Text,
-    /// Whether the code of a step may be shown: it may have a password.
-    pub is_open: &'a dyn Fn(&Step) -> bool,
+    /// Which units may be shown.
+    pub is_open: IsOpen<'a>,
 }
 
 /// How much is told.
@@ -84,7 +84,8 @@ impl Comment<'_> {
         let mut page = mark(self.shown);
         page.push_str(&format!("## Release {}\n\n", text(&release.version)));
         if let Some(title) = &release.title {
-            page.push_str(&format!("{}\n\n", text(&shorten(title, LINE_COLUMNS))));
+            // Not at the start of a line, where GitLab would run `/merge` as a command.
+            page.push_str(&format!("**{}**\n\n", text(shorten(title, LINE_COLUMNS).trim())));
         }
         page.push_str("| | |\n|---|---|\n");
         let mut row = |label: &str, value: &str| page.push_str(&format!("| {label} | {value} |\n"));
@@ -141,7 +142,9 @@ impl Comment<'_> {
             step.class
         );
         if detail == Detail::Short {
-            let first = step.units.first().map_or("", |unit| unit.effect.as_str());
+            let open = |unit: &Unit| (self.is_open)(unit);
+            let first = step.units.first();
+            let first = first.map_or("", |unit| if open(unit) { unit.effect.as_str() } else { CLOSED });
             return format!("- **{}** {}: {}\n", text(&step.id.0), text(&facts), text(&shorten(first, 100)));
         }
         let mut page =
@@ -163,6 +166,9 @@ impl Comment<'_> {
             Detail::Whole => text(words),
             Detail::Cut | Detail::Short => text(&shorten(words, LINE_COLUMNS)),
         };
+        if !(self.is_open)(unit) {
+            return format!("- {}\n", say(&format!("{host}{CLOSED}")));
+        }
         let mut page = format!("- {}\n", say(&format!("{host}{}", unit.effect)));
         if let Some(survey) = self.surveys.get(&unit.id) {
             for effect in survey.effects.iter().filter(|effect| **effect != unit.effect) {
@@ -175,12 +181,8 @@ impl Comment<'_> {
         if unit.undo.class != Class::Readonly && step.undo.is_none() {
             page.push_str(&format!("  - undo ({}): {}\n", unit.undo.class, say(&unit.undo.how)));
         }
-        match code(&unit.action) {
-            Some(_) if !(self.is_open)(step) => {
-                page.push_str("  - what is run has a password, and is not shown here\n");
-            }
-            Some((language, code)) => page.push_str(&indented(&fenced(language, &cut(&code, detail)))),
-            None => {}
+        if let Some((language, code)) = code(&unit.action) {
+            page.push_str(&indented(&fenced(language, &cut(&code, detail))));
         }
         page
     }

@@ -28,6 +28,7 @@ mod time;
 mod words;
 
 pub use audit::{DeedJson, Deeds, deeds_text};
+pub use code::IsOpen;
 pub use comment::{COMMENT_CHARS_MAX, Comment, unplanned_comment};
 pub use downtime::{DowntimeJson, ExceededJson, ServiceDowntimeJson, WayBackJson};
 pub use edit::{Mask, begun_text, tail_text};

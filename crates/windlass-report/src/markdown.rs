@@ -8,7 +8,7 @@ pub(crate) fn inline(text: &str) -> String {
     for c in tame(text).chars() {
         match c {
             '\n' => safe.push(' '),
-            '|' | '<' | '*' | '[' | ']' | '`' | '\\' => {
+            '|' | '<' | '*' | '[' | ']' | '`' | '\\' | '&' => {
                 safe.push('\\');
                 safe.push(c);
             }

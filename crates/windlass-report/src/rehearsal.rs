@@ -1,7 +1,9 @@
 //! What a rehearsal found, as it is kept, and as text.
 
 use crate::{
-    Mark, Text, duration, moment,
+    Mark, Text,
+    code::CLOSED,
+    duration, moment,
     plan::class_mark,
     text::{COLUMNS, pad, shorten, width},
     words::count,
@@ -181,6 +183,21 @@ pub struct RoundJson {
 }
 
 impl Rehearsal {
+    /// The same without what would quote a unit that is not open.
+    #[must_use]
+    pub fn closed(mut self, is_open: impl Fn(&str) -> bool) -> Self {
+        let close = |words: &mut String| CLOSED.clone_into(words);
+        for statement in self.statements.iter_mut().filter(|statement| !is_open(&statement.unit)) {
+            close(&mut statement.statement);
+            statement.why.iter_mut().chain(&mut statement.disturbed).for_each(close);
+        }
+        for left in self.left_out.iter_mut().filter(|left| !is_open(&left.unit)) {
+            close(&mut left.what);
+            close(&mut left.why);
+        }
+        self
+    }
+
     /// Whether everything went as one would want it.
     #[must_use]
     pub fn is_good(&self) -> bool {

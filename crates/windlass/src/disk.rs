@@ -1,38 +1,69 @@
 //! Files that are written as a whole.
 
 use std::{
-    ffi::OsString,
-    fs::{self, File},
+    fs::{self, File, Permissions, TryLockError},
     io::{self, Write as _},
-    path::Path,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
+
+/// So long is waited for others who change a file.
+const ALONE_MAX: Duration = Duration::from_secs(10);
+/// Between two looks whether they are done.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Puts `content` in the place of a file; after a crash it has its old content or the new one. Who may read it stays as it was.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     // A link stays one: what it leads to is replaced.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(".tmp");
-    let temporary = path.with_file_name(temporary);
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        if let Ok(meta) = fs::metadata(&path) {
-            file.set_permissions(meta.permissions())?;
+    let permissions = match fs::metadata(&path) {
+        Ok(meta) if !meta.is_file() => {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)
+        Ok(meta) => Some(meta.permissions()),
+        Err(_) => None,
     };
-    write().inspect_err(|_| {
-        fs::remove_file(&temporary).ok();
-    })
+    let folder = folder(&path);
+    let mut file = tempfile::Builder::new()
+        .prefix(".")
+        .suffix(".tmp")
+        // Of a new file, less what the person's umask takes.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(&folder)?;
+    if let Some(permissions) = permissions {
+        file.as_file().set_permissions(permissions)?;
+    }
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Nobody else who asks changes files of this file's folder until the answer is dropped: for those who write what they have read before.
+pub fn alone(path: &Path) -> io::Result<File> {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (folder, began) = (File::open(folder(&path))?, Instant::now());
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) if began.elapsed() < ALONE_MAX => std::thread::sleep(LOOK),
+            Err(TryLockError::WouldBlock) => {
+                let message = "another windlass writes in this folder";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
+fn folder(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::replace;
+    use super::{alone, replace};
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     #[test]
@@ -48,6 +79,28 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
         assert!(replace(dir.path(), b"x").is_err(), "a folder is no file");
+        assert!(replace(std::path::Path::new("/dev/null"), b"x").is_err(), "a device stays one");
         assert!(replace(&dir.path().join("no/file"), b"x").is_err());
+    }
+
+    #[test]
+    fn who_reads_and_writes_alone_loses_nothing_of_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log.md");
+        replace(&log, b"").unwrap();
+        let add = |line: &'static str| {
+            let log = log.clone();
+            std::thread::spawn(move || {
+                for _ in 0..10 {
+                    let _alone = alone(&log).unwrap();
+                    let text = fs::read_to_string(&log).unwrap() + line;
+                    replace(&log, text.as_bytes()).unwrap();
+                }
+            })
+        };
+        for thread in [add("a"), add("b"), add("c")] {
+            thread.join().unwrap();
+        }
+        assert_eq!(fs::read(&log).unwrap().len(), 30);
     }
 }

@@ -2,7 +2,7 @@
 //! than it may be.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{self, BufRead as _, BufReader, Read, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -61,6 +61,21 @@ impl Repository {
         Some(found.trim().to_owned())
     }
 
+    /// What `git log` with `options` says of all commits of a file of this folder, also under a name that it had before; the newest first.
+    pub fn history(&self, file: &OsStr, options: &[&str]) -> Result<String, String> {
+        if self.ask(["rev-parse", "--is-shallow-repository"])?.trim() == "true" {
+            return Err("this clone has not all commits (`git fetch --unshallow`)".to_owned());
+        }
+        let args = ["log", "--follow"].iter().chain(options).map(OsStr::new);
+        self.ask(args.chain([OsStr::new("--"), &literally(file)]))
+    }
+
+    /// Whether a file of this folder is as the last commit has it.
+    pub fn is_as_committed(&self, file: &OsStr) -> Result<bool, String> {
+        let args = ["status", "--porcelain", "--"].map(OsStr::new);
+        Ok(self.ask(args.into_iter().chain([&*literally(file)]))?.is_empty())
+    }
+
     /// Reads files as they are in commits.
     pub fn texts(&self) -> Result<Texts, String> {
         let mut command = self.command();
@@ -79,6 +94,13 @@ impl Repository {
         command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
         command
     }
+}
+
+/// A name that is no pattern: `[` and `*` stand for themselves.
+fn literally(file: &OsStr) -> OsString {
+    let mut name = OsString::from(":(literal)");
+    name.push(file);
+    name
 }
 
 /// A program of git that reads files, one after another.

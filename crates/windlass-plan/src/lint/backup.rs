@@ -41,11 +41,17 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
             });
         let before = facts.entries().take_while(|before| before.unit.id != unit.id);
         let mut other = before.filter_map(|before| match &before.unit.action {
-            Action::Backup { target, .. } => Some((target, before.mark.span)),
+            Action::Backup { target, .. } => Some((target.as_str(), before.mark.span)),
             _ => None,
         });
         if let Some((backed_up, at)) = other.next() {
-            finding = finding.also(at, format!("this is a backup of another database, `{backed_up}`"));
+            finding = finding.also(
+                at,
+                match backed_up == target {
+                    true => "this backup has only a part of it".to_owned(),
+                    false => format!("this is a backup of another database, `{backed_up}`"),
+                },
+            );
         }
         findings.push(finding);
     }

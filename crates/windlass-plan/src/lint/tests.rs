@@ -98,7 +98,7 @@ fn a_check_a_gate_a_query_and_a_healthy_start_all_verify() {
     assert_eq!(unverified(""), ["mkdir out"]);
     for after in [
         "- [ ] fine\n",
-        "```sql {on=db}\nSELECT 1;\n```\n",
+        "```sql {on=db rows=1}\nSELECT 1;\n```\n",
         "```sh {on=app}\ncurl -f http://h/\n```\n",
         "```sh {on=app readonly}\n./check\n```\n",
         "```sh {on=app}\nwindlass service restart booking\n```\n",
@@ -106,12 +106,14 @@ fn a_check_a_gate_a_query_and_a_healthy_start_all_verify() {
         assert_eq!(unverified(after), [""; 0], "{after}");
     }
     assert_eq!(unverified("- [x] fine\n"), ["mkdir out"], "a statement is no check");
+    assert_eq!(unverified("```sql {on=db}\nSELECT 1;\n```\n"), ["mkdir out"], "it fails never");
 }
 
 #[test]
 fn what_the_policy_requires_is_found_where_it_is_missing() {
     let required = |require: &str, text: &str| -> Vec<(String, String)> {
-        let toml = format!("{EXAMPLE_CONFIG}\n[policy]\nrequire = [\"{require}\"]\n");
+        let pg = "[target.pg]\nurl = \"postgres://127.0.0.1/a\"\n";
+        let toml = format!("{EXAMPLE_CONFIG}\n{pg}[policy]\nrequire = [\"{require}\"]\n");
         let own = findings(text, &toml).into_iter().filter(|(finding, _)| finding.rule == "policy-require");
         own.map(|(finding, marked)| (finding.message, marked)).collect()
     };
@@ -122,6 +124,13 @@ fn what_the_policy_requires_is_found_where_it_is_missing() {
         message.contains("`db` is changed before") && message.contains("requires `backup-first`"),
         "{message}"
     );
+    for partial in ["-t a", "-s", "--data-only", "--exclude-table=b", "-n public"] {
+        let dump = format!("```sh {{on=pg}}\npg_dump {partial} > part.sql\n```\n");
+        let write = "```sql {#s on=pg}\nDELETE FROM a WHERE b;\n```\n";
+        assert_eq!(required("backup-first", &format!("{dump}{write}")).len(), 1, "{partial}");
+        let dump = dump.replace(partial, "--no-owner");
+        assert_eq!(required("backup-first", &format!("{dump}{write}")), [], "a whole dump");
+    }
     let [(_, marked)] = &required("verify-last", write)[..] else { panic!("told once") };
     assert_eq!(marked, "DELETE FROM c WHERE d");
     let whole = format!("{BACKUP}{write}- [ ] fine\n");

@@ -16,7 +16,7 @@ fn plan(document: &str) -> Plan {
 
 fn page(plan: &Plan, surveys: &Surveys, found: &[FoundIn<'_>], open: bool) -> String {
     let asides = Text::new();
-    let is_open = |_: &Step| open;
+    let is_open = |_: &Unit| open;
     Comment { shown: "docs/release.md", plan, surveys, found, asides: &asides, is_open: &is_open }.markdown()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Mask, Surveys,
-    code::code,
+    code::{CLOSED, IsOpen, code},
     words::{driver_word, purpose},
 };
 use serde::Serialize;
@@ -17,6 +17,8 @@ pub struct TicketLineJson {
     pub hosts: Vec<String>,
     /// Driver.
     pub driver: &'static str,
+    /// It has a password: neither its text nor words about it are shown.
+    pub closed: bool,
     /// What it does, in words.
     pub planned: String,
     /// What it will change, by a look at the world.
@@ -37,6 +39,7 @@ pub struct TicketLineJson {
 pub(super) struct Groups<'a> {
     pub(super) surveys: &'a Surveys,
     pub(super) mask: Mask<'a>,
+    pub(super) is_open: IsOpen<'a>,
 }
 
 impl Groups<'_> {
@@ -62,24 +65,27 @@ impl Groups<'_> {
     }
 
     fn line(&self, unit: &Unit) -> TicketLineJson {
-        let (language, text) = source(&unit.action).unzip();
+        let open = (self.is_open)(unit);
+        let (language, text) = source(&unit.action).filter(|_| open).unzip();
+        let say = |words: String| if open { (self.mask)(&words) } else { CLOSED.to_owned() };
         TicketLineJson {
             units: Vec::new(),
             hosts: Vec::new(),
             driver: driver_word(unit.driver),
-            planned: (self.mask)(purpose(unit)),
+            closed: !open,
+            planned: say(purpose(unit).to_owned()),
             now: Vec::new(),
             problems: Vec::new(),
             language,
             text: text.map(|text| (self.mask)(&text)),
             class: unit.undo.class,
-            undo: (self.mask)(&unit.undo.how),
+            undo: say(unit.undo.how.clone()),
         }
     }
 
     /// Adds what a look at the world said; on several hosts often the same.
     fn look(&self, line: &mut TicketLineJson, unit: &Unit) {
-        let Some(seen) = self.surveys.get(&unit.id) else { return };
+        let Some(seen) = self.surveys.get(&unit.id).filter(|_| !line.closed) else { return };
         let fresh = |known: &[String], words: &[String]| -> Vec<String> {
             words.iter().filter(|words| **words != unit.effect && !known.contains(words)).cloned().collect()
         };

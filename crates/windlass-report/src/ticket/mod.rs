@@ -5,7 +5,7 @@ mod page;
 
 pub use page::ticket_page;
 
-use crate::{Mask, Rehearsal, Surveys, json::FORMAT};
+use crate::{IsOpen, Mask, Rehearsal, Surveys, json::FORMAT};
 use lines::{Groups, TicketLineJson};
 use serde::Serialize;
 use windlass_document::{Kind, Severity, Urgency};
@@ -16,6 +16,8 @@ use windlass_plan::{Class, Plan, Policy, Step};
 pub struct Facts<'a> {
     /// The plan.
     pub plan: &'a Plan,
+    /// Which units may be shown.
+    pub is_open: IsOpen<'a>,
     /// What a look at the world said of it.
     pub surveys: &'a Surveys,
     /// What the document says in front of its first step.
@@ -156,7 +158,7 @@ pub struct TicketFindingJson {
 #[must_use]
 pub fn ticket_json(facts: Facts<'_>, mask: Mask<'_>) -> TicketJson {
     let (plan, release) = (facts.plan, &facts.plan.release);
-    let groups = Groups { surveys: facts.surveys, mask };
+    let groups = Groups { surveys: facts.surveys, mask, is_open: facts.is_open };
     TicketJson {
         format: FORMAT,
         ticket: release.ticket.clone(),

@@ -152,8 +152,9 @@ impl Writer<'_> {
                 0 => String::new(),
                 more => format!(" (+{more})"),
             };
-            let what = step.lines.first().map_or("", |line| line.planned.as_str());
-            let what = format!("{}{more}", shorten(what, WHAT_COLUMNS));
+            let what =
+                step.lines.first().map_or(String::new(), |line| self.unless_closed(line, &line.planned));
+            let what = format!("{}{more}", shorten(&what, WHAT_COLUMNS));
             vec![
                 step.id.clone(),
                 step.line.to_string(),
@@ -164,6 +165,10 @@ impl Writer<'_> {
         };
         let heads = self.heads(["step", "line", "on", "what", "class"]);
         page.table(self.say("page-steps"), heads, self.ticket.steps.iter().map(row).collect());
+    }
+
+    fn unless_closed(&self, line: &TicketLineJson, words: &str) -> String {
+        if line.closed { self.say("ticket-closed") } else { words.to_owned() }
     }
 
     fn target(&self, step: &TicketStepJson) -> String {
@@ -192,7 +197,7 @@ impl Writer<'_> {
         page.add(Block::Lead(name.to_owned(), format!("{}: {}", line.driver, line.hosts.join(", "))));
         let mut words = Vec::new();
         if line.text.is_none() {
-            words.push(self.one("record-planned", "what", &line.planned));
+            words.push(self.one("record-planned", "what", &self.unless_closed(line, &line.planned)));
         }
         words.extend(line.now.iter().map(|now| self.one("ticket-now", "what", now)));
         words.extend(line.problems.iter().map(|problem| self.one("ticket-problem", "why", problem)));
@@ -220,17 +225,19 @@ impl Writer<'_> {
     fn undone(&self, step: &TicketStepJson) -> Vec<Vec<String>> {
         let row = |class, how: String| vec![step.id.clone(), self.messages.class(class), how];
         if let Some(script) = &step.undo_step {
-            let lines: Vec<_> = step.undo_lines.iter().map(|line| line.planned.clone()).collect();
+            let lines: Vec<_> =
+                step.undo_lines.iter().map(|line| self.unless_closed(line, &line.planned)).collect();
             let values = [("step", script.as_str().into()), ("lines", self.messages.join(&lines).into())];
             return vec![row(step.class, self.messages.with("ticket-undo-script", values))];
         }
-        let mut ways: Vec<(Class, &str)> = Vec::new();
+        let mut ways: Vec<(Class, String)> = Vec::new();
         for line in step.lines.iter().rev().filter(|line| line.class != Class::Readonly) {
-            if !ways.contains(&(line.class, &line.undo)) {
-                ways.push((line.class, &line.undo));
+            let way = (line.class, self.unless_closed(line, &line.undo));
+            if !ways.contains(&way) {
+                ways.push(way);
             }
         }
-        ways.into_iter().map(|(class, how)| row(class, how.to_owned())).collect()
+        ways.into_iter().map(|(class, how)| row(class, how)).collect()
     }
 
     fn rehearsal(&self, page: &mut Page) {

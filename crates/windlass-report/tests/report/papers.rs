@@ -29,6 +29,7 @@ fn ticket(plan: &Plan, surveys: &Surveys, about: &str, rehearsal: Option<&Rehear
     };
     let facts = Facts {
         plan,
+        is_open: &|_| true,
         surveys,
         about: Some(about),
         policy: &policy(),

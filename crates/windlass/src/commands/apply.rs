@@ -47,7 +47,7 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let found = looks.values().any(|look| !look.surveyed.problems.is_empty());
     let surveys = looks.into_iter().map(|(unit, look)| (unit, look.surveyed)).collect();
     let mut text = plan_short_text(&plan, &surveys);
-    text.append(rehearsed(&place, &plan, &args.file));
+    text.append(rehearsed(&place, &plan, &args.file, None));
     terminal::say(&text);
     let question = match certain.first() {
         Some((unit, _)) => format!("Start it, although it is certain to stop at {unit}?"),

@@ -1,5 +1,6 @@
 //! Findings for CI systems: collected over the documents of a command, and printed in the form of one of them.
 
+use super::open::Open;
 use crate::{
     args::Format,
     exit::Failure,
@@ -7,8 +8,8 @@ use crate::{
     terminal,
 };
 use std::path::Path;
-use windlass_document::{Finding, LineIndex, Span};
-use windlass_plan::{Plan, Step};
+use windlass_document::{Finding, Span};
+use windlass_plan::{Plan, Unit};
 use windlass_report::{
     Comment, FoundIn, Surveys, Text, code_quality, github_annotations, sarif, unplanned_comment,
 };
@@ -80,6 +81,18 @@ impl Collected {
         files.map(|file| FoundIn { path: file.path.clone(), text: &file.text, findings: of(file) }).collect()
     }
 
+    /// What `plan` says of them to a CI system; `unplanned`: a document without a plan.
+    fn show(&self, format: Format, unplanned: Option<&str>) -> Result<(), Failure> {
+        let files = self.files();
+        match format {
+            Format::Text | Format::Json => return Ok(()),
+            Format::Sarif => return self.print(format),
+            Format::Gitlab => {}
+            Format::Github => terminal::raw(&github_annotations(&files)),
+        }
+        unplanned.map_or(Ok(()), |shown| terminal::print(&unplanned_comment(shown, &files)))
+    }
+
     /// On standard output, in the form of a CI system.
     pub fn print(&self, format: Format) -> Result<(), Failure> {
         let files = self.files();
@@ -95,33 +108,24 @@ impl Collected {
 /// annotations on standard error, too, so that standard output is the comment alone.
 pub fn show(format: Format, compiled: &Compiled) -> Result<(), Failure> {
     match format {
-        Format::Text | Format::Json => {
-            terminal::findings(compiled);
-            return Ok(());
-        }
-        Format::Sarif => return Collected::of(compiled).print(format),
-        Format::Gitlab => terminal::findings(compiled),
-        Format::Github => terminal::raw(&github_annotations(&Collected::of(compiled).files())),
+        Format::Text | Format::Json | Format::Gitlab => terminal::findings(compiled),
+        Format::Sarif | Format::Github => {}
     }
-    if compiled.failed() {
-        let found = Collected::of(compiled);
-        terminal::print(&unplanned_comment(&compiled.source.shown, &found.files()))?;
-    }
-    Ok(())
+    let unplanned = compiled.failed().then_some(compiled.source.shown.as_str());
+    Collected::of(compiled).show(format, unplanned)
+}
+
+/// The same of a document that could not be read at all, or has no configuration.
+pub fn show_unread(format: Format, file: &Path, failure: &Failure) -> Result<(), Failure> {
+    let mut found = Collected::default();
+    found.unread(file, failure);
+    found.show(format, Some(&file.display().to_string()))
 }
 
 /// The plan as a comment.
-pub fn comment(compiled: &Compiled, plan: &Plan, surveys: &Surveys, asides: &Text) -> String {
+pub fn comment(compiled: &Compiled, plan: &Plan, surveys: &Surveys, asides: &Text, open: &Open) -> String {
     let found = Collected::of(compiled);
-    let files = found.files();
-    let lines = LineIndex::new(&compiled.source.text);
-    let secrets = compiled.findings.iter().filter(|finding| terminal::tells_of_a_password(finding));
-    let secrets: Vec<usize> = secrets.map(|finding| lines.line(finding.span.start)).collect();
-    let is_open = |step: &Step| {
-        let next = plan.steps.iter().map(|other| other.line).filter(|line| *line > step.line).min();
-        let end = next.unwrap_or(usize::MAX);
-        !secrets.iter().any(|line| (step.line..end).contains(line))
-    };
+    let is_open = |unit: &Unit| open.unit(unit);
     let shown = &compiled.source.shown;
-    Comment { shown, plan, surveys, found: &files, asides, is_open: &is_open }.markdown()
+    Comment { shown, plan, surveys, found: &found.files(), asides, is_open: &is_open }.markdown()
 }

@@ -14,6 +14,7 @@ mod init;
 mod migrate;
 mod new;
 mod objects;
+mod open;
 mod papers;
 mod people;
 mod plan;

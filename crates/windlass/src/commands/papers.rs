@@ -1,6 +1,6 @@
 //! `windlass ticket` and `windlass record`: pages for people, before and after a release.
 
-use super::{drive::zone, plan, rehearse, view};
+use super::{drive::zone, open::Open, plan, rehearse, view};
 use crate::{
     args::{PageFormat, PaperArgs, RecordArgs, TicketArgs},
     disk, env,
@@ -12,7 +12,10 @@ use crate::{
     terminal, wiring,
 };
 use serde::Serialize;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use windlass_document::{LineIndex, about};
 use windlass_driver::Secrets as _;
 use windlass_plan::Lang;
@@ -23,24 +26,22 @@ use windlass_report::{
 
 /// `windlass ticket`.
 pub fn ticket(args: &TicketArgs, config: Option<&Path>) -> Result<Exit, Failure> {
-    if let Some(out) = args.paper.out.as_deref().filter(|out| is_same(out, &args.file)) {
-        return Err(Failure::wrong(format!(
-            "{} is the release document; nothing was written",
-            out.display()
-        ))
-        .hint("`--out` names the file for the ticket"));
-    }
     let env = args.env.as_deref();
     let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, env, project::print)?;
+    if let Some(out) = &args.paper.out {
+        spare(out, "--out", &args.file, &place)?;
+    }
     let (plan, secrets) = (Arc::new(plan), Arc::new(SecretStore::new(&place.base)));
     plan::find(&mut compiled, &place, &plan, &secrets, args.offline, project::print)?;
     let surveys = if args.offline { Surveys::new() } else { plan::survey(&place, &plan, &secrets)? };
     let settings = &compiled.settings.config;
     let start = Start::document(&settings.policy, &place, &args.file, env, &plan);
     let approvals = start.approvals()?;
-    let rehearsal = rehearse::load(&place, &args.file);
+    let open = Open::of(&compiled, &plan);
+    let rehearsal = rehearse::load(&place, &args.file).map(|found| found.closed(|unit| open.id(unit)));
     let facts = Facts {
         plan: &plan,
+        is_open: &|unit| open.unit(unit),
         surveys: &surveys,
         about: about(&compiled.source.parsed.document, &compiled.source.text),
         policy: &settings.policy,
@@ -74,6 +75,12 @@ fn findings(compiled: &Compiled, secrets: &SecretStore) -> Vec<TicketFindingJson
 pub fn record(args: &RecordArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let place = Place::here(config)?;
     let (Loaded { run, entries }, _) = view::read_needed(&place, args.run.as_deref())?;
+    let document = run.origin.as_ref().map_or(PathBuf::new(), |origin| place.base.join(&origin.path));
+    for (out, option) in [(&args.paper.out, "--out"), (&args.append, "--append")] {
+        if let Some(out) = out {
+            spare(out, option, &document, &place)?;
+        }
+    }
     // A broken configuration must not keep a record from being written.
     let config = project::read_settings(Some(&place), None, None).map(|settings| settings.config);
     let config = config.unwrap_or_default();
@@ -102,6 +109,7 @@ fn append(
         .hint("`windlass status` says where it stands")
         .hint(format!("`windlass record {name}` prints its record as it is now")));
     };
+    let _alone = disk::alone(log).map_err(|error| exit::file("cannot write", log, &error))?;
     let text = if log.exists() { project::read_text(log, "log")? } else { String::new() };
     match logged(&text, name) {
         None => {}
@@ -154,6 +162,19 @@ pub fn language(asked: Option<Lang>, documents: Option<Lang>) -> (Lang, &'static
         (None, None, Some(lang)) => (lang, "the environment"),
         (None, None, None) => (Lang::default(), "default"),
     }
+}
+
+/// A page takes the place of no document and no configuration.
+fn spare(out: &Path, option: &str, document: &Path, place: &Place) -> Result<(), Failure> {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let of_windlass = name.starts_with("windlass.") && name.ends_with(".toml");
+    let what = match () {
+        () if is_same(out, document) => "the release document",
+        () if is_same(out, &place.config) || of_windlass => "a configuration",
+        () => return Ok(()),
+    };
+    Err(Failure::wrong(format!("{} is {what}; nothing was written", out.display()))
+        .hint(format!("`{option}` names the file for the page")))
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -1,7 +1,7 @@
 //! `windlass plan`: what would change, looked at in the real world, for people or as a comment; with `--json` the bytes that
 //! are hashed.
 
-use super::found;
+use super::{found, open::Open};
 use crate::{
     args::{Format, PlanArgs},
     exit::{Exit, Failure},
@@ -10,7 +10,7 @@ use crate::{
     secrets::SecretStore,
     terminal, wiring,
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use windlass_driver::{Drivers, Fault, Secrets as _};
 use windlass_plan::{Action, Catalogs, Plan, Unit, UnitId, canonical_json};
 use windlass_report::{Surveyed, Surveys, Text, plan_text, rehearsed_text};
@@ -27,8 +27,18 @@ pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         terminal::print(&canonical_json(&plan))?;
         return Ok(Exit::Done);
     }
-    let show = |compiled: &Compiled| found::show(format, compiled);
-    let (mut compiled, plan, place) = project::compile_to_judge(&args.file, config, env, show)?;
+    let told = Cell::new(false);
+    let show = |compiled: &Compiled| {
+        told.set(true);
+        found::show(format, compiled)
+    };
+    let (mut compiled, plan, place) = match project::compile_to_judge(&args.file, config, env, show) {
+        Err(failure) if !told.get() => {
+            found::show_unread(format, &args.file, &failure)?;
+            return Err(failure);
+        }
+        compiled => compiled?,
+    };
     let plan = Arc::new(plan);
     let secrets = Arc::new(SecretStore::new(&place.base));
     find(&mut compiled, &place, &plan, &secrets, args.offline, show)?;
@@ -36,17 +46,20 @@ pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let surveys = if args.offline { Surveys::new() } else { survey(&place, &plan, &secrets)? };
-    let mut asides = rehearsed(&place, &plan, &args.file);
+    let open = Open::of(&compiled, &plan);
+    // Of what only this terminal shows nothing is kept back.
+    let open = (format != Format::Text).then_some(open);
+    let mut asides = rehearsed(&place, &plan, &args.file, open.as_ref());
     if !args.offline {
         let policy = &compiled.settings.config.policy;
         asides.append(Start::document(policy, &place, &args.file, env, &plan).text()?);
     }
-    if format == Format::Text {
+    if let Some(open) = open {
+        terminal::print(&found::comment(&compiled, &plan, &surveys, &asides, &open))?;
+    } else {
         let mut text = plan_text(&plan, &surveys);
         text.append(asides);
         terminal::show(&text)?;
-    } else {
-        terminal::print(&found::comment(&compiled, &plan, &surveys, &asides))?;
     }
     Ok(Exit::Done)
 }
@@ -122,8 +135,12 @@ fn unread(target: &str, why: &str) -> String {
 }
 
 /// What a rehearsal of the document has shown, if there was one.
-pub fn rehearsed(place: &Place, plan: &Plan, document: &Path) -> Text {
-    rehearsed_text(super::rehearse::load(place, document).as_ref(), plan, &super::drive::zone(place))
+///
+/// With `open` nothing of what is not.
+pub fn rehearsed(place: &Place, plan: &Plan, document: &Path, open: Option<&Open>) -> Text {
+    let found = super::rehearse::load(place, document);
+    let found = found.map(|found| found.closed(|unit| open.is_none_or(|open| open.id(unit))));
+    rehearsed_text(found.as_ref(), plan, &super::drive::zone(place))
 }
 
 /// Asks every driver what its units would change.

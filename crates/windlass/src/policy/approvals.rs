@@ -12,7 +12,6 @@ use crate::{
 };
 use std::{
     collections::BTreeSet,
-    ffi::OsStr,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -48,8 +47,8 @@ pub fn read(
     let authors = if approval.not_author { authors(document) } else { Ok(BTreeSet::new()) };
     for message in messages(place, digest)? {
         match approved(approval, place, digest, &message) {
-            Ok(approved) if found.good.iter().any(|good| good.by == approved.by) => {}
-            Ok(approved) if authors.as_ref().is_ok_and(|authors| authors.contains(&approved.by)) => {
+            Ok(approved) if found.good.iter().any(|good| person(&good.by) == person(&approved.by)) => {}
+            Ok(approved) if authors.as_ref().is_ok_and(|authors| authors.contains(&person(&approved.by))) => {
                 passed_over.push(format!("{} wrote of the document and may not approve it", approved.by));
             }
             Ok(approved) => found.good.push(approved),
@@ -179,24 +178,23 @@ fn messages(place: &Place, digest: &Digest) -> Result<Vec<PathBuf>, Failure> {
 
 /// Everybody who wrote of the document, by the mail addresses of git; an error says why nobody knows.
 fn authors(document: &Path) -> Result<BTreeSet<String>, String> {
-    let folder = document.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let repository = Repository::at(&project::folder_of(document));
     let name = document.file_name().unwrap_or_default();
-    let repository = Repository::at(folder);
-    let git = |args: &[&str]| {
-        let args = args.iter().map(OsStr::new).chain([OsStr::new("--"), name]);
-        repository.ask(args).ok()
-    };
-    let unknown = |why: &str| format!("who wrote the document is not known: {why}; commit it to git");
-    let log =
-        git(&["log", "--follow", "--format=%ae"]).ok_or_else(|| unknown("it is in no git repository"))?;
-    let authors: BTreeSet<String> = log.lines().map(str::to_owned).collect();
+    let unknown = |why: &str| format!("who wrote the document is not known: {why}");
+    let log = repository.history(name, &["--format=%ae"]).map_err(|why| unknown(&why))?;
+    let authors: BTreeSet<String> = log.lines().map(person).collect();
     if authors.is_empty() {
-        return Err(unknown("no commit has it"));
+        return Err(unknown("no commit has it; commit it to git"));
     }
-    match git(&["status", "--porcelain"]) {
-        Some(status) if status.is_empty() => Ok(authors),
-        _ => Err(unknown("it was changed since its last commit")),
+    match repository.is_as_committed(name).map_err(|why| unknown(&why))? {
+        true => Ok(authors),
+        false => Err(unknown("it was changed since its last commit; commit it to git")),
     }
+}
+
+/// Who a mail address is: mail is delivered whatever the case of its letters.
+fn person(mail: &str) -> String {
+    mail.trim().to_lowercase()
 }
 
 /// The last thing that ssh-keygen is asked stands on its standard input.

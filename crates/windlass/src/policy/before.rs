@@ -2,7 +2,10 @@
 
 use super::Start;
 use crate::{exit::Failure, journal};
-use windlass_journal::{Ending, RunState, Store};
+use windlass_journal::{Ending, Forward, RunState, Store};
+
+/// So many of the newest runs are looked at: reading a run takes as long as it has entries.
+const RUNS_MAX: usize = 500;
 
 /// What the journal says of it: `Ok` with words if it was done there, `Ok(None)` where the policy does not ask, and else
 /// why it may not start.
@@ -20,25 +23,30 @@ pub fn read(start: &Start<'_>) -> Result<Result<Option<String>, String>, Failure
     };
     Ok(match found {
         Some(run) => Ok(Some(format!("done on {first} before, run {}", run.id))),
-        None => {
-            Err(format!("this document, as it is, was not done on {first} before, or was taken back there"))
-        }
+        None => Err(format!(
+            "this document, as it is, was not done on {first} before, or was taken back there, or not without skipping units"
+        )),
     })
 }
 
-/// The newest run on an environment that is done and still in place.
+/// The newest run on an environment of which everything is done and still in place.
 async fn newest_done(
     store: &dyn Store,
     env: &str,
     is_same: impl Fn(&RunState) -> bool,
 ) -> Result<Option<RunState>, Failure> {
-    for id in store.runs().await?.into_iter().rev() {
+    for id in store.runs().await?.into_iter().rev().take(RUNS_MAX) {
         let run = journal::load(store, &id).await?.run;
-        if env_of(&run) == Some(env) && run.ending == Some(Ending::Done) && is_same(&run) {
+        if env_of(&run) == Some(env) && run.ending == Some(Ending::Done) && is_whole(&run) && is_same(&run) {
             return Ok(Some(run));
         }
     }
     Ok(None)
+}
+
+/// What a person skipped was not tried there.
+fn is_whole(run: &RunState) -> bool {
+    run.units.values().all(|unit| unit.forward != Forward::Skipped)
 }
 
 /// The environment of a run: that of the command line, else the document's own.

@@ -45,13 +45,9 @@ impl Due {
 /// When the document came into the repository; under its name, or one that it had before.
 fn first_commit_ms(document: &Path) -> Result<i64, String> {
     let repository = Repository::at(&project::folder_of(document));
-    if repository.ask(["rev-parse", "--is-shallow-repository"])?.trim() == "true" {
-        return Err("this clone has not all commits (`git fetch --unshallow`)".to_owned());
-    }
-    let name = document.file_name().unwrap_or_default().to_string_lossy();
     // Of several additions the oldest is the last one.
-    let args = ["log", "--follow", "--diff-filter=A", "--format=%at", "--", &format!(":(literal){name}")];
-    let answer = repository.ask(args)?;
+    let options = ["--diff-filter=A", "--format=%at"];
+    let answer = repository.history(document.file_name().unwrap_or_default(), &options)?;
     let seconds = answer.lines().last().ok_or("it is not committed")?;
     let first = seconds.trim().parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     first.map(|first| first.as_millisecond()).ok_or_else(|| format!("git says `{seconds}`"))

@@ -41,9 +41,12 @@ const SECRET_RULE: &str = "password-in-command";
 /// The rule that finds them in statements; its place is the whole statement.
 const SECRET_SQL_RULE: &str = "password-in-sql";
 
+/// The rule that finds credentials in checks.
+const SECRET_CHECK_RULE: &str = "secret-in-document";
+
 /// Whether the finding says that a password stands in its step.
 pub fn tells_of_a_password(finding: &Finding) -> bool {
-    [SECRET_RULE, SECRET_SQL_RULE].contains(&finding.rule.as_str())
+    [SECRET_RULE, SECRET_SQL_RULE, SECRET_CHECK_RULE].contains(&finding.rule.as_str())
 }
 
 /// Prints the findings of a configuration: places and keys, never its text. A line that has a mistake may hold a

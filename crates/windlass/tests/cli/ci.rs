@@ -108,6 +108,45 @@ fn a_plan_is_a_comment_and_its_findings_are_annotations_beside_it() {
     assert!(said.stderr.contains("::error file=运维/release.md,line=25,"), "{}", said.stderr);
 }
 
+const SECRETS: &str = "---\nrelease: 1.2.0\n---\n# /merge\n\n```sql {#user on=db}\nCREATE USER 'x' IDENTIFIED BY 'hunter2-in-sql';\n```\n\n\
+                       ```http {#look on=app}\nGET http://a:hunter2-in-url@127.0.0.1:1/\nHTTP 200\n```\n\n\
+                       ```sql {#gone undoes=user on=db}\nALTER USER 'x' IDENTIFIED BY 'hunter2-in-undo';\n```\n";
+
+#[test]
+fn neither_a_comment_nor_a_ticket_has_a_password() {
+    let project = nested(SECRETS);
+    project
+        .write("运维/windlass.toml", "[target.app]\n[target.db]\nurl = \"mysql://root@127.0.0.1:1/app\"\n");
+    let plan = ["plan", "--offline", "release.md"];
+    assert!(inside(&project, "运维", &plan).code(0).stdout.contains("CREATE USER"), "the terminal shows it");
+    let pages = [
+        [&plan[..], &["--format", "github"]].concat(),
+        ["ticket", "--offline", "release.md"].to_vec(),
+        ["ticket", "--offline", "--format", "json", "release.md"].to_vec(),
+    ];
+    for args in pages {
+        let page = inside(&project, "运维", &args).code(0).stdout;
+        assert!(page.contains("password, and is not shown"), "{args:?}\n{page}");
+        assert!(!page.contains("hunter2") && !page.contains("CREATE USER"), "{args:?}\n{page}");
+        assert!(!page.lines().any(|line| line.starts_with("/merge")), "GitLab runs it:\n{page}");
+    }
+    let zh = inside(&project, "运维", &["ticket", "--offline", "--lang", "zh", "release.md"]).code(0).stdout;
+    assert!(zh.contains("由手写步骤 #gone 回滚：含有密码，此处不显示"), "{zh}");
+}
+
+#[test]
+fn a_document_that_cannot_be_read_is_found_in_every_form() {
+    let project = nested(RELEASE);
+    let plan = |format: &str| inside(&project, "运维", &["plan", "--format", format, "nowhere.md"]).code(2);
+    let sarif = plan("sarif").json();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "unreadable");
+    for format in ["github", "gitlab"] {
+        let said = plan(format);
+        assert!(said.stdout.contains("1 error; nothing can be run from it"), "{format}: {}", said.stdout);
+    }
+    assert!(plan("github").stderr.contains("::error file=运维/nowhere.md"));
+}
+
 /// A repository as a CI system checks it out: `main` with everything, a branch with one more document.
 fn repository() -> Project {
     let project = Project::new(RELEASE);
@@ -117,7 +156,9 @@ fn repository() -> Project {
     commit(&project);
     git(&project, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
     git(&project, &["checkout", "-q", "-b", "feature"]);
-    project.write("releases/2.2.0 发布.md", RELEASE.replace("2.1.0", "2.2.0"));
+    for version in ["2.2.0", "2.3.0"] {
+        project.write(&format!("releases/{version} 发布.md"), RELEASE.replace("2.1.0", version));
+    }
     commit(&project);
     // What the snippets call beside `windlass`, which only sees to it that there is something to send.
     for (name, file) in [("gh", "comment.md"), ("curl", "comment.md")] {
@@ -192,8 +233,13 @@ fn the_snippet_for_github_is_yaml_and_does_what_it_says() {
     assert_eq!(runs.len(), 3);
     runs.iter().for_each(|run| shell(&project, run));
     let summary = project.read("summary.md");
-    assert!(summary.contains("## Release 2.2.0") && !summary.contains("## Release 2.1.0"), "{summary}");
-    assert!(project.read("gh.log").starts_with("pr comment 7 --body-file comment.md"));
+    for text in [&summary, &project.read("comment.md")] {
+        let has = |version: &str| text.contains(&format!("## Release {version}\n"));
+        assert!(has("2.2.0") && has("2.3.0") && !has("2.1.0"), "{text}");
+    }
+    let comments = project.read("gh.log");
+    assert!(comments.starts_with("pr comment 7 --body-file comment.md"), "{comments}");
+    assert_eq!(comments.lines().count(), 1, "one comment has all plans");
     let log: Value = serde_json::from_str(&project.read("windlass.sarif")).unwrap();
     assert_eq!(log["version"], "2.1.0");
 }
@@ -210,10 +256,10 @@ fn the_snippet_for_gitlab_is_yaml_and_does_what_it_says() {
     }
     let report: Value = serde_json::from_str(&project.read("gl-code-quality-report.json")).unwrap();
     assert!(report.is_array(), "{report}");
-    assert!(project.read("comment.md").contains("## Release 2.2.0"));
-    assert!(
-        project.read("curl.log").contains("https://gitlab.invalid/api/v4/projects/1/merge_requests/2/notes")
-    );
+    assert!(project.read("comment.md").contains("## Release 2.3.0"));
+    let notes = project.read("curl.log");
+    let notes = notes.matches("https://gitlab.invalid/api/v4/projects/1/merge_requests/2/notes").count();
+    assert_eq!(notes, 2, "one for each document");
 }
 
 #[test]

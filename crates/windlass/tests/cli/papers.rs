@@ -89,6 +89,7 @@ fn a_page_goes_into_a_file_but_never_into_the_document() {
     let into = |out: &str| project.run(&["ticket", "release.md", "--out", out]);
     into("./release.md").code(2).says(&["is the release document; nothing was written", "--out"]);
     assert_eq!(project.read("release.md"), RELEASE);
+    into("windlass.toml").code(2).says(&["windlass.toml is a configuration; nothing was written"]);
     into("no/ticket.md").code(2).says(&["cannot write no/ticket.md: there is no such file"]);
 }
 
@@ -190,6 +191,20 @@ fn a_log_gets_each_run_once_where_its_order_has_it() {
     project.write("UPDATE_LOG.md", LOG);
     append(&project).code(0);
     has(&project.read("UPDATE_LOG.md"), &["| 更新结果 | 已回滚 |\n"]);
+}
+
+#[test]
+fn a_record_takes_the_place_of_no_document_and_no_configuration() {
+    let project = applied();
+    let before = [project.read("release.md"), project.read("windlass.toml")];
+    for (file, what) in [("release.md", "the release document"), ("windlass.toml", "a configuration")] {
+        for option in ["--out", "--append"] {
+            let said = format!("{file} is {what}; nothing was written");
+            project.run(&["record", option, file]).code(2).says(&[&said, option]);
+        }
+    }
+    project.run(&["record", "--out", "/dev/null"]).code(2).says(&["it is not a regular file"]);
+    assert_eq!(before, [project.read("release.md"), project.read("windlass.toml")]);
 }
 
 #[test]

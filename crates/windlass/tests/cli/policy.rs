@@ -144,7 +144,7 @@ fn git(project: &Project, args: &[&str]) {
         "-c",
         "user.name=Alice",
         "-c",
-        "user.email=alice@example.com",
+        "user.email=Alice@Example.com",
     ]);
     assert!(command.args(args).status().unwrap().success(), "{args:?}");
 }
@@ -217,4 +217,20 @@ fn an_approval_that_was_tampered_with_or_is_for_something_else_does_not_count() 
     apply().says(&["0 of 1"]);
     project.run(&["apply", "release.md", "--yes", "--break-glass", "nobody is awake"]).code(0);
     assert!(project.run(&["record"]).code(0).stdout.contains("nobody is awake"));
+}
+
+#[test]
+fn of_a_shallow_clone_nobody_knows_all_authors() {
+    let project = approved();
+    project.write("release.md", format!("{RELEASE}\n"));
+    git(&project, &["commit", "-q", "-a", "-m", "more"]);
+    // As `git clone --depth 1` leaves it: all that is older is cut off.
+    let head =
+        Command::new("git").args(["rev-parse", "HEAD"]).current_dir(project.path("")).output().unwrap();
+    project.write(".git/shallow", head.stdout);
+    let key = project.path("keys/bob").display().to_string();
+    let whole =
+        "who wrote the document is not known: this clone has not all commits (`git fetch --unshallow`)";
+    project.run(&["approve", "release.md", "--yes", "--key", &key]).code(0).says(&["Not enough yet", whole]);
+    project.run(&["apply", "release.md", "--yes"]).code(4).says(&[whole]);
 }

@@ -149,6 +149,12 @@ fn production_comes_after_the_same_document_is_done_on_staging() {
     project.write("release.md", BARE);
     apply("production").code(0);
     assert_ne!(project.world(), before);
+    // Nor does one of which a person skipped what failed there.
+    let failing = format!("{BARE}\n```sh {{#last on=app readonly}}\ntest -e go\n```\n");
+    project.write("release.md", failing.replace("s3_key", "s3_other"));
+    project.run(&["apply", "release.md", "--yes", "--env", "staging", "--on-failure", "stop"]).code(3);
+    project.run(&["decide", "skip", "last/1", "--reason", "looked"]).code(0);
+    apply("production").code(4).says(&["not without skipping units"]);
     // A document that is for one environment only can never be the same on another.
     project.write("other.md", BARE.replace("release: 2.1.0", "release: 2.2.0\nenv: production"));
     project

@@ -76,6 +76,35 @@ const MY_OPTIONS: &[Known] = &[
     ("source-data", "", Takes::Attached),
 ];
 
+/// Options with which a dump has only a part of its database.
+const PARTIAL: &[&str] = &[
+    "table",
+    "exclude-table",
+    "exclude-table-data",
+    "schema",
+    "exclude-schema",
+    "schema-only",
+    "data-only",
+    "no-data",
+    "no-create-info",
+    "ignore-table",
+    "where",
+];
+
+impl Dump {
+    /// Whether it has the whole database: all tables, their definitions and their rows.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let mut options = self.arguments.iter().take_while(|argument| *argument != "--");
+        let name =
+            |option: &str| option.trim_start_matches("--").split('=').next().unwrap_or_default().to_owned();
+        let partial = options.any(|option| PARTIAL.contains(&name(option).as_str()));
+        // Behind its database mysqldump takes tables.
+        let operands = self.arguments.iter().skip_while(|argument| *argument != "--").count();
+        !partial && operands <= 2
+    }
+}
+
 /// Programs that pack what they read.
 const PACKERS: &[&str] = &["gzip", "pigz", "zstd", "xz", "bzip2"];
 

@@ -1,6 +1,6 @@
 //! The rules for SQL on a whole release: the statements of each database in order of execution.
 
-use super::{SqlText, lint_sql};
+use super::{SqlText, lint_sql, password_in_sql};
 use crate::lint::{Entry, Facts};
 use crate::{Action, Target, UrlKind};
 use std::collections::BTreeMap;
@@ -32,6 +32,29 @@ pub(in crate::lint) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
             let finding = Finding::new(found.rule, found.severity, entry.mark.span, message);
             findings.push(finding.why(found.why).help(found.help));
         }
+    }
+    findings.extend(passwords_on_the_way_back(facts));
+    findings
+}
+
+/// Hand-written undos stand in no order with the other statements; what they give away they give away all the same.
+fn passwords_on_the_way_back(facts: &Facts<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for script in facts.steps.iter().filter_map(|compiled| compiled.step.undo.as_ref()) {
+        let Some(step) = facts.document.steps.iter().find(|step| step.id.value == script.id.0) else {
+            continue;
+        };
+        let statements = script.units.iter().filter_map(|unit| match &unit.action {
+            Action::Sql { target, statement, .. } => {
+                Some(SqlText { text: statement, dialect: dialect(facts, target)?, batch: false })
+            }
+            _ => None,
+        });
+        let found = lint_sql(&statements.collect::<Vec<_>>(), None);
+        let found = found.into_iter().filter(|found| found.rule == password_in_sql::RULE.name);
+        findings.extend(found.map(|found| {
+            Finding::new(found.rule, found.severity, step.span, found.message).why(found.why).help(found.help)
+        }));
     }
     findings
 }
