@@ -738,6 +738,9 @@ pub enum ServiceOperation {
     Start,
     /// Replace by the service's strategy.
     Restart,
+    /// Nothing on the way there. At the end of the way back what runs is started again on what is then there, if the release
+    /// has started it.
+    Keep,
 }
 
 /// One edit of a file; see `windlass_document::diff::Edit`.

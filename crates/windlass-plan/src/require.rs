@@ -156,5 +156,5 @@ fn checks(unit: &Unit) -> bool {
 fn is_watched_start(action: &Action, services: &BTreeMap<String, Service>) -> bool {
     let Action::Service { service, operation } = action else { return false };
     let health = services.get(service).is_some_and(|service| service.health.is_some());
-    health && *operation != ServiceOperation::Stop
+    health && matches!(operation, ServiceOperation::Start | ServiceOperation::Restart)
 }

@@ -91,7 +91,7 @@ fn services(run: &RunState) -> BTreeMap<&UnitId, About<'_>> {
 impl Outage {
     /// A unit came to its end. `changed`: it was not so before.
     fn settled(&mut self, operation: ServiceOperation, way: Way, changed: bool, at_ms: i64, took_ms: u64) {
-        use ServiceOperation::{Restart, Start, Stop};
+        use ServiceOperation::{Keep, Restart, Start, Stop};
         match (operation, way) {
             (Stop, Way::Forward) | (Start, Way::Undo) if changed => {
                 self.since_ms.get_or_insert(at_ms);
@@ -100,7 +100,7 @@ impl Outage {
                 let stopped = self.since_ms.take().map_or(0, |since| at_ms.saturating_sub(since));
                 self.stopped_ms += u64::try_from(stopped).unwrap_or(0);
             }
-            (Restart, _) if changed => *self.restarts_ms.get_or_insert(0) += took_ms,
+            (Restart, _) | (Keep, Way::Undo) if changed => *self.restarts_ms.get_or_insert(0) += took_ms,
             _ => {}
         }
     }

@@ -144,7 +144,7 @@ fn backup(page: &mut Page<'_>) {
 
 /// A part of a file name, from the name of the release.
 fn word_of_name(name: &str, date: &str) -> String {
-    let fits = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
+    let fits = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '-' };
     format!("{}-{}", name.chars().map(fits).collect::<String>(), date.replace('-', ""))
 }
 

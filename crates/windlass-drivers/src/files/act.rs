@@ -185,8 +185,9 @@ impl Worker<'_> {
             How::Arrive { saved: Some(saved), .. } => self.restore(saved, path, &entry.before),
             How::Leave { to } => self.return_to(path, to, entry),
             How::SetAside { saved, copied } => {
-                if self.volume.state(saved, true)? != entry.before {
-                    return Err(io::Error::other(format!("{} is not what was set aside", saved.display())));
+                let found = self.volume.state(saved, true)?;
+                if found != entry.before {
+                    return Err(not_saved(saved, &found));
                 }
                 if *copied { self.bring(saved, path, false) } else { self.volume.rename(saved, path, false) }
             }
@@ -231,7 +232,7 @@ impl Worker<'_> {
     fn restore(&self, saved: &Path, path: &Path, before: &State) -> io::Result<()> {
         let found = self.volume.state(saved, false)?;
         if found != *before {
-            return Err(io::Error::other(format!("{} is not what was saved: {found}", saved.display())));
+            return Err(not_saved(saved, &found));
         }
         match before {
             State::File { sha256, .. } => {
@@ -246,4 +247,13 @@ impl Worker<'_> {
         let State::Folder { mode } = state else { unreachable!("only folders get a mode of their own") };
         self.volume.mode(path, *mode)
     }
+}
+
+/// Why what was saved cannot come back.
+fn not_saved(saved: &Path, found: &State) -> io::Error {
+    let why = match found {
+        State::Absent => "is gone (`windlass prune` removes it after `policy.keep.backup`)".to_owned(),
+        found => format!("is not what was saved: {found}"),
+    };
+    io::Error::other(format!("{} {why}", saved.display()))
 }

@@ -6,6 +6,7 @@
 //! | start | new instance on a free port, wait for health, switch and resume | hold, end what it started |
 //! | restart, `recreate` | hold, end, start, wait for health, switch and resume | the same back to what ran before |
 //! | restart, `bluegreen`, `rolling` | start beside, wait for health, switch (the old one drains), end the old | the same back |
+//! | keep | nothing; in front of all changes, where files are changed before a stop or restart | last of all: start again on the files as they are then |
 //! | restart, `canary` | start beside, wait for health, a share of the clients after the other while both are compared, end the old | at once, as `bluegreen` |
 //!
 //! # What `inspect` answers
@@ -73,7 +74,7 @@ use spec::{read_json, write_json};
 use std::{ffi::OsString, fs};
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey};
 use windlass_plan::{Action, ServiceOperation, Strategy, Unit, Way};
-use work::Work;
+use work::{Rest, Work};
 use world::{Captured, FrontLook, Previous, World};
 
 /// Driver of services that are plain processes of this machine.
@@ -167,6 +168,7 @@ impl ServiceDriver {
                 argv: site.argv.clone(),
                 cwd: site.cwd.clone(),
             },
+            kept: rest(cx, unit, operation, &site.name),
         }
     }
 
@@ -191,6 +193,16 @@ impl ServiceDriver {
     }
 }
 
+/// Of a unit that another before it keeps.
+fn rest(cx: &Context, unit: &Unit, operation: ServiceOperation, name: &str) -> Option<Rest> {
+    let own = |other: &Unit| matches!(&other.action, Action::Service { service, operation: ServiceOperation::Keep } if service == name);
+    let kept = operation != ServiceOperation::Keep && cx.plan.before(&unit.id).any(|(_, other)| own(other));
+    kept.then(|| match crate::systemd::a_database_goes_back(cx, unit) {
+        true => Rest::StandsStill,
+        false => Rest::Serves,
+    })
+}
+
 /// Why this service cannot be worked on as it stands, one line each.
 async fn problems(work: &Work<'_>, world: &World, from: Option<&str>) -> Vec<String> {
     let mut problems = vec![];
@@ -202,7 +214,7 @@ async fn problems(work: &Work<'_>, world: &World, from: Option<&str>) -> Vec<Str
     // What a later start finds is this run's own doing, so only what is serving now is compared.
     let serving = world.serving(|instance| !instance.ending()).map(|live| &live.instance.spec.version);
     if let (Some(from), Some(serving)) = (from, serving)
-        && work.operation != ServiceOperation::Start
+        && matches!(work.operation, ServiceOperation::Stop | ServiceOperation::Restart)
         && from != serving
     {
         let name = &job.site.name;
@@ -211,7 +223,7 @@ async fn problems(work: &Work<'_>, world: &World, from: Option<&str>) -> Vec<Str
     let away = match work.operation {
         ServiceOperation::Stop => true,
         ServiceOperation::Restart => service.strategy == Strategy::Recreate,
-        ServiceOperation::Start => false,
+        ServiceOperation::Start | ServiceOperation::Keep => false,
     };
     if let (FrontLook::Up(_), Some(front)) = (&world.front, job.front()) {
         let refusals = [front.ready().await.err(), if away { front.can_hold().await.err() } else { None }];
@@ -239,10 +251,12 @@ impl Driver for ServiceDriver {
             ServiceOperation::Stop => "is stopped",
             ServiceOperation::Start => "is started",
             ServiceOperation::Restart => "is restarted",
+            ServiceOperation::Keep => "is noted for the way back",
         };
         let mut effects = vec![format!("{} {verb}; now: {}", site.name, status.lines().join("; "))];
         let beside = operation == ServiceOperation::Restart && site.service.strategy != Strategy::Recreate;
-        if let Some(proxy) = site.service.proxy.as_ref().filter(|_| !beside) {
+        let waits = operation != ServiceOperation::Keep && !beside;
+        if let Some(proxy) = site.service.proxy.as_ref().filter(|_| waits) {
             effects.push(format!(
                 "requests to {} {}, those in flight get {} ms to finish",
                 proxy.title(),

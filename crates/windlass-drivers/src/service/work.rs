@@ -5,7 +5,7 @@ use super::{
     instance::{self, Instance, Ready},
     job::{Job, Program, broken},
     spec::Origin,
-    world::{Captured, FrontLook, Goal, Live, Wanted, World},
+    world::{Captured, FrontLook, Goal, Live, Previous, Wanted, World},
 };
 use windlass_driver::{Done, Effect, Failure, Fault, Found};
 use windlass_plan::{ServiceOperation, Way};
@@ -22,6 +22,17 @@ pub struct Work<'a> {
     pub captured: Captured,
     /// What it starts.
     pub program: Program,
+    /// Of a stop or restart that a unit before it keeps: what it starts on the way back, that unit starts, when all files are back.
+    pub kept: Option<Rest>,
+}
+
+/// What becomes of a service until the end of the way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It goes on as it is.
+    Serves,
+    /// A database goes back beneath it: it stands still.
+    StandsStill,
 }
 
 /// The world before the unit and the world after it.
@@ -35,8 +46,13 @@ pub fn goals(
         previous: Box::new(previous),
         not: made.clone(),
     });
-    let before = Goal { wanted, held: captured.held };
+    let mut before = Goal { wanted, held: captured.held };
+    if let (ServiceOperation::Keep, Some(previous)) = (operation, &captured.previous) {
+        let (previous, back) = (Box::new(previous.clone()), Origin { way: Way::Undo, ..made.clone() });
+        before.wanted = Wanted::Kept { previous, back };
+    }
     let after = match operation {
+        ServiceOperation::Keep => before.clone(),
         ServiceOperation::Stop => Goal { wanted: Wanted::Nothing, held: has_proxy },
         // It ran already: starting changes nothing but a hold.
         ServiceOperation::Start if captured.previous.is_some() => Goal { held: false, ..before.clone() },
@@ -62,6 +78,7 @@ impl Work<'_> {
     pub async fn apply(&self) -> Result<Done, Failure> {
         let world = self.ready().await?;
         match self.operation {
+            ServiceOperation::Keep => Ok(self.noted()),
             ServiceOperation::Stop => self.stop(&world).await,
             ServiceOperation::Start => self.start(&world).await,
             ServiceOperation::Restart => {
@@ -121,27 +138,65 @@ impl Work<'_> {
         Ok(Done { changed, ..self.job.serve(&live, true).await? })
     }
 
+    /// What a unit that keeps reports: it is not what serves.
+    fn noted(&self) -> Done {
+        let name = &self.job.site.name;
+        let effect = match &self.captured.previous {
+            Some(Previous { number, spec }) => {
+                format!("{name} {} runs as instance {}", spec.version, instance::name(*number))
+            }
+            None => format!("{name} does not run"),
+        };
+        Done { changed: true, effects: vec![effect], ..Done::default() }
+    }
+
+    /// The way back is done by the unit that keeps the service, when the files that it runs from are back; unless what ran before still
+    /// lives, which then gets the requests at once. `None`: here and now.
+    fn left_to_keep(&self, world: &World) -> Option<Rest> {
+        let number = self.captured.previous.as_ref()?.number;
+        let lives = world.live.iter().any(|live| live.instance.number == number && !live.instance.ending());
+        self.kept.filter(|_| !lives)
+    }
+
+    /// What it made is no more what should run, and what should run cannot yet.
+    async fn rest(&self, rest: Rest) -> Result<Done, Failure> {
+        let mut effects = vec![format!("{}: last of all, on what is there then", self.job.site.name)];
+        if rest == Rest::StandsStill {
+            self.job.hold().await?;
+            let run = &self.made.run;
+            effects.extend(self.job.stop(|instance| instance.spec.origin.run == *run).await?);
+        }
+        Ok(Done { changed: effects.len() > 1, effects, ..Done::default() })
+    }
+
     /// Takes it back.
     pub async fn undo(&self) -> Result<Done, Failure> {
         let world = self.ready().await?;
+        if let Some(rest) = self.left_to_keep(&world) {
+            return self.rest(rest).await;
+        }
+        if self.operation == ServiceOperation::Keep && self.captured.previous.is_none() {
+            return Ok(Done::default());
+        }
         let (before, after) = self.goals();
         if world.is_done(&before) {
             self.job.put_back(self.captured.words.as_deref(), !world.live.is_empty()).await?;
             return Ok(Done::default());
         }
-        let Wanted::Previous { previous, .. } = &before.wanted else {
+        let (Wanted::Previous { previous, .. } | Wanted::Kept { previous, .. }) = &before.wanted else {
             return self.undo_to_nothing(&world).await;
         };
         let stranger = world.live.iter().find(|live| {
             let instance = &live.instance;
-            !(before.wanted.is(instance) || after.wanted.is(instance) || instance.ending())
+            let kept = self.operation == ServiceOperation::Keep && instance.spec.origin.run == self.made.run;
+            !(before.wanted.is(instance) || after.wanted.is(instance) || kept || instance.ending())
         });
         if let Some(stranger) = stranger {
             return Err(self.conflict(stranger));
         }
         let program = Program::of(&previous.spec);
         let resume = !self.captured.held;
-        let done = if self.operation == ServiceOperation::Restart {
+        let done = if matches!(self.operation, ServiceOperation::Restart | ServiceOperation::Keep) {
             self.job.replace_at_once(&program, &before.wanted, resume).await?
         } else {
             self.job.stop(Instance::ending).await?;
@@ -204,6 +259,13 @@ impl Work<'_> {
         let _turn = self.job.turn().await?;
         self.job.calm().await?;
         let world = self.job.look().await?;
+        if self.operation == ServiceOperation::Keep && way == Way::Forward {
+            return Ok(Found::Applied(self.noted()));
+        }
+        if way == Way::Undo && self.left_to_keep(&world).is_some() {
+            // To leave it as it is, or to end what is ended, is done again without harm.
+            return Ok(Found::NotApplied);
+        }
         let (before, after) = match way {
             Way::Forward => self.goals(),
             Way::Undo => {

@@ -97,6 +97,13 @@ pub enum Wanted {
     },
     /// One that this unit made.
     Made(Origin),
+    /// The one from before itself, one that `back` has started, or one that runs the same and that nobody of the run of `back` started.
+    Kept {
+        /// The one from before.
+        previous: Box<Previous>,
+        /// The work at the end of the way back.
+        back: Origin,
+    },
     /// This one.
     Numbered(u64),
 }
@@ -120,6 +127,12 @@ impl Wanted {
                     || (instance.spec.same_program(&previous.spec) && !instance.spec.origin.same_work(not))
             }
             Self::Made(origin) => instance.spec.origin.same_work(origin),
+            Self::Kept { previous, back } => {
+                let (own, origin) = (&instance.spec, &instance.spec.origin);
+                instance.number == previous.number
+                    || origin.same_work(back)
+                    || (own.same_program(&previous.spec) && origin.run != back.run)
+            }
             Self::Numbered(number) => instance.number == *number,
         }
     }

@@ -251,7 +251,7 @@ async fn undo(call: &Call<'_>, unit: &Unit, before: Option<State>) -> Result<Don
             revive(call, &before, &mut done).await?;
             Ok(done)
         }
-        Verb::Restart if stands_still(call.cx, unit) || before.is_stopped() => stop(call).await,
+        Verb::Restart if a_database_goes_back(call.cx, unit) || before.is_stopped() => stop(call).await,
         Verb::Enable | Verb::Disable => {
             let now = call.look().await?;
             let back = if is_enabled(&before) == Some(true) { Verb::Enable } else { Verb::Disable };
@@ -341,7 +341,7 @@ fn is_behind(cx: &Context, unit: &Unit, wanted: Verb) -> bool {
 
 /// Whether something before a restart is taken back behind its undo that what runs now has never been beside: definitions and
 /// rows of a database as they were. Files are no reason: what runs has been started from others before, too.
-fn stands_still(cx: &Context, unit: &Unit) -> bool {
+pub(crate) fn a_database_goes_back(cx: &Context, unit: &Unit) -> bool {
     let mut before = cx.plan.before(&unit.id).filter(|(_, other)| other.undo.class != Class::Readonly);
     before.any(|(_, other)| match &other.action {
         Action::Sql { .. } => true,
@@ -378,7 +378,7 @@ fn backward(call: &Call<'_>, unit: &Unit, before: &State, now: &State) -> Found 
     let is_back = match call.verb {
         Verb::Start => !before.is_stopped() || now.is_stopped(),
         Verb::Stop => before.is_stopped() || now.runs() || is_kept(call.cx, unit),
-        Verb::Restart => now.is_stopped() || !before.is_stopped() && !stands_still(call.cx, unit),
+        Verb::Restart => now.is_stopped() || !before.is_stopped() && !a_database_goes_back(call.cx, unit),
         Verb::Enable | Verb::Disable => is_enabled(before) == is_enabled(now),
         Verb::Reload | Verb::DaemonReload => true,
         // What it does may be done again.

@@ -134,6 +134,7 @@ fn operate(service: &str, operation: ServiceOperation, config: &Config) -> Strin
     match operation {
         ServiceOperation::Stop => format!("stop service {service} ({meanwhile})"),
         ServiceOperation::Start => format!("start service {service} and wait until it is healthy"),
+        ServiceOperation::Keep => format!("note for the way back how service {service} runs"),
         ServiceOperation::Restart => match beside {
             Some(beside) => format!("restart service {service} ({beside})"),
             None => format!("restart service {service} ({meanwhile} meanwhile)"),

@@ -1,13 +1,13 @@
-//! What systemd runs is in memory, and what it runs from is on disk: a service that was restarted goes back only by being
+//! What runs is in memory, and what it runs from is on disk: a service that was restarted goes back only by being
 //! started again *after* the files before it are back. So a step in front of all changes notes how each of them runs, and its
 //! undo, the last of a way back, starts it on what is there then.
 
 use super::{Compiled, Compiler, Draft, Mark, bare, unused, way_back};
-use crate::{Action, Class, GitVerb, Step, StepId, SystemdVerb, UndoBy, Unit};
+use crate::{Action, Class, GitVerb, ServiceOperation, Step, StepId, SystemdVerb, UndoBy, Unit};
 use std::collections::BTreeMap;
 use windlass_document::{Serial, Span};
 
-/// What is kept of one unit of systemd.
+/// What is kept of one unit of systemd, or of one service.
 struct Kept {
     draft: Draft,
     hosts: Vec<String>,
@@ -15,7 +15,7 @@ struct Kept {
     /// Of the steps that it is noted from.
     serial: Option<Serial>,
     timeout_ms: Option<u64>,
-    /// Only then it is of use: a stop and a start alone go back by themselves.
+    /// Only then it is of use.
     is_needed: bool,
 }
 
@@ -71,23 +71,46 @@ impl Kept {
         matches!(&self.draft.action, Action::Systemd { name, .. } if name.is_empty())
     }
 
-    /// Whether it is of this unit of systemd, whoever asks.
-    fn is_of(&self, name: &str, user: bool) -> bool {
-        matches!(&self.draft.action, Action::Systemd { name: own, user: of, .. } if own == name && *of == user)
+    /// Whether it is of this unit of systemd, whoever asks, or of this service.
+    fn is_of(&self, action: &Action) -> bool {
+        match (&self.draft.action, action) {
+            (Action::Systemd { name, user, .. }, Action::Systemd { name: other, user: of, .. }) => {
+                name == other && user == of
+            }
+            (own, other) => own == other,
+        }
+    }
+}
+
+/// The action that keeps what a unit changes, and whether it is of use wherever files go back: a stop and a start of systemd alone
+/// go back by themselves, and so do all operations on a service that no file was changed before.
+fn keeping(action: &Action, is_edited: bool) -> Option<(Action, bool)> {
+    match action {
+        Action::Systemd { verb: SystemdVerb::Enable | SystemdVerb::Disable, .. } => None,
+        Action::Systemd { verb, name, sudo, user } => {
+            let again =
+                matches!(verb, SystemdVerb::Restart | SystemdVerb::Reload | SystemdVerb::DaemonReload);
+            let (verb, name) = (SystemdVerb::Keep, name.clone());
+            Some((Action::Systemd { verb, name, sudo: *sudo, user: *user }, again || is_edited))
+        }
+        Action::Service { operation: ServiceOperation::Start, .. } => None,
+        Action::Service { service, .. } => {
+            let kept = Action::Service { service: service.clone(), operation: ServiceOperation::Keep };
+            Some((kept, is_edited))
+        }
+        _ => None,
     }
 }
 
 fn note(kept: &mut Vec<Kept>, (step, unit): (&Step, &Unit), span: Span, is_edited: bool) {
-    let Action::Systemd { verb, name, sudo, user } = &unit.action else { return };
     // A hand-written undo, or none on purpose, is not helped.
-    if unit.undo.by != UndoBy::Driver || matches!(verb, SystemdVerb::Enable | SystemdVerb::Disable) {
+    if unit.undo.by != UndoBy::Driver {
         return;
     }
-    let again = matches!(verb, SystemdVerb::Restart | SystemdVerb::Reload | SystemdVerb::DaemonReload);
-    let at = kept.iter().position(|kept| kept.is_of(name, *user)).unwrap_or_else(|| {
-        let (verb, name) = (SystemdVerb::Keep, name.clone());
+    let Some((action, is_needed)) = keeping(&unit.action, is_edited) else { return };
+    let at = kept.iter().position(|kept| kept.is_of(&action)).unwrap_or_else(|| {
         kept.push(Kept {
-            draft: Draft::new(Action::Systemd { verb, name, sudo: *sudo, user: *user }, span),
+            draft: Draft::new(action, span),
             hosts: vec![],
             line: unit.line,
             serial: None,
@@ -97,7 +120,7 @@ fn note(kept: &mut Vec<Kept>, (step, unit): (&Step, &Unit), span: Span, is_edite
         kept.len() - 1
     });
     let kept = &mut kept[at];
-    kept.is_needed |= again || is_edited;
+    kept.is_needed |= is_needed;
     kept.serial = kept.serial.take().or_else(|| step.serial.clone());
     kept.timeout_ms = kept.timeout_ms.max(unit.timeout_ms);
     if !kept.hosts.contains(&unit.host) {

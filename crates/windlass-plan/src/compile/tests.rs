@@ -114,7 +114,15 @@ fn a_whole_release_is_compiled_in_the_order_of_the_file() {
     assert_eq!(
         order,
         [
-            "backup/1", "config/1", "stop/1", "seats/1", "seats/2", "seats/3", "start/1", "health/1",
+            "backup/1",
+            "keep-app/1",
+            "config/1",
+            "stop/1",
+            "seats/1",
+            "seats/2",
+            "seats/3",
+            "start/1",
+            "health/1",
             "gate-2/1"
         ]
     );
@@ -127,7 +135,7 @@ fn a_whole_release_is_compiled_in_the_order_of_the_file() {
     assert_eq!(plan.services.keys().collect::<Vec<_>>(), ["booking"]);
     let drivers: Vec<_> = plan.units().map(|(_, unit)| unit.driver).collect();
     use DriverKind::{Files, Gate, Http, Service, Sqlite};
-    assert_eq!(drivers, [Sqlite, Files, Service, Sqlite, Sqlite, Sqlite, Service, Http, Gate]);
+    assert_eq!(drivers, [Sqlite, Service, Files, Service, Sqlite, Sqlite, Sqlite, Service, Http, Gate]);
     assert!(plan.units().all(|(_, unit)| unit.host == "local"));
 }
 
@@ -146,9 +154,10 @@ fn units_know_their_place_their_effect_and_their_way_back() {
 
     let effects: Vec<_> = plan.units().map(|(_, unit)| unit.effect.as_str()).collect();
     assert_eq!(effects[0], "back db up to app.bak");
-    assert_eq!(effects[1], "replace 1 line of app.env");
-    assert_eq!(effects[2], "stop service booking (requests fail: no proxy holds them)");
-    assert_eq!(effects[3], "db: ALTER TABLE booking ADD COLUMN seats INTEGER");
+    assert_eq!(effects[1], "note for the way back how service booking runs");
+    assert_eq!(effects[2], "replace 1 line of app.env");
+    assert_eq!(effects[3], "stop service booking (requests fail: no proxy holds them)");
+    assert_eq!(effects[4], "db: ALTER TABLE booking ADD COLUMN seats INTEGER");
 
     let backup = UndoBy::Backup(UnitId("backup/1".into()));
     assert_eq!(units(&plan, "seats")[0], ("seats/1".into(), Class::Restore, backup));

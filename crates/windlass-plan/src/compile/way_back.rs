@@ -166,7 +166,10 @@ pub(super) fn own(draft: &Draft) -> Undo {
         Action::Service { operation: ServiceOperation::Stop, .. } => "started again as it was",
         Action::Service { operation: ServiceOperation::Start, .. } => "stopped again",
         Action::Service { operation: ServiceOperation::Restart, .. } => {
-            "restarted once the steps before it are undone, as it was before"
+            "as it was before; last of all, where files before it go back, and stopped until then if a database does"
+        }
+        Action::Service { operation: ServiceOperation::Keep, .. } => {
+            "last of all: started again from what is there then, if it was since"
         }
         Action::Systemd { verb, .. } => systemd(*verb),
     };

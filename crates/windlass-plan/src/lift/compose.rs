@@ -189,6 +189,8 @@ pub(super) fn service(
         _ => None,
     };
     let (operation, options): (_, &[&str]) = match operation {
+        // What containers run from is their images, which go back with them.
+        ServiceOperation::Keep => return None,
         ServiceOperation::Stop => (ComposeOperation::Stop, &[]),
         ServiceOperation::Start => (ComposeOperation::Up, &["-d"]),
         ServiceOperation::Restart => (ComposeOperation::Up, &["-d", "--force-recreate"]),

@@ -26,7 +26,7 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
             let away = match operation {
                 ServiceOperation::Stop => true,
                 ServiceOperation::Restart => service.strategy == Strategy::Recreate,
-                ServiceOperation::Start => false,
+                ServiceOperation::Start | ServiceOperation::Keep => false,
             };
             away.then(|| {
                 rule.at(entry.mark.span, format!("service `{name}` is away from here on, and requests fail"))

@@ -23,6 +23,7 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
         match operation {
             ServiceOperation::Stop => stopped.insert(service, entry.mark.span),
             ServiceOperation::Start | ServiceOperation::Restart => stopped.remove(service),
+            ServiceOperation::Keep => None,
         };
     }
     if !facts.complete {

@@ -25,6 +25,7 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
     for entry in facts.entries() {
         match &entry.unit.action {
             Action::Service { operation: ServiceOperation::Stop, .. } => started = None,
+            Action::Service { operation: ServiceOperation::Keep, .. } => {}
             Action::Service { service, .. } => {
                 // What stands before a further start is in time for that one.
                 findings.clear();

@@ -223,6 +223,7 @@ pub(super) struct Services<'f, 'a>(Vec<Operation<'a>>, &'f Facts<'a>);
 impl<'f, 'a> Services<'f, 'a> {
     pub(super) fn of(facts: &'f Facts<'a>) -> Self {
         let operation = |(at, entry): (usize, Entry<'a>)| match &entry.unit.action {
+            Action::Service { operation: ServiceOperation::Keep, .. } => None,
             Action::Service { service, operation } => Some((at, entry, service.as_str(), *operation)),
             _ => None,
         };

@@ -25,7 +25,7 @@ fn check(rule: &Rule, facts: &Facts<'_>) -> Vec<Finding> {
         // That no downtime is promised with nothing that holds requests is a finding of its own.
         let service = facts.config.services.get(name).filter(|service| !promised || service.is_held())?;
         let why = service.reached(facts.config.targets.get(&service.on)).err()?;
-        (*operation != ServiceOperation::Start).then(|| {
+        matches!(operation, ServiceOperation::Stop | ServiceOperation::Restart).then(|| {
             let message =
                 format!("the downtime of service `{name}` is not measured, so no budget counts: {why}");
             let finding = rule.at(entry.mark.span, message);

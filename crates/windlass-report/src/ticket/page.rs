@@ -142,8 +142,13 @@ impl Writer<'_> {
     fn about(&self, page: &mut Page) {
         let Some(about) = &self.ticket.about else { return };
         page.add(Block::Heading(1, self.say("ticket-about")));
-        let paragraphs = about.split("\n\n").map(str::trim).filter(|text| !text.is_empty());
-        paragraphs.for_each(|text| page.add(Block::Paragraph(text.to_owned())));
+        let blocks = about.split("\n\n").map(str::trim).filter(|text| !text.is_empty());
+        blocks.flat_map(said).filter(|block| !self.is_about(block)).for_each(|block| page.add(block));
+    }
+
+    /// Templates call their section as the ticket calls its own.
+    fn is_about(&self, block: &Block) -> bool {
+        matches!(block, Block::Heading(_, text) if *text == self.say("ticket-about"))
     }
 
     fn steps(&self, page: &mut Page) {
@@ -272,5 +277,23 @@ impl Writer<'_> {
             self.messages.with("ticket-finding", values)
         });
         page.list(self.say("ticket-findings"), findings.collect());
+    }
+}
+
+/// A piece of the document's own text. It stays text: only what would look odd as such is told apart.
+fn said(text: &str) -> Vec<Block> {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let heading = |line: &str| line.starts_with('#').then(|| line.trim_start_matches('#').trim().to_owned());
+    let item = |line: &&str| line.strip_prefix("- ").or(line.strip_prefix("* ")).map(str::to_owned);
+    if let Some((title, rest)) = lines.split_first().and_then(|(first, rest)| Some((heading(first)?, rest))) {
+        let below = if rest.is_empty() { Vec::new() } else { said(&rest.join("\n")) };
+        return std::iter::once(Block::Heading(2, title)).chain(below).collect();
+    }
+    match lines.iter().map(item).collect::<Option<Vec<_>>>() {
+        Some(items) => vec![Block::List(items)],
+        None => {
+            let quoted = lines.iter().map(|line| line.trim_start_matches('>').trim_start());
+            vec![Block::Paragraph(quoted.collect::<Vec<_>>().join("\n"))]
+        }
     }
 }

@@ -131,7 +131,8 @@ fn prose(markdown: &str) -> Vec<&str> {
 
 #[test]
 fn hostile_text_stays_text() {
-    let about = "# no heading\n\n> no quote <img src=x onerror=alert(1)>\n\n1. no list";
+    let about =
+        "# its heading\n> no quote <img src=x onerror=alert(1)>\n\n1. no list\n\n- an item\n- # and one";
     let ticket = ticket(&hostile(), &Surveys::new(), about, None);
     let page = ticket_page(&ticket, &zone(), Lang::Zh);
     let (markdown, html) = (page.markdown(1), page.html());
@@ -152,7 +153,9 @@ fn hostile_text_stays_text() {
     };
     let all = prose(&markdown).into_iter().filter(|line| line.starts_with('|')).count();
     assert_eq!(rows(2) + rows(5) + rows(3), all, "no text ends a cell:\n{markdown}");
-    for words in ["\n\\# no heading\n", "\n\\> no quote ", "\n1\\. no list\n"] {
+    for words in
+        ["\n### its heading\n", "\nno quote \\<img", "\n1\\. no list\n", "\n- an item\n- \\# and one\n"]
+    {
         assert!(markdown.contains(words), "no {words:?} in:\n{markdown}");
     }
 }

@@ -1,4 +1,6 @@
-//! `windlass prune`: drops for good what releases have set aside in databases, and the rows as they were before them.
+//! `windlass prune`: drops for good what releases have set aside in databases and on this machine, and the rows as they were before them.
+
+mod files;
 
 use crate::{
     args::PruneArgs,
@@ -8,6 +10,7 @@ use crate::{
     secrets::SecretStore,
     terminal, wiring,
 };
+use files::RunFiles;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 use windlass_driver::Secrets as _;
@@ -52,21 +55,26 @@ pub fn run(args: &PruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
             }
         }
     }
+    let mut files = files::list(&place, &rule)?;
     if !args.output.json {
         show(&found)?;
+        files::show(&files)?;
     }
-    let count = found.iter().flat_map(|(_, asides)| asides).filter(|aside| aside.fate == Fate::Due).count();
+    let asides = found.iter().flat_map(|(_, asides)| asides).map(|aside| aside.fate);
+    let fates = asides.chain(files.iter().map(|files| files.fate));
+    let count = fates.filter(|fate| *fate == Fate::Due).count();
     let ask = || terminal::can_ask() && terminal::yes_or_no(&format!("Drop {count} for good?"));
     if count == 0 {
         terminal::line("Nothing is old enough to be dropped for good.");
     } else if args.yes || (!args.output.json && ask()) {
         failed |= drop_all(&mut found, &secrets);
+        failed |= files::remove_all(&mut files, &place)?;
     } else {
         terminal::line("Nothing was dropped; `windlass prune --yes` drops them.");
     }
     if args.output.json {
         let asides = found.iter().flat_map(|(_, asides)| asides).collect();
-        terminal::json(&PrunedJson { asides })?;
+        terminal::json(&PrunedJson { asides, files: &files })?;
     }
     Ok(if failed { Exit::Refused } else { Exit::Done })
 }
@@ -75,6 +83,8 @@ pub fn run(args: &PruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
 #[derive(Debug, Serialize)]
 struct PrunedJson<'a> {
     asides: Vec<&'a Judged>,
+    /// What runs have set aside on this machine.
+    files: &'a [RunFiles],
 }
 
 /// What becomes of something that is kept.
@@ -110,7 +120,7 @@ struct Judged {
 
 impl Judged {
     fn new(target: &str, aside: Aside, rule: &Rule) -> Self {
-        let reason = rule.keeps(&aside);
+        let reason = rule.keeps(&aside.run, aside.age_s);
         Self {
             target: target.to_owned(),
             kind: aside.kind.clone(),
@@ -133,36 +143,47 @@ struct Rule {
     /// Age from which on things are dropped, and the same where their run is not known here.
     keep_s: u64,
     unknown_s: u64,
-    /// Runs of the journal: when they ended, in milliseconds; `None`: they have not.
-    runs: BTreeMap<String, Option<i64>>,
+    /// Runs of the journal.
+    runs: BTreeMap<String, Known>,
     now_ms: i64,
+}
+
+/// A run of the journal.
+struct Known {
+    release: String,
+    /// When it ended, in milliseconds; `None`: it has not.
+    ended_ms: Option<i64>,
 }
 
 impl Rule {
     /// Why it is kept; `None`: nobody needs it any more.
-    fn keeps(&self, aside: &Aside) -> Option<String> {
+    fn keeps(&self, run: &str, age_s: u64) -> Option<String> {
         let more = |age_s: u64, keep_s: u64, why: &str| {
             (age_s < keep_s).then(|| {
                 format!("kept for another {}{why}", windlass_report::duration((keep_s - age_s) * 1000))
             })
         };
-        match self.runs.get(&aside.run) {
+        match self.runs.get(run).map(|known| known.ended_ms) {
             Some(None) => Some("kept: its run has not ended".to_owned()),
             // A run that waited for long may be taken back as long as one that did not.
             Some(Some(ended_ms)) => {
                 let since_s = u64::try_from(self.now_ms - ended_ms).unwrap_or(0) / 1000;
-                more(aside.age_s.min(since_s), self.keep_s, "")
+                more(age_s.min(since_s), self.keep_s, "")
             }
-            None => more(aside.age_s, self.unknown_s, ": its run is not in this journal"),
+            None => more(age_s, self.unknown_s, ": its run is not in this journal"),
         }
     }
 }
 
-/// All runs, and when they ended.
-fn runs(place: &Place) -> Result<BTreeMap<String, Option<i64>>, Failure> {
+/// All runs.
+fn runs(place: &Place) -> Result<BTreeMap<String, Known>, Failure> {
     let Some(store) = journal::open_existing(place)? else { return Ok(BTreeMap::new()) };
     let runs = journal::block_on(journal::all(&store))??;
-    Ok(runs.into_iter().map(|run| (run.id.0.clone(), run.ending.is_some().then_some(run.last_ms))).collect())
+    let known = runs.into_iter().map(|run| {
+        let ended_ms = run.ending.is_some().then_some(run.last_ms);
+        (run.id.0.clone(), Known { release: run.plan.release.version.clone(), ended_ms })
+    });
+    Ok(known.collect())
 }
 
 type Found = (Box<dyn Asides>, Vec<Judged>);

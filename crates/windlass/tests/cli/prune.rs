@@ -33,6 +33,39 @@ fn what_was_set_aside_is_kept_for_its_time_and_dropped_after_it_was_asked() {
     assert!(!held(&db));
 }
 
+const FILES: &str = "---\nrelease: 3\n---\n# 3\n\n```sh {#clear on=app}\nrm -r old\n```\n";
+
+#[test]
+fn files_that_were_set_aside_go_with_their_time_and_a_rollback_says_what_is_missing() {
+    let project = Project::new(FILES);
+    project.write("old/a", "one");
+    project.write("old/b", "two");
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    let run = project.run(&["runs", "--json"]).json()[0]["run"].as_str().unwrap().to_owned();
+    let folder = project.path(&format!(".windlass/runs/{run}"));
+    let said = project.run(&["prune", "--yes"]).code(0);
+    assert!(said.stdout.contains(&format!("run {run} of 3: 2 files, ")), "{}", said.stdout);
+    assert!(said.stdout.contains("kept for another") && folder.exists(), "{}", said.stdout);
+    // Nothing of it is asked how old it is but the clock of the machine, and the team may keep it for no time.
+    let config = project.read("windlass.toml");
+    project.write("windlass.toml", format!("{config}\n[policy]\nkeep = {{ backup = \"0s\" }}\n"));
+    let said = project.run(&["prune"]).code(0);
+    assert!(said.stdout.contains("will be removed for good") && folder.exists(), "{}", said.stdout);
+    let gone = project.run(&["prune", "--json", "--yes"]).code(0).json();
+    assert_eq!((&gone["files"][0]["fate"], folder.exists()), (&serde_json::json!("dropped"), false));
+    // A removal that was cut short goes on.
+    project.write(".windlass/runs/.going-x/step/1/saved-0", "rest");
+    project.run(&["prune", "--yes"]).code(0);
+    assert_eq!(std::fs::read_dir(project.path(".windlass/runs")).unwrap().count(), 0);
+    project
+        .run(&["rollback", "--yes"])
+        .code(3)
+        .says(&["is gone (`windlass prune` removes it", "needs a person"]);
+    assert!(!project.path("old").exists());
+    let status = project.run(&["status"]);
+    assert!(status.stdout.contains("clear/1"), "{}", status.stdout);
+}
+
 const RELEASE: &str = "---\nrelease: 2\nfrom: 1\n---\n# 2\n\n```sql {#tidy on=db}\nUPDATE part SET note = 'x' WHERE id > 1;\n\
     ALTER TABLE part DROP COLUMN old;\nDROP TABLE legacy;\nCREATE TABLE made (id INT PRIMARY KEY);\n```\n";
 

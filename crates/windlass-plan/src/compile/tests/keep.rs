@@ -1,7 +1,7 @@
-//! What systemd runs goes back last of all.
+//! What runs goes back last of all.
 
 use super::*;
-use crate::{DriverKind, SystemdVerb};
+use crate::{DriverKind, ServiceOperation, SystemdVerb};
 
 /// Id, and the verbs of its units for systemd.
 fn steps(body: &str) -> Vec<(String, Vec<(SystemdVerb, String)>)> {
@@ -54,4 +54,24 @@ fn it_goes_back_as_it_went_there() {
     let step = plan(body).steps.remove(0);
     assert_eq!((step.units.len(), step.units[0].timeout_ms), (1, Some(30 * 60 * 1000)));
     assert_eq!(step.serial, Some(windlass_document::Serial::Hosts(1)));
+}
+
+#[test]
+fn a_service_is_kept_where_files_are_changed_before_it_stops() {
+    let kept = |body: &str| -> Vec<String> {
+        let keeps =
+            |unit: &Unit| matches!(&unit.action, Action::Service { operation: ServiceOperation::Keep, .. });
+        let plan = plan(body);
+        plan.units().filter(|(_, unit)| keeps(unit)).map(|(_, unit)| unit.id.0.clone()).collect()
+    };
+    let edit = "```sh {#copy on=app}\ncp a b\n```\n";
+    let of = |lines: &str| format!("```sh {{#serve on=app}}\n{lines}\n```\n");
+    let [restart, stop, start] =
+        ["restart", "stop", "start"].map(|verb| format!("windlass service {verb} booking"));
+    assert_eq!(kept(&format!("{edit}{}", of(&restart))), ["keep-app/1"]);
+    assert_eq!(kept(&format!("{edit}{}", of(&format!("{stop}\n{start}")))), ["keep-app/1"]);
+    // What stands behind the stop is back before its undo starts the service.
+    assert_eq!(kept(&of(&format!("{stop}\ncp a b\n{start}"))), [""; 0]);
+    assert_eq!(kept(&format!("{}{edit}", of(&restart))), [""; 0]);
+    assert_eq!(kept(&of(&restart)), [""; 0]);
 }
