@@ -33,7 +33,7 @@ fn a_function_that_writes_is_not_taken_for_one_that_reads() {
 #[test]
 fn a_function_behind_a_view_or_an_explanation_does_not_write() {
     for flavor in flavors() {
-        let setup = format!("{SETUP} CREATE VIEW v AS SELECT note('v') AS n;");
+        let setup = format!("{SETUP}\nCREATE VIEW v AS SELECT note('v') AS n;");
         let explained = match flavor {
             Flavor::Mariadb => "ANALYZE SELECT note('x') FROM (SELECT 1 UNION SELECT 2) AS two",
             _ => "EXPLAIN ANALYZE SELECT note('x') FROM (SELECT 1 UNION SELECT 2) AS two",
