@@ -113,6 +113,25 @@ pub(super) async fn instead(session: &mut Session, statement: &str) -> String {
     )
 }
 
+/// Partitions that the server would copy for a statement of ours and that are too large for it, in words.
+pub(super) async fn too_large(session: &mut Session, statement: &str) -> Result<Option<String>, Trouble> {
+    let Some(Ddl::AlterTable(alter)) = windlass_sql::ddl(statement, Dialect::Mysql) else { return Ok(None) };
+    let is_cut = |change: &Change| matches!(change, Change::Partition(word) if word == "REORGANIZE");
+    if !alter.changes.iter().any(is_cut) {
+        return Ok(None);
+    }
+    let partitions = partition_names(statement);
+    let bytes = partition_bytes(session, alter.table.base(), &partitions).await?;
+    Ok((bytes > COPY_BYTES_MAX).then(|| {
+        format!(
+            "its undo would copy partition {} of `{}` ({}), while which writers wait: `{statement}`",
+            partitions.join(", "),
+            alter.table.base(),
+            crate::disk::human_bytes(bytes)
+        )
+    }))
+}
+
 async fn small(
     session: &mut Session,
     (table, partitions): (&str, &[String]),

@@ -1,5 +1,6 @@
 //! What a statement takes away is set aside: renamed, unseen, and brought back by an undo as it was.
 
+use super::algorithm;
 use super::cover::token;
 use super::data::no_undo;
 use super::exchange::Exchange;
@@ -54,6 +55,12 @@ pub(super) async fn find(
     }
     rows_lost(job, before)?;
     if let Some(aside) = partitions::find(job, before, after)? {
+        for step in aside.back.iter().flatten() {
+            let found = algorithm::too_large(live, &step.sql).await;
+            if let Some(why) = found.map_err(|trouble| job.clean(&trouble, "reading the catalog"))? {
+                return Err(no_undo(job, &why));
+            }
+        }
         return Ok(Some(aside));
     }
     let (mut keyless, mut target) = (before.clone(), after.clone());

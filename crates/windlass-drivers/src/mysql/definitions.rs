@@ -79,12 +79,9 @@ pub(super) async fn apply(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Fail
     }
     for (done, step) in way.forward.iter().enumerate().skip(at) {
         // Values convert as in the user's session, and what the server refuses there stays refused.
-        let act = match &way.exchange {
-            Some(exchange) if done == exchange.there.start => Act::There(exchange),
-            // It is a part of that.
-            Some(exchange) if exchange.there.contains(&done) => continue,
-            _ if way.own || narrow.is_some() => Act::User(step),
-            _ => Act::Ours(step),
+        let is_users = way.own || narrow.is_some();
+        let Some(act) = there(&way, done, if is_users { Act::User(step) } else { Act::Ours(step) }) else {
+            continue;
         };
         let mut result = one(job, session, &act, &mut effects).await;
         if let Some(narrow) = narrow {
@@ -109,6 +106,15 @@ pub(super) async fn apply(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Fail
         effects.push(format!("{what} is set aside as `{name}`, until `windlass prune`"));
     }
     Ok(Done { changed: way.states[0] != way.states[whole], effects, ..Done::default() })
+}
+
+/// What is done at a place in the way there: `act`, or all that rows of partitions need; `None`: it is a part of that.
+fn there<'w>(way: &'w Way, at: usize, act: Act<'w>) -> Option<Act<'w>> {
+    match &way.exchange {
+        Some(exchange) if at == exchange.there.start => Some(Act::There(exchange)),
+        Some(exchange) if exchange.there.contains(&at) => None,
+        _ => Some(act),
+    }
 }
 
 /// What is kept of a try that had no effect goes with it.
@@ -178,6 +184,8 @@ pub(super) enum Act<'a> {
     There(&'a Exchange),
     /// They come back.
     Back(&'a Exchange),
+    /// They come back from a try that did not come to its end.
+    GiveBack(&'a Exchange),
     /// Locks a table and keeps values.
     Keep(&'a Narrow),
     /// Puts the session where the statement was; locks the table and looks for values that were written since.
@@ -198,8 +206,9 @@ impl Act<'_> {
                 exchange::drop_empty(session, &step.sql, &comment(job)).await?;
             }
             Self::Ours(step) => ours(session, step, &comment(job)).await?,
-            Self::There(exchange) => exchange.there(session, &comment(job)).await?,
-            Self::Back(exchange) => exchange.back(session, &comment(job)).await?,
+            Self::There(exchange) => exchange.there(job, session).await?,
+            Self::Back(exchange) => exchange.back(job, session, effects).await?,
+            Self::GiveBack(exchange) => exchange.give_back(job, session, effects).await?,
             Self::Lax(step) => {
                 // What refers to its rows was held to that before, and is as long as it stands.
                 session.run(&format!("SET sql_mode = '{LAX}', foreign_key_checks = 0")).await?;
@@ -219,9 +228,10 @@ impl Act<'_> {
     /// The failure, for a person; what is looked at and kept is no effect.
     fn failure(&self, job: &Job<'_>, refusal: &Refusal) -> Failure {
         match (self, refusal) {
-            (Self::LookBack(..) | Self::Back(_) | Self::Ours(_), Refusal::Why(why)) => {
-                super::put_back::refused(job, why)
+            (Self::Back(exchange) | Self::GiveBack(exchange), Refusal::Why(why)) => {
+                exchange.partly(super::put_back::refused(job, why))
             }
+            (Self::LookBack(..) | Self::Ours(_), Refusal::Why(why)) => super::put_back::refused(job, why),
             (_, Refusal::Why(why)) => super::data::no_undo(job, why),
             (Self::Keep(_) | Self::LookBack(..), Refusal::Trouble(trouble)) => {
                 job.clean(trouble, "keeping the values that it changes, with the table locked")
@@ -231,11 +241,10 @@ impl Act<'_> {
                 Failure::unknown(Fault::Transport, text).retryable()
             }
             (Self::User(_), Refusal::Trouble(trouble)) => job.refused(trouble),
-            (Self::There(_) | Self::Back(_), Refusal::Trouble(trouble)) => {
-                let mut failure = job.refused(trouble);
-                failure.message += " (while rows of partitions change places with those of a table)";
-                failure
-            }
+            (
+                Self::There(exchange) | Self::Back(exchange) | Self::GiveBack(exchange),
+                Refusal::Trouble(trouble),
+            ) => exchange.failure(job.refused(trouble), trouble.code(), matches!(self, Self::There(_))),
             (Self::Ours(step) | Self::Lax(step), Refusal::Trouble(trouble)) => {
                 let mut failure = job.refused(trouble);
                 failure.message = format!("{} (running `{}`)", failure.message, one_line(&step.sql, 160));
@@ -396,7 +405,8 @@ pub(super) async fn undo(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Failu
     Ok(Done { effects, ..done })
 }
 
-/// It stopped on its way there: goes there, so that it can go back from there. Where it moved no row yet it is as if it had not begun.
+/// It stopped on its way there: goes there, so that it can go back from there. Where partitions still stand as before their rows come
+/// back at once: what is in the way there would be in the way each time.
 async fn there_first(
     job: &Job<'_>,
     mut session: Session,
@@ -405,18 +415,17 @@ async fn there_first(
     effects: &mut Vec<String>,
 ) -> Result<Session, Failure> {
     if let Some(exchange) = way.exchange.as_ref().filter(|exchange| at <= exchange.there.start) {
+        session = one(job, session, &Act::GiveBack(exchange), effects).await?;
         let nothing = exchange.took_nothing(&mut session).await;
         if nothing.map_err(|trouble| job.clean(&trouble, "looking for rows that it took"))? {
             return Ok(session);
         }
     }
     for (done, step) in way.forward.iter().enumerate().skip(at) {
-        let act = match &way.exchange {
-            Some(exchange) if done == exchange.there.start => Act::There(exchange),
-            Some(exchange) if exchange.there.contains(&done) => continue,
-            _ => Act::Ours(step),
-        };
-        session = one(job, session, &act, effects).await?;
+        if let Some(act) = there(way, done, Act::Ours(step)) {
+            session =
+                one(job, session, &act, effects).await.map_err(|failure| in_between(failure, done - at))?;
+        }
     }
     Ok(session)
 }

@@ -7,19 +7,27 @@
 //! No more than two tables are locked where partitions change places: with a third one MariaDB waits for itself.
 
 use super::algorithm::{COPY_BYTES_MAX, bytes, partition_bytes};
+use super::apart;
 use super::catalog;
 use super::cover::Refusal;
+use super::definitions::comment;
 use super::image::q;
-use super::session::{Session, Trouble};
+use super::session::{Server, Session, Trouble};
+use super::statement::Job;
+use super::survey::version;
 use super::tables;
 use crate::disk::human_bytes;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use windlass_driver::{Effect, Failure};
 use windlass_sql::mysql::partition_names;
 use windlass_sql::{Change, Ddl, Dialect};
 
 /// So many rows are carried over whatever the server believes of their size: it may still be that of those before them.
 const FEW: u64 = 20_000;
+
+/// What a failure says that is not so where rows have changed places.
+const NOTHING: &str = "; rolled back, nothing was changed";
 
 /// What is moved by a statement and its undo: a part of the capsule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,68 +77,159 @@ impl Exchange {
         format!("{} PARTITION ({})", q(&self.table), q(&leaf.partition))
     }
 
-    /// Takes the rows out of the partitions, and drops these if they go. A partition whose table has rows was emptied before.
-    pub(super) async fn there(&self, session: &mut Session, comment: &str) -> Result<(), Refusal> {
+    /// Takes the rows out of the partitions, and drops these if they go. Where that is refused on the way, all is as it was before.
+    pub(super) async fn there(&self, job: &Job<'_>, session: &mut Session) -> Result<(), Refusal> {
         session.run(catalog::SETTINGS).await?;
         // Whoever may not lock finds out before the first row is moved: it could be brought back by nobody else.
         let may_lock = lock(session, [self.table.as_str()]).await;
         freed(session, may_lock.map_err(Refusal::from)).await?;
-        let mut left = vec![];
-        for leaf in &self.leaves {
-            let is_taken = has_rows(session, &q(&leaf.taken)).await?;
-            if !is_taken && !self.exchanged(session, leaf, &leaf.taken, comment).await? {
-                left.push(leaf);
+        let result = self.take(session, &comment(job)).await;
+        if matches!(result, Err(Refusal::Why(_))) {
+            let mut said = vec![];
+            self.give_back(job, session, &mut said).await?;
+            said.iter().for_each(|line| (job.cx.output)(&format!("{line}\n")));
+        }
+        result
+    }
+
+    async fn take(&self, session: &mut Session, comment: &str) -> Result<(), Refusal> {
+        for leaf in &self.leaves[self.emptied(session).await?..] {
+            if self.exchanged(session, leaf, (&leaf.taken, false), comment).await? {
+                continue;
             }
+            let result = match lock(session, [self.table.as_str(), leaf.taken.as_str()]).await {
+                Ok(()) => self.carry_out(session, leaf, &leaf.taken).await,
+                Err(trouble) => Err(trouble.into()),
+            };
+            freed(session, result).await?;
         }
-        if self.drop.is_some() {
-            // What was written since they changed places is to come back, too.
-            left = self.leaves.iter().collect();
-        }
-        if left.is_empty() {
-            return Ok(());
-        }
-        let tables = left.iter().map(|leaf| leaf.taken.as_str()).chain([self.table.as_str()]);
+        let Some(drop) = &self.drop else { return Ok(()) };
+        // What was written since they changed places is to come back, too.
+        let tables = self.leaves.iter().map(|leaf| leaf.taken.as_str()).chain([self.table.as_str()]);
         let result = match lock(session, tables).await {
-            Ok(()) => self.carry_there(session, &left, comment).await,
+            Ok(()) => self.carry_and_drop(session, &format!("{comment}{drop}")).await,
             Err(trouble) => Err(trouble.into()),
         };
         freed(session, result).await
     }
 
-    async fn carry_there(&self, session: &mut Session, left: &[&Leaf], comment: &str) -> Result<(), Refusal> {
-        for leaf in left {
+    /// How many of them a try before has emptied. They go in their order, so one that had no rows is known by those behind it.
+    async fn emptied(&self, session: &mut Session) -> Result<usize, Trouble> {
+        for (at, leaf) in self.leaves.iter().enumerate().rev() {
+            if has_rows(session, &q(&leaf.taken)).await? {
+                return Ok(at + 1);
+            }
+        }
+        Ok(0)
+    }
+
+    async fn carry_and_drop(&self, session: &mut Session, drop: &str) -> Result<(), Refusal> {
+        for leaf in &self.leaves {
             self.carry_out(session, leaf, &leaf.taken).await?;
         }
-        match &self.drop {
-            Some(drop) => Ok(session.run(&format!("{comment}{drop}")).await.map(|_| ())?),
-            None => Ok(()),
-        }
+        session.run(drop).await?;
+        Ok(())
     }
 
     /// Brings the rows back. Those that were written since are in tables of their own then.
-    pub(super) async fn back(&self, session: &mut Session, comment: &str) -> Result<(), Refusal> {
+    pub(super) async fn back(
+        &self,
+        job: &Job<'_>,
+        session: &mut Session,
+        effects: &mut Vec<String>,
+    ) -> Result<(), Refusal> {
         session.run(catalog::SETTINGS).await?;
         for leaf in &self.leaves {
             if has_rows(session, &q(&leaf.kept)).await? {
-                self.bring(session, leaf, comment).await?;
+                let result = self.bring(job, session, (leaf, &leaf.kept), &leaf.since).await;
+                apart::settle(job, session, leaf, effects).await?;
+                result?;
             }
         }
         Ok(())
     }
 
-    async fn bring(&self, session: &mut Session, leaf: &Leaf, comment: &str) -> Result<(), Refusal> {
+    /// Brings back what a try took that did not come to its end: the partitions are still there. Rows that were written since stay
+    /// in them where they go, and only those of a statement that takes them away for good; others are in tables of their own then.
+    pub(super) async fn give_back(
+        &self,
+        job: &Job<'_>,
+        session: &mut Session,
+        effects: &mut Vec<String>,
+    ) -> Result<(), Refusal> {
+        session.run(catalog::SETTINGS).await?;
+        for leaf in &self.leaves {
+            if !super::ledger::exists(session, &leaf.taken).await? {
+                continue;
+            }
+            let first = apart::name(job, leaf, 0);
+            let mut result = Ok(());
+            if has_rows(session, &q(&leaf.taken)).await? {
+                apart::create(job, session, (leaf, &leaf.taken), 0).await?;
+                result = self.bring(job, session, (leaf, &leaf.taken), &first).await;
+            }
+            if result.is_ok() && self.drop.is_some() && super::ledger::exists(session, &first).await? {
+                self.join(session, &first).await?;
+            }
+            apart::settle(job, session, leaf, effects).await?;
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Rows that were written since go where they were, if nothing stands in the way.
+    async fn join(&self, session: &mut Session, from: &str) -> Result<(), Refusal> {
+        let rows = Rows { sql: q(from), bytes: bytes(session, from).await? };
+        let result = match lock(session, [self.table.as_str(), from]).await {
+            Ok(()) if !has_rows(session, &rows.sql).await? => Ok(()),
+            Ok(()) => self.carry(session, rows, &q(&self.table), "INSERT").await,
+            Err(trouble) => Err(trouble.into()),
+        };
+        match freed(session, result).await {
+            Err(refusal) if is_in_the_way(&refusal) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Rows go from a table of ours to their partition, and those in it to `since`; or to one more table where these cannot.
+    async fn bring(
+        &self,
+        job: &Job<'_>,
+        session: &mut Session,
+        (leaf, from): (&Leaf, &str),
+        since: &str,
+    ) -> Result<(), Refusal> {
+        let comment = comment(job);
+        let mut result = self.bring_past(session, (leaf, from), since, &comment).await;
+        for number in 1..=apart::MORE_MAX {
+            if !result.as_ref().is_err_and(is_in_the_way) {
+                break;
+            }
+            let more = apart::create(job, session, (leaf, from), number).await?;
+            result = self.bring_past(session, (leaf, from), &more, &comment).await;
+        }
+        result
+    }
+
+    async fn bring_past(
+        &self,
+        session: &mut Session,
+        (leaf, from): (&Leaf, &str),
+        since: &str,
+        comment: &str,
+    ) -> Result<(), Refusal> {
         /// Others may write again between two statements.
         const TRIES: u32 = 3;
         for _ in 0..TRIES {
             let has_new = has_rows(session, &self.rows_of(leaf)).await?;
             if has_new
-                && (has_rows(session, &q(&leaf.since)).await?
-                    || !self.exchanged(session, leaf, &leaf.since, comment).await?)
+                && (has_rows(session, &q(since)).await?
+                    || !self.exchanged(session, leaf, (since, false), comment).await?)
             {
                 break;
             }
-            let result = match lock(session, [self.table.as_str(), leaf.kept.as_str()]).await {
-                Ok(()) => self.back_if_empty(session, leaf, comment).await,
+            let result = match lock(session, [self.table.as_str(), from]).await {
+                Ok(()) => self.back_if_empty(session, leaf, from, comment).await,
                 Err(trouble) => Err(trouble.into()),
             };
             match freed(session, result).await? {
@@ -139,9 +238,8 @@ impl Exchange {
                 Went::Unlike => break,
             }
         }
-        let tables = [&self.table, &leaf.since, &leaf.kept].map(String::as_str);
-        let result = match lock(session, tables).await {
-            Ok(()) => self.carry_back(session, leaf).await,
+        let result = match lock(session, [self.table.as_str(), since, from]).await {
+            Ok(()) => self.carry_back(session, leaf, from, since).await,
             Err(trouble) => Err(trouble.into()),
         };
         freed(session, result).await
@@ -151,31 +249,39 @@ impl Exchange {
         &self,
         session: &mut Session,
         leaf: &Leaf,
+        from: &str,
         comment: &str,
     ) -> Result<Went, Refusal> {
         if has_rows(session, &self.rows_of(leaf)).await? {
             return Ok(Went::NotEmpty);
         }
-        let went = self.exchanged(session, leaf, &leaf.kept, comment).await?;
+        let went = self.exchanged(session, leaf, (from, true), comment).await?;
         Ok(if went { Went::There } else { Went::Unlike })
     }
 
-    async fn carry_back(&self, session: &mut Session, leaf: &Leaf) -> Result<(), Refusal> {
-        self.carry_out(session, leaf, &leaf.since).await?;
-        let rows = Rows { sql: q(&leaf.kept), bytes: bytes(session, &leaf.kept).await? };
+    async fn carry_back(
+        &self,
+        session: &mut Session,
+        leaf: &Leaf,
+        from: &str,
+        since: &str,
+    ) -> Result<(), Refusal> {
+        self.carry_out(session, leaf, since).await?;
+        let rows = Rows { sql: q(from), bytes: bytes(session, from).await? };
         self.carry(session, rows, &q(&self.table), "INSERT").await
     }
 
     /// The partition and a table change places; `false`: the server takes them for unlike. So it does on MySQL behind `ADD COLUMN` with
-    /// `ALGORITHM=INSTANT`.
+    /// `ALGORITHM=INSTANT`. Rows that `are_known` were in that partition before, and are not looked at, where the server can do without.
     async fn exchanged(
         &self,
         session: &mut Session,
         leaf: &Leaf,
-        table: &str,
+        (table, are_known): (&str, bool),
         comment: &str,
     ) -> Result<bool, Trouble> {
-        match session.run(&format!("{comment}{}", self.places(leaf, table))).await {
+        let how = if are_known && !validates(&session.server) { " WITHOUT VALIDATION" } else { "" };
+        match session.run(&format!("{comment}{}{how}", self.places(leaf, table))).await {
             Err(trouble) if matches!(trouble.code(), 1731 | 1736 | 1808) => Ok(false),
             other => other.map(|_| true),
         }
@@ -222,6 +328,35 @@ impl Exchange {
         Ok(())
     }
 
+    /// What is said where the server refuses that rows of partitions change places.
+    pub(super) fn failure(&self, mut failure: Failure, code: u16, is_there: bool) -> Failure {
+        failure.message += " (while rows of partitions change places with those of a table)";
+        match code {
+            // That is looked for before the first row is moved.
+            1044 | 1142 | 1227 if is_there => {
+                failure.message = failure.message.replace(NOTHING, "; no row was moved");
+                failure.hint("the user of the target needs LOCK TABLES on the database: `GRANT LOCK TABLES ON …`")
+            }
+            1062 => self.partly(failure).hint(
+                "somebody wrote that key again while the rows were away: `windlass rollback` brings them back and keeps what was written \
+                 since in a table of ours; or take it away and `windlass resume`",
+            ),
+            _ => self.partly(failure),
+        }
+    }
+
+    /// Rows of some partitions may have changed places already, each by a statement of its own.
+    pub(super) fn partly(&self, failure: Failure) -> Failure {
+        if self.leaves.len() < 2 && self.drop.is_none() {
+            return failure;
+        }
+        let said =
+            "; rows of some partitions may be in tables of ours (`_windlass_aside_…`) now, none is lost";
+        let message = failure.message.replace(NOTHING, said).replace("; nothing was changed", said);
+        let effect = if failure.effect == Effect::None { Effect::Partial } else { failure.effect };
+        Failure { message, effect, ..failure }
+    }
+
     /// Takes our tables away again if a try that stopped has moved nothing yet; whether it has not.
     pub(super) async fn took_nothing(&self, session: &mut Session) -> Result<bool, Trouble> {
         let mut there = vec![];
@@ -233,8 +368,9 @@ impl Exchange {
                 there.push(q(&leaf.taken));
             }
         }
-        if !there.is_empty() {
-            session.run(&format!("DROP TABLE {}", there.join(", "))).await?;
+        // The last one first: so it stands as on its way there wherever that stops.
+        for table in there.iter().rev() {
+            session.run(&format!("DROP TABLE {table}")).await?;
         }
         Ok(true)
     }
@@ -249,12 +385,25 @@ enum Went {
     Unlike,
 }
 
+/// Whether the server looks at each row of a table that changes places with a partition, whatever it is told: MariaDB before 11.4.
+pub(super) fn validates(server: &Server) -> bool {
+    server.mariadb && version(&server.text) < (11, 4, 1)
+}
+
+/// Whether rows cannot go there: a key is taken, or they would have to go one by one and may not.
+fn is_in_the_way(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Why(_) => true,
+        Refusal::Trouble(trouble) => trouble.code() == 1062,
+    }
+}
+
 async fn has_more(session: &mut Session, of: &str, rows: u64) -> Result<bool, Trouble> {
     let found = session.value(&format!("SELECT EXISTS (SELECT 1 FROM {of} LIMIT {rows}, 1)")).await?;
     Ok(found.as_deref() == Some("1"))
 }
 
-async fn has_rows(session: &mut Session, of: &str) -> Result<bool, Trouble> {
+pub(super) async fn has_rows(session: &mut Session, of: &str) -> Result<bool, Trouble> {
     let found = session.value(&format!("SELECT EXISTS (SELECT 1 FROM {of})")).await?;
     Ok(found.as_deref() == Some("1"))
 }

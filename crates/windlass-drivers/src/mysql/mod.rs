@@ -6,6 +6,7 @@
 
 mod accounts;
 mod algorithm;
+mod apart;
 mod aside;
 mod batch;
 mod by_row;

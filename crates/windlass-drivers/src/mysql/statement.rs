@@ -3,14 +3,14 @@
 use super::cover::Cover;
 use super::keep::Keeper;
 use super::ledger::Key;
-use super::session::{Answer, Session, Trouble};
+use super::session::{Answer, Server, Session, Trouble};
 use crate::disk::one_line;
 use crate::sql::{ROWS_SHOWN, VALUE_MAX, aligned, place, session_before};
 use serde_json::json;
 use std::time::Duration;
 use windlass_driver::{Context, Done, Effect, Failure, Fault};
-use windlass_plan::{Action, Unit};
-use windlass_sql::{Dialect, Summary};
+use windlass_plan::{Action, UndoBy, Unit};
+use windlass_sql::{Dialect, ObjectName, Summary};
 
 /// Tries of a statement that finds a lock held, the first among them.
 const TRIES: u32 = 6;
@@ -136,7 +136,7 @@ fn advised(failure: Failure, trouble: &Trouble) -> Failure {
             .hint("is the server running? (one whose disk is full may have stopped.) Then: windlass resume"),
         Trouble::Server { code, .. } => match code {
             1205 | 1213 => failure.retryable(),
-            1792 => failure.hint(WRITES),
+            1792 => failure.hint(WRITES).hint("a function behind a view has to be called by the statement itself for that"),
             1040 | 1053 | 1077 | 1158..=1161 | 1927 => failure.retryable(),
             1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1419 => {
                 failure.hint("the user of the target lacks a privilege: see `SHOW GRANTS`; GRANT it, then `windlass resume`")
@@ -223,15 +223,43 @@ pub(super) fn done(rows: u64) -> Done {
 
 /// Whether the statement is a query that calls functions which may write.
 pub(super) fn calls(job: &Job<'_>) -> bool {
-    let is_query = job.summary.kind == windlass_sql::Kind::Select && job.summary.readonly;
-    is_query && !windlass_sql::unknown_calls(job.statement, Dialect::Mysql).is_empty()
+    is_query(job) && !windlass_sql::unknown_calls(job.statement, Dialect::Mysql).is_empty()
 }
 
-/// A statement that only reads, or only sets something of a session. Functions that write fail.
+fn is_query(job: &Job<'_>) -> bool {
+    job.summary.kind == windlass_sql::Kind::Select && job.summary.readonly
+}
+
+/// Why a query is not run that moves a sequence of MariaDB: no transaction turns that back, and nothing keeps where it stood.
+pub(super) fn draws(job: &Job<'_>, server: &Server) -> Option<Failure> {
+    let calls = windlass_sql::unknown_calls(job.statement, Dialect::Mysql);
+    let is_call = |name: &ObjectName| {
+        name.qualifier().is_none()
+            && ["nextval", "setval"].iter().any(|of| name.base().eq_ignore_ascii_case(of))
+    };
+    let words = windlass_sql::code_words(job.statement, Dialect::Mysql);
+    let is_next = words.windows(3).any(|three| three == ["NEXT", "VALUE", "FOR"]);
+    let moves = server.mariadb && is_query(job) && (is_next || calls.iter().any(is_call));
+    moves.then(|| {
+        let why = "it moves a sequence, which no transaction turns back, and where that stood is not kept";
+        let hint = "write `SELECT NEXTVAL(…)` or `SELECT SETVAL(…)` with how it is undone in a fence `undoes=ID` (`SELECT SETVAL(…)` \
+                    sets a sequence forward only, `ALTER SEQUENCE … RESTART` also back), or say `irreversible`";
+        let text = format!("{}: `{}` was not run: {why}; nothing was changed", job.place(), job.short());
+        Failure::clean(Fault::Document, text).hint(hint)
+    })
+}
+
+/// A statement that only reads, or only sets something of a session. Functions that write fail, also those behind a view.
 pub(super) async fn query(job: &Job<'_>) -> Result<Done, Failure> {
     let mut session = job.open().await?;
     session.stoppable(job.cx);
-    if calls(job) {
+    if let Some(failure) = draws(job, &session.server) {
+        job.close(session).await;
+        return Err(failure);
+    }
+    let is_answered = matches!(job.unit.undo.by, UndoBy::Script | UndoBy::Nobody);
+    let may_call = is_query(job) || job.summary.kind == windlass_sql::Kind::Explain;
+    if may_call && !is_answered {
         let begun = session.run("START TRANSACTION READ ONLY").await;
         begun.map_err(|trouble| job.clean(&trouble, "beginning"))?;
     }

@@ -2,14 +2,17 @@
 //! server would take it.
 
 use super::session::Session;
-use super::statement::{Job, WRITES, calls};
+use super::statement::{Job, WRITES, calls, draws};
 use super::tables::{self, ours};
-use super::{Road, accounts, algorithm, batch, data, definitions, locks, road, shadow};
+use super::{Road, accounts, algorithm, batch, data, definitions, exchange, locks, road, shadow};
 use std::collections::BTreeSet;
 use windlass_driver::{Failure, Survey};
 use windlass_plan::{Action, UndoBy};
 use windlass_sql::mysql::identifiers;
 use windlass_sql::{Algorithm, Change, Ddl, Dialect, Product, Server, predict};
+
+/// What MariaDB before 11.4 does, which knows no `WITHOUT VALIDATION`.
+const VALIDATED: &str = "at the undo the server looks at each row that comes back to a partition, while writers of the table wait";
 
 /// Looks; changes nothing but a shadow database of its own, which it takes away.
 pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
@@ -28,9 +31,14 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
         let waits = locks::long(&mut session).await;
         survey.effects.extend(waits.into_iter().map(|line| format!("may be in the way: {line}")));
     }
-    if road == Road::Query && calls(job) {
+    if road == Road::Query
+        && let Some(failure) = draws(job, &session.server)
+    {
+        problem(&mut survey, failure);
+    } else if road == Road::Query && calls(job) {
         survey.problems.extend(writers(job, &mut session).await);
     }
+    let validates = exchange::validates(&session.server);
     session.close().await;
     let earlier = earlier(job);
     match road {
@@ -46,6 +54,9 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
                     );
                     survey.effects.extend(way.narrow.as_ref().and_then(super::narrow::Narrow::shown));
                     survey.effects.extend(counter(job.statement));
+                    if way.exchange.is_some() && validates {
+                        survey.effects.push(VALIDATED.to_owned());
+                    }
                 }
                 Ok(_) => {}
                 Err(failure) => problem(&mut survey, failure),

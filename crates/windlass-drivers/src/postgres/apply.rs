@@ -151,6 +151,7 @@ async fn written(job: &Job) -> Result<Done, Failure> {
             Err(Again::Trouble(trouble, doing)) => (trouble, doing),
         };
         job.session.rollback().await;
+        prep.moved = job.moved();
         tries += 1;
         let lock = trouble.is(&SqlState::LOCK_NOT_AVAILABLE);
         let race = [

@@ -2,6 +2,7 @@
 
 use super::{
     facts::{self, Counts},
+    sequences::Moved,
     session::{Row, Session, Trouble},
     together::Company,
 };
@@ -9,7 +10,10 @@ use crate::{
     disk::one_line,
     sql::{place, session_before},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 use windlass_driver::{Context, Failure, Fault};
 use windlass_plan::{Action, Unit};
@@ -35,6 +39,8 @@ pub(super) struct Job {
     settings: Vec<String>,
     /// Others are in the same transaction.
     pub(super) company: Option<Arc<Company>>,
+    /// Sequences that tries moved, also those that came to nothing.
+    moved: Mutex<Moved>,
 }
 
 /// How a transaction sees rows and waits for locks.
@@ -161,7 +167,18 @@ impl Job {
             settings: settings(cx, unit),
             is_scratch: false,
             company: None,
+            moved: Mutex::default(),
         }
+    }
+
+    /// Keeps what a try moved, which no rollback turns back.
+    pub(super) fn remember(&self, moved: &Moved) {
+        moved.clone_into(&mut self.moved.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What tries have moved until now.
+    pub(super) fn moved(&self) -> Moved {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The statement.

@@ -71,7 +71,13 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Re
     let (answer, freed) = tried(job, scope).await?;
     job.own(scope).await.map_err(at("its settings"))?;
     let counted = facts::counts(&job.session).await.map_err(at("counting"))?;
-    look.alone(job, &counted).await?;
+    if let Err(again) = look.alone(job, &counted).await {
+        // What this try has moved stays where it is.
+        if let Ok(after) = snapshot::read(&job.session).await {
+            job.remember(&sequences::moved(&prep.moved, &before, &after));
+        }
+        return Err(again);
+    }
     let after = snapshot::read(&job.session).await.map_err(&reading)?;
     let written = counted.catalogs(&counts);
     catalogs::known(job, &before, &after, &written)?;
@@ -84,6 +90,7 @@ pub(super) async fn apply(job: &Job, scope: &Scope, prep: &Prep, seq: i64) -> Re
     // It only grows, so that the tries come to an end.
     next.unseen = &prep.unseen | &unseen;
     let moved = sequences::moved(&prep.moved, &before, &after);
+    job.remember(&moved);
     if next != *prep {
         next.moved = moved;
         return Err(Again::Prepared(Box::new(next)));

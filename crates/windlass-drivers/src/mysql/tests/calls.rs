@@ -31,6 +31,43 @@ fn a_function_that_writes_is_not_taken_for_one_that_reads() {
 }
 
 #[test]
+fn a_function_behind_a_view_or_an_explanation_does_not_write() {
+    for flavor in flavors() {
+        let setup = format!("{SETUP}\nCREATE VIEW v AS SELECT note('v') AS n;");
+        let explained = match flavor {
+            Flavor::Mariadb => "ANALYZE SELECT note('x') FROM (SELECT 1 UNION SELECT 2) AS two",
+            _ => "EXPLAIN ANALYZE SELECT note('x') FROM (SELECT 1 UNION SELECT 2) AS two",
+        };
+        let mut release = Release::new(flavor, &setup, &["SELECT * FROM v", explained]);
+        let failure = release.step(0).unwrap_err();
+        assert!(failure.hints.iter().any(|hint| hint.contains("behind a view")), "{failure:?}");
+        let _ = release.step(1);
+        assert_eq!(release.rows("SELECT COUNT(*) FROM log"), "0", "{flavor:?}");
+    }
+}
+
+#[test]
+fn a_query_that_moves_a_sequence_is_refused_with_words_also_in_the_plan() {
+    let statements =
+        ["SELECT NEXTVAL(s)", "SELECT SETVAL(s, 50)", "SELECT NEXT VALUE FOR s", "SELECT LASTVAL(s)"];
+    let mut release = Release::new(Flavor::Mariadb, "CREATE SEQUENCE s", &statements);
+    for at in 0..3 {
+        let cx = release.context(at);
+        let survey = release.wait(release.driver.survey(&cx, &release.units[at])).unwrap();
+        assert!(survey.problems.iter().any(|problem| problem.contains("it moves a sequence")), "{survey:?}");
+        let failure = release.step(at).unwrap_err();
+        assert!(failure.message.contains("it moves a sequence"), "{failure:?}");
+        release.capsules.push(Capsule::default());
+    }
+    assert_eq!(release.rows("SELECT next_not_cached_value FROM s"), "1");
+    release.step(3).unwrap();
+    // Somebody answers for it.
+    release.units[0].undo.by = UndoBy::Nobody;
+    release.step(0).unwrap();
+    assert_ne!(release.rows("SELECT next_not_cached_value FROM s"), "1");
+}
+
+#[test]
 fn maintenance_has_nothing_to_take_back_and_fails_where_the_server_says_so() {
     for flavor in flavors() {
         let statements =

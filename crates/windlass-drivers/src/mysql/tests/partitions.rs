@@ -323,6 +323,123 @@ fn what_others_write_while_it_stands_still_is_not_lost() {
     }
 }
 
+/// Stops behind its change of places, and somebody writes `sql` then.
+fn written_meanwhile(flavor: Flavor, setup: &str, sql: &str) -> (Release, String) {
+    let mut release = Release::new(flavor, setup, &["ALTER TABLE t DROP PARTITION p1"]);
+    let before = world(&release.database);
+    release.capture(0);
+    for step in &way(&release, "forward")[..2] {
+        release.rows(step);
+    }
+    release.rows(sql);
+    (release, before)
+}
+
+const IDS: &str = "SELECT GROUP_CONCAT(id ORDER BY id) FROM t";
+
+#[test]
+fn a_key_that_is_written_again_meanwhile_keeps_nothing_from_going_back() {
+    for flavor in flavors() {
+        let (release, before) =
+            written_meanwhile(flavor, RANGE, "INSERT INTO t (id, v) VALUES (11, 'new'), (13, 'new')");
+        for _ in 0..2 {
+            let failure = release.again(0).unwrap_err();
+            assert_eq!(failure.effect, Effect::Partial, "{failure:?}");
+            assert!(!failure.message.contains("nothing was changed"), "{failure:?}");
+            assert!(failure.hints.iter().any(|hint| hint.contains("`windlass rollback`")), "{failure:?}");
+        }
+        let done = release.undo(0).unwrap();
+        assert_eq!(world(&release.database), before, "{flavor:?}");
+        let said = done.effects.join("\n");
+        assert!(said.contains("rows of partition p1 that were written since are kept as"), "{said}");
+        let kept = kept(&release);
+        assert_eq!(kept.len(), 1, "{flavor:?} {kept:?}");
+        assert_eq!(release.rows(&format!("SELECT id, v FROM `{}` ORDER BY id", kept[0])), "11\tnew\n13\tnew");
+        // Other keys stay where they were written.
+        let (release, _) = written_meanwhile(flavor, RANGE, "INSERT INTO t (id) VALUES (13)");
+        release.undo(0).unwrap();
+        assert_eq!(release.rows(IDS), "1,2,11,12,13,30", "{flavor:?}");
+        assert_eq!(release.left(), "");
+    }
+}
+
+#[test]
+fn a_key_that_is_written_twice_at_the_undo_is_kept_twice() {
+    for flavor in flavors() {
+        let mut release = Release::new(flavor, RANGE, &["ALTER TABLE t TRUNCATE PARTITION p1"]);
+        let before = world(&release.database);
+        release.apply();
+        release.rows("INSERT INTO t (id, v) VALUES (11, 'new')");
+        let create = &way(&release, "back")[0];
+        let since = create.split('`').nth(1).unwrap().to_owned();
+        release.rows(create);
+        release.rows(&format!("ALTER TABLE t EXCHANGE PARTITION p1 WITH TABLE `{since}`"));
+        release.rows("INSERT INTO t (id, v) VALUES (11, 'newer')");
+        release.undo(0).unwrap();
+        assert_eq!(world(&release.database), before, "{flavor:?}");
+        let rows = |table: &String| release.rows(&format!("SELECT id, v FROM `{table}`"));
+        let mut found: Vec<String> = kept(&release).iter().map(rows).collect();
+        found.sort();
+        assert_eq!(found, ["11\tnew", "11\tnewer"], "{flavor:?}");
+    }
+}
+
+#[test]
+fn a_trigger_on_delete_that_stands_in_the_way_leaves_all_as_it_was() {
+    let triggered = format!("{RANGE} CREATE TRIGGER w BEFORE DELETE ON t FOR EACH ROW SET @x = 1;");
+    for flavor in flavors() {
+        let (release, _) = written_meanwhile(flavor, &triggered, "INSERT INTO t (id) VALUES (13)");
+        let failure = release.again(0).unwrap_err();
+        assert!(failure.message.contains("its trigger `w` (on DELETE) would run for each"), "{failure:?}");
+        assert_eq!(release.rows(IDS), "1,2,11,12,13,30", "{flavor:?}: they are back at once");
+        release.undo(0).unwrap();
+        assert_eq!(release.rows(IDS), "1,2,11,12,13,30", "{flavor:?}");
+        assert_eq!(release.left(), "");
+    }
+}
+
+#[test]
+fn whoever_may_not_lock_tables_reads_which_grant_to_give_before_a_row_is_moved() {
+    for flavor in flavors() {
+        let mut release = Release::new(flavor, RANGE, &["ALTER TABLE t TRUNCATE PARTITION p0, p1"]);
+        let (name, before) = (release.database.name().to_owned(), world(&release.database));
+        let user = format!("u_{name}");
+        server(flavor).run(&format!(
+            "CREATE USER {user}@'%'; GRANT ALL PRIVILEGES ON `windlass\\_shadow\\_%`.* TO {user}@'%'; GRANT SELECT, INSERT, UPDATE, \
+             DELETE, CREATE, DROP, ALTER, INDEX, TRIGGER, CREATE VIEW, SHOW VIEW, EVENT, EXECUTE, CREATE ROUTINE, ALTER ROUTINE ON \
+             `{name}`.* TO {user}@'%'"
+        ));
+        let root = release.url.clone();
+        release.url = root.replace("root@", &format!("{user}@"));
+        let failure = release.step(0).unwrap_err();
+        assert!(failure.message.contains("no row was moved"), "{failure:?}");
+        assert!(failure.hints.iter().any(|hint| hint.contains("GRANT LOCK TABLES")), "{failure:?}");
+        assert_eq!(release.rows(IDS), "1,2,11,12,30", "{flavor:?}");
+        release.undo(0).unwrap();
+        assert_eq!(world(&release.database), before, "{flavor:?}");
+        assert_eq!(release.left(), "");
+    }
+}
+
+#[test]
+fn an_empty_partition_that_was_emptied_before_is_not_emptied_again() {
+    for flavor in flavors() {
+        let mut release = Release::new(flavor, RANGE, &["ALTER TABLE t TRUNCATE PARTITION p0, p1"]);
+        release.rows("DELETE FROM t WHERE id < 10");
+        let before = world(&release.database);
+        release.capture(0);
+        for step in &way(&release, "forward")[..4] {
+            release.rows(step);
+        }
+        release.rows("INSERT INTO t (id) VALUES (3)");
+        release.again(0).unwrap();
+        assert_eq!(release.rows(IDS), "3,30", "{flavor:?}: what came then is no part of it");
+        release.rows("DELETE FROM t WHERE id = 3");
+        release.undo(0).unwrap();
+        assert_eq!(world(&release.database), before, "{flavor:?}");
+    }
+}
+
 #[test]
 fn connections_that_break_and_controllers_that_die_lose_nothing() {
     for flavor in flavors() {

@@ -111,6 +111,20 @@ const FORWARD: [(&str, &str, &str); 12] = [
 ];
 
 #[tokio::test]
+async fn a_sequence_that_a_raced_try_moved_is_set_back() {
+    for flavor in flavors() {
+        let setup = format!("{SETUP} CREATE SEQUENCE s; SELECT setval('s', 5)");
+        let ours = "DO $$ BEGIN PERFORM nextval('s'); INSERT INTO log SELECT v FROM t; END $$";
+        let world = World::of(flavor, &setup, &[ours]);
+        let theirs = "TRUNCATE t; INSERT INTO t VALUES (100, 1, 'new')";
+        world.beside(theirs, world.apply(1)).await.unwrap();
+        assert_ne!(world.run("SELECT last_value FROM s"), "6", "it was tried again");
+        world.undo(1).await.unwrap();
+        assert_eq!(world.run("SELECT last_value FROM s"), "5", "{flavor:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_another_commits_while_a_statement_waits_is_seen_and_outlives_its_undo() {
     // Each on one of the servers: they take turns.
     let flavors = flavors();
