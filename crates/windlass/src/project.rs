@@ -2,6 +2,7 @@
 
 mod files;
 mod find;
+mod runbook;
 
 pub use files::SqlFiles;
 pub use find::{CONFIG_NAME, Place, folder_of, in_repository};
@@ -295,6 +296,7 @@ pub fn compile_file(path: &Path, config: Option<&Path>, env: Option<&str>) -> Re
             findings.extend(more);
         }
     }
+    runbook::add_dangers(&source, &mut findings);
     findings.sort_by_key(|finding| finding.span.start);
     Ok(Compiled { source, settings, findings, plan, place, unread })
 }
@@ -329,6 +331,10 @@ pub fn compile_to_judge(
 ) -> Result<(Compiled, Plan, Place), Failure> {
     let mut compiled = compile_file(path, config, env)?;
     if compiled.place.is_none() {
+        // What is wrong with the document is wrong with any configuration.
+        if compiled.failed() {
+            show(&compiled)?;
+        }
         return Err(find::no_config(&folder_of(path), Some(&compiled.source.parsed.document)));
     }
     match (compiled.plan.take(), compiled.place.clone(), compiled.unread.take()) {

@@ -195,6 +195,68 @@ fn no_runbook_makes_it_panic_and_all_are_checked() {
     }
 }
 
+/// Runbook 000 as its team wrote it, without front matter and braces. Told only of those, they would write them and lose their data.
+#[test]
+fn the_dangers_of_a_runbook_that_is_no_document_yet_are_reported_and_nothing_runs() {
+    const RUNBOOK: &str = include_str!("../../../../examples/runbooks/000-backend-release-2.1.0.zh.md");
+    let defects: [(&str, &[u64]); 15] = [
+        // It destroys its own data.
+        ("objects-into-themselves", &[5, 114, 115]),
+        ("exclude-without-wildcard", &[5, 114, 115]),
+        ("filter-without-effect", &[5, 114, 115]),
+        ("objects-pointed-at", &[115]),
+        ("irreversible-by-hand", &[118]),
+        // Order.
+        ("breaks-what-serves", &[23, 24, 41, 44, 46, 47, 53, 54, 55, 56, 57, 58]),
+        ("copy-after-start", &[114]),
+        ("pull-while-away", &[94]),
+        ("setting-not-set-back", &[83]),
+        // What is not there.
+        ("no-rollback-section", &[1]),
+        ("no-window", &[1]),
+        ("no-operator", &[1]),
+        ("no-health-check", &[1]),
+        // What it is not.
+        ("front-missing", &[1]),
+        ("bare-fence", &[4, 16, 81, 113]),
+    ];
+    let project = Project::new(RUNBOOK);
+    let world = project.world();
+    for configured in [true, false] {
+        if !configured {
+            std::fs::remove_file(project.path("windlass.toml")).unwrap();
+        }
+        let json = project.run(&["check", "--json", "release.md"]).code(2).json();
+        let found = json["files"][0]["findings"].as_array().unwrap();
+        for (rule, lines) in defects {
+            let at = found.iter().filter(|finding| finding["rule"] == rule);
+            let at: Vec<u64> = at.map(|finding| finding["line"].as_u64().unwrap()).collect();
+            assert_eq!(at, lines, "{rule}, configured: {configured}");
+        }
+        for command in [&["check"][..], &["plan"], &["apply", "--yes"]] {
+            let said = project.run(&[command, &["release.md"]].concat()).code(2).says(&["adopt`"]);
+            for (rule, _) in defects {
+                assert!(said.stderr.contains(&format!("[{rule}]")), "{command:?}: {rule}\n{}", said.stderr);
+            }
+        }
+    }
+    assert!(!project.path(".windlass").exists(), "nothing was begun");
+    assert_eq!(project.world(), world);
+}
+
+/// A text without commands is no runbook, and neither is a document whose front matter was forgotten.
+#[test]
+fn what_is_no_runbook_is_not_judged_as_one() {
+    let project = Project::empty();
+    project.write("text.md", "# Words\n\nNothing runs here.\n");
+    project.write("steps.md", RELEASE.replacen("---\nrelease", "release", 1));
+    for file in ["text.md", "steps.md"] {
+        let said = project.run(&["check", file]).code(2).says(&["[front-missing]"]);
+        assert!(!said.stderr.contains("no-operator"), "{}", said.stderr);
+        assert!(!said.stderr.contains("adopt`"), "{}", said.stderr);
+    }
+}
+
 /// The lines of `aws s3` of runbook 000, which lose its data, and the same in braces that say how they go back.
 #[test]
 fn objects_that_would_be_copied_into_themselves_are_refused_before_anything_runs() {
