@@ -5,6 +5,7 @@ use super::found;
 use crate::{
     args::{Format, PlanArgs},
     exit::{Exit, Failure},
+    notices,
     policy::Start,
     project::{self, Compiled, Place},
     secrets::SecretStore,
@@ -37,6 +38,7 @@ pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     }
     let surveys = if args.offline { Surveys::new() } else { survey(&place, &plan, &secrets)? };
     let mut asides = rehearsed(&place, &plan, &args.file);
+    asides.append(notices::text(&compiled.settings.config));
     if !args.offline {
         let policy = &compiled.settings.config.policy;
         asides.append(Start::document(policy, &place, &args.file, env, &plan).text()?);
