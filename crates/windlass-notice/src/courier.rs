@@ -74,7 +74,9 @@ impl Courier {
         }
         let (secrets, own, proxy) = (secrets.clone(), notes.clone(), proxy.map(str::to_owned));
         if !work.is_empty() {
-            std::thread::spawn(move || {
+            let thread = std::thread::Builder::new().name("notices".to_owned());
+            // A machine without room for a thread closes the queues: each notice is noted as unsent.
+            let _ = thread.spawn(move || {
                 run(work, &secrets, &own, proxy.as_deref(), &closed);
                 // Nobody waits any more, which is as good.
                 let _ = done.send(());
@@ -101,13 +103,17 @@ impl Courier {
 
     fn put(&self, lane: &Lane, on: &str, notice: Notice) {
         let letter = Letter { notice, on: on.to_owned() };
-        if let Err(mpsc::error::TrySendError::Full(letter) | mpsc::error::TrySendError::Closed(letter)) =
-            lane.queue.try_send(letter)
-        {
-            let why = format!("{QUEUE_MAX} notices wait for this receiver already");
-            let tries = Tries { count: 0, why: Some(why) };
-            self.notes.note(&lane.name, &lane.receiver, &letter, Outcome::Unsent, tries);
-        }
+        let (letter, why) = match lane.queue.try_send(letter) {
+            Ok(()) => return,
+            Err(mpsc::error::TrySendError::Full(letter)) => {
+                (letter, format!("{QUEUE_MAX} notices wait for this receiver already"))
+            }
+            Err(mpsc::error::TrySendError::Closed(letter)) => {
+                (letter, "what sends notices could not be started, or is gone".to_owned())
+            }
+        };
+        let tries = Tries { count: 0, why: Some(why) };
+        self.notes.note(&lane.name, &lane.receiver, &letter, Outcome::Unsent, tries);
     }
 
     /// Waits until all is sent, at most [`FINISH_MAX`]; what became of the notices, in order of time.
