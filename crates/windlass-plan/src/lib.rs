@@ -38,8 +38,8 @@ pub use compile::{
 pub use compose::{COMPOSE_FILES, ComposeLine, ComposeOperation};
 pub use config::{
     Approval, BackupFolder, BackupPolicy, Config, ConfigFinding, ConfigSource, Documents, Due, Freeze, Guard,
-    Keep, Lang, Limit, Policy, Unread, Watch, Weekday, Window, backup_folder, config_schema, parse_config,
-    rate_bytes, sqlite_path, url_kind,
+    Keep, Lang, Limit, MailTls, MailWay, Moment, NoticeKind, NoticeWay, Policy, Receiver, Unread, Watch,
+    Weekday, Window, backup_folder, config_schema, parse_config, rate_bytes, sqlite_path, url_kind,
 };
 pub use digest::{Digest, canonical_json};
 pub use endpoint::{Endpoint, UrlParts, endpoint, percent_decoded, url_parts};

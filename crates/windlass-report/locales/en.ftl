@@ -232,3 +232,23 @@ seen-spread =
         [one] 1 host
        *[other] { $hosts } hosts
     } within { $time }
+
+## Notices
+
+notice-title = Windlass: release { $release }: { $what }
+notice-test = Windlass: a test of the notices to { $name }
+notice-starts = starts
+notice-goes-on = goes on
+notice-rollback = is being taken back
+notice-failed-undone = failed and undone
+notice-broken = stopped by an error
+notice-waits-gate = waits for a confirmation
+notice-waits-time = waits for its time
+notice-stopped = stopped, to be resumed
+notice-release = Release
+notice-who = By
+notice-failed = Failed
+notice-waits = Waits for
+notice-not-before = Not before
+notice-took = Time of work
+notice-next = Next

@@ -220,3 +220,23 @@ seen-stopped = { $service } は { $time } 停止
 seen-not-started = { $service } は { $time } に停止し、再起動されていません
 seen-restarted = { $service } を再起動、所要 { $time }
 seen-spread = { $hosts } 台を { $time } 以内に切り替え
+
+## 通知
+
+notice-title = Windlass：リリース { $release }：{ $what }
+notice-test = Windlass：{ $name } へのテスト通知
+notice-starts = 開始
+notice-goes-on = 再開
+notice-rollback = 切り戻し開始
+notice-failed-undone = 失敗、切り戻し済み
+notice-broken = エラーにより中断
+notice-waits-gate = 確認待ち
+notice-waits-time = 実行時刻待ち
+notice-stopped = 停止中、再開可能
+notice-release = バージョン
+notice-who = 実行者
+notice-failed = 失敗したステップ
+notice-waits = 待機中のステップ
+notice-not-before = 最早時刻
+notice-took = 実行時間
+notice-next = 次のコマンド

@@ -220,3 +220,23 @@ seen-stopped = { $service } 停止了 { $time }
 seen-not-started = { $service } 于 { $time } 停止，未再启动
 seen-restarted = { $service } 重启，用时 { $time }
 seen-spread = { $hosts } 台主机在 { $time } 内切换完成
+
+## 通知
+
+notice-title = Windlass：发布 { $release }：{ $what }
+notice-test = Windlass：发往 { $name } 的测试通知
+notice-starts = 开始
+notice-goes-on = 继续执行
+notice-rollback = 开始回滚
+notice-failed-undone = 失败，已回滚
+notice-broken = 因错误中断
+notice-waits-gate = 等待确认
+notice-waits-time = 等待执行时间
+notice-stopped = 已停止，可继续
+notice-release = 版本
+notice-who = 执行人
+notice-failed = 失败步骤
+notice-waits = 等待步骤
+notice-not-before = 最早时间
+notice-took = 执行用时
+notice-next = 后续命令

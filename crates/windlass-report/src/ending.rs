@@ -64,7 +64,7 @@ fn title(text: &mut Text, run: &RunState, stand: &Stand) {
 }
 
 /// Whether the run went back because something failed, and not because a person wanted what was done to be undone.
-fn failed(run: &RunState) -> bool {
+pub(crate) fn failed(run: &RunState) -> bool {
     let back = run.turns.iter().rev().find(|turn| turn.to == Direction::Unwind);
     let state = |unit: &Unit| run.unit(&unit.id);
     let trouble = |unit: &Unit| {
@@ -74,7 +74,7 @@ fn failed(run: &RunState) -> bool {
 }
 
 /// Units that failed, either way, in the order of the plan.
-fn failures(run: &RunState) -> Vec<&Unit> {
+pub(crate) fn failures(run: &RunState) -> Vec<&Unit> {
     let all = run
         .plan
         .steps

@@ -4,7 +4,8 @@
 //! since 1970 (`*_at_ms`) or durations in milliseconds (`*_ms`). `format` rises when a field changes its meaning.
 
 use crate::{
-    DowntimeJson, Hold, Stand, UnitProgress, downtime::downtime_json, run::shown_units, suggestions, words,
+    DowntimeJson, Hold, SentNoticeJson, Stand, UnitProgress, downtime::downtime_json, run::shown_units,
+    suggestions, words,
 };
 use serde::Serialize;
 use windlass_journal::{Direction, Entry, Event, Forward, RunState, UndoPhase, UnitState};
@@ -70,6 +71,9 @@ pub struct RunJson {
     pub held: HeldJson,
     /// Time in which requests failed, as seen from outside.
     pub downtime: DowntimeJson,
+    /// What became of the notices about it; whoever read their record fills it in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<SentNoticeJson>,
 }
 
 /// `windlass status --json`, and what `apply`, `resume`, `rollback`, `confirm` and `decide` print.
@@ -270,6 +274,7 @@ pub fn run_json(run: &RunState) -> RunJson {
         approvals: run.approvals.clone(),
         held: held(run),
         downtime: downtime_json(run),
+        notices: Vec::new(),
     }
 }
 

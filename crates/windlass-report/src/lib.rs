@@ -14,6 +14,7 @@ mod json;
 mod log;
 mod markdown;
 mod messages;
+mod notice;
 mod outage;
 mod page;
 mod plan;
@@ -39,6 +40,9 @@ pub use json::{
     UnitJson, record_json, run_json, status_json, step_json, summary_json,
 };
 pub use log::{Logged, logged, with_entry};
+pub use notice::{
+    News, NoticeFacts, NoticeJson, NoticeWords, SentNoticeJson, notice_test_words, notice_words, notices_text,
+};
 pub use page::Page;
 pub use plan::{Surveyed, Surveys, plan_rest_text, plan_short_text, plan_text, steps_text};
 pub use record::{log_page, record_page};

@@ -10,6 +10,7 @@ mod exit;
 mod git;
 mod holds;
 mod journal;
+mod notices;
 mod policy;
 mod project;
 mod secrets;

@@ -4,6 +4,7 @@ use crate::{
     args::{ConflictArg, DrivingArgs},
     env,
     exit::Failure,
+    notices::Notices,
     project::Place,
     secrets::SecretStore,
     terminal::{self, Asker, Progress, TerminalPeople},
@@ -108,6 +109,7 @@ pub fn controller(
     store: Arc<dyn Store>,
     secrets: Arc<SecretStore>,
     driving: &DrivingArgs,
+    notices: Option<Arc<Notices>>,
 ) -> Result<Controller, Failure> {
     let actor = env::actor();
     let owner = ProcLiveness::current(&actor).map_err(|error| {
@@ -120,6 +122,7 @@ pub fn controller(
         asker: terminal::can_ask().then(Asker::new),
         progress: progress.clone(),
         stopping: stopping.clone(),
+        notices,
     };
     let engine = Engine {
         store,

@@ -101,6 +101,7 @@ fn crates_depend_only_downwards() {
         ("windlass-drivers", &["document", "sql", "objects", "s3", "plan", "driver", "proxy"]),
         ("windlass-proxy", &[]),
         ("windlass-report", &["document", "plan", "journal"]),
+        ("windlass-notice", &["plan", "driver"]),
         ("windlass-adopt", &["document", "sql", "plan"]),
         ("windlass-lab", &[]),
         ("windlass-sim", &["document", "plan", "journal", "driver", "engine"]),
@@ -108,7 +109,7 @@ fn crates_depend_only_downwards() {
             "windlass",
             &[
                 "document", "sql", "objects", "s3", "plan", "journal", "driver", "engine", "drivers",
-                "proxy", "report", "adopt",
+                "proxy", "report", "notice", "adopt",
             ],
         ),
     ]);

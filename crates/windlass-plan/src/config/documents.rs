@@ -4,7 +4,7 @@ use super::read::Section;
 use std::fmt;
 
 pub(super) const KEYS: &[&str] = &["lang", "name", "folder"];
-const LANGS: &[(&str, Lang)] = &[("en", Lang::En), ("zh", Lang::Zh), ("ja", Lang::Ja)];
+pub(super) const LANGS: &[(&str, Lang)] = &[("en", Lang::En), ("zh", Lang::Zh), ("ja", Lang::Ja)];
 /// What the file of a new release document is called, unless `name` says otherwise.
 const NAME: &str = "DEPLOY_{name}_{date}.md";
 

@@ -4,6 +4,7 @@ mod backup;
 mod batch;
 mod canary;
 mod documents;
+mod notice;
 mod policy;
 mod read;
 #[expect(dead_code, reason = "types that only the schema generator reads")]
@@ -19,6 +20,7 @@ mod tests;
 
 pub use backup::{BackupFolder, BackupPolicy, backup_folder, rate_bytes};
 pub use documents::{Documents, Lang};
+pub use notice::{MailTls, MailWay, Moment, NoticeKind, NoticeWay, Receiver};
 pub use policy::{Approval, Due, Freeze, Guard, Keep, Limit, Policy, Watch, Weekday, Window};
 pub use schema::config_schema;
 pub(crate) use target::is_here;
@@ -66,6 +68,8 @@ pub struct Config {
     pub policy: Policy,
     /// How pages for people are made.
     pub documents: Documents,
+    /// Who is told about releases, by name.
+    pub notices: BTreeMap<String, Receiver>,
     /// What could not be read, so that what a document says of it is not called wrong as well.
     pub unread: Unread,
 }
@@ -125,13 +129,16 @@ pub fn parse_config(layers: &[ConfigSource]) -> (Config, Vec<ConfigFinding>) {
 fn read(reader: &Reader<'_>, root: Table) -> Config {
     let at = Place { file: 0, span: Span::default() };
     let root = Item { key: at, at, value: Value::Table(root) };
-    let keys = ["target", "service", "policy", "documents"];
+    let keys = ["target", "service", "policy", "documents", "notice"];
     let Some(root) = Section::open(reader, "the configuration", &root, &keys) else {
         return Config { unread: Unread { anything: true, ..Unread::default() }, ..Config::default() };
     };
     let mut unread = Unread { anything: reader.noted() > 0, ..Unread::default() };
     let policy = policy::read(&root);
     let documents = documents::read(&root);
+    // No document names a receiver: which of them have errors is of no use to anyone.
+    let notices = named(&root, "notice", &mut BTreeSet::new(), notice::read);
+    let notices = notices.into_iter().filter_map(|(name, receiver)| Some((name, receiver?))).collect();
     let read_target = |item: &Item, here: &NamedIn<'_, '_>| {
         target::read(item, here, policy.batch.clone().unwrap_or_default())
     };
@@ -154,7 +161,7 @@ fn read(reader: &Reader<'_>, root: Table) -> Config {
     unread.anything |= !is_table("target") || !is_table("service");
     let targets = targets.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
     let services = services.into_iter().filter_map(|(name, service)| Some((name, service?))).collect();
-    Config { targets, batches, backups, services, policy, documents, unread }
+    Config { targets, batches, backups, services, policy, documents, notices, unread }
 }
 
 /// Reads each `[kind.NAME]`; the names of those with errors go to `unread`. A name that was written with errors is kept as `None`, so that a reference to it is not

@@ -38,6 +38,56 @@ struct WindlassToml {
     service: Option<BTreeMap<String, Service>>,
     policy: Option<Policy>,
     documents: Option<Documents>,
+    /// Who is told about releases, by name.
+    notice: Option<BTreeMap<String, Notice>>,
+}
+
+/// Who is told about releases, and when. A notice never fails or delays a release.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Notice {
+    kind: NoticeKind,
+    /// Where: of a chat service or webhook the address with its token, as a secret; of mail `smtp://HOST` (STARTTLS),
+    /// `smtps://HOST` (TLS) or `smtp://localhost` (neither).
+    url: SecretOrText,
+    /// What requests are signed with: dingtalk, feishu, webhook.
+    secret: Option<Secret>,
+    /// Account at the mail server.
+    user: Option<Secret>,
+    /// Its password.
+    password: Option<Secret>,
+    /// Address that mail comes from.
+    from: Option<String>,
+    /// Addresses that mail goes to.
+    #[schemars(length(min = 1, max = 50))]
+    to: Option<Vec<String>>,
+    /// When it is told (default: always).
+    #[schemars(length(min = 1))]
+    on: Option<Vec<Moment>>,
+    /// In which language (default: that of `[documents]`, else English).
+    lang: Option<Lang>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum NoticeKind {
+    Dingtalk,
+    Feishu,
+    Wecom,
+    Slack,
+    Webhook,
+    Mail,
+}
+
+/// `before`: a run begins, goes on or is taken back. `done`: it is as it was wanted. `failed`: it is not. `waiting`: it
+/// waits for a person or a time.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum Moment {
+    Before,
+    Done,
+    Failed,
+    Waiting,
 }
 
 /// How release documents, tickets and records are made.

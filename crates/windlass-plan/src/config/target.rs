@@ -178,6 +178,26 @@ fn value(section: &Section<'_, '_, '_>, key: &str) -> Option<Value> {
         }
         return Some(Value::Plain(text));
     }
+    reference(section, key).map(Value::Secret)
+}
+
+/// A value that must not be written down, if the key is there.
+pub(super) fn secret(section: &Section<'_, '_, '_>, key: &str) -> Option<Secret> {
+    let item = section.item(key)?;
+    if matches!(item.value, tree::Value::Table(_)) {
+        return reference(section, key);
+    }
+    section.error(
+        "secret-literal",
+        key,
+        format!("`{key}` of {} is a secret, and is written down", section.name()),
+        "move it out of the file: `{ env = \"X\" }`, `{ file = \"…\" }` or `{ command = \"…\" }`; then change it, \
+         since it has been written down",
+    );
+    None
+}
+
+fn reference(section: &Section<'_, '_, '_>, key: &str) -> Option<Secret> {
     let secret = section.section(key, SECRET_KEYS)?;
     let given: Vec<_> = SECRET_KEYS.iter().filter(|name| secret.item(name).is_some()).collect();
     let [only] = given[..] else {
@@ -190,11 +210,11 @@ fn value(section: &Section<'_, '_, '_>, key: &str) -> Option<Value> {
         return None;
     };
     let text = secret.text(only)?;
-    Some(Value::Secret(match *only {
+    Some(match *only {
         "env" => Secret::Env(text),
         "file" => Secret::File(text),
         _ => Secret::Command(text),
-    }))
+    })
 }
 
 /// Kind of a database, from the scheme of its URL.

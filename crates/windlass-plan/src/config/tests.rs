@@ -450,7 +450,7 @@ fn the_schema_has_the_keys_that_are_read() {
         keys.sort();
         keys
     };
-    assert_eq!(keys(""), sorted(&["target", "service", "policy", "documents"]));
+    assert_eq!(keys(""), sorted(&["target", "service", "policy", "documents", "notice"]));
     assert_eq!(keys("Target"), sorted(target::KEYS));
     assert_eq!(keys("Service"), sorted(service::KEYS));
     assert_eq!(keys("Proxy"), sorted(service::PROXY_KEYS));
@@ -464,6 +464,7 @@ fn the_schema_has_the_keys_that_are_read() {
     assert_eq!(keys("Batch"), sorted(batch::KEYS));
     assert_eq!(keys("Backup"), sorted(backup::KEYS));
     assert_eq!(keys("Documents"), sorted(documents::KEYS));
+    assert_eq!(keys("Notice"), sorted(notice::KEYS));
     assert_eq!(schema["$defs"]["Lang"]["enum"].as_array().unwrap().len(), crate::Lang::ALL.len());
     assert_eq!(
         schema["$defs"]["UrlKind"]["enum"].as_array().unwrap().len(),

@@ -9,7 +9,7 @@ use std::{
 /// Keys that are written out begin with one of these.
 const PREFIXES: &[&str] = &[
     "page", "record", "ticket", "kind", "urgency", "severity", "class", "verdict", "result", "state",
-    "trouble", "decision", "seen",
+    "trouble", "decision", "seen", "notice",
 ];
 /// Keys that are made of a prefix and a word: the words that there are.
 const HEADS: &[&str] = &[

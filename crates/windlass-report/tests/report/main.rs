@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop the test")]
 
 mod endings;
+mod notices;
 mod papers;
 mod story;
 

@@ -7,6 +7,7 @@ mod drive;
 mod look;
 mod migrate;
 mod new;
+mod notices;
 mod objects;
 mod papers;
 mod proxy;
@@ -14,8 +15,8 @@ mod rehearse;
 mod service;
 
 pub use self::{
-    adopt::*, backup::*, demo::*, drive::*, look::*, migrate::*, new::*, objects::*, papers::*, proxy::*,
-    rehearse::*, service::*,
+    adopt::*, backup::*, demo::*, drive::*, look::*, migrate::*, new::*, notices::*, objects::*, papers::*,
+    proxy::*, rehearse::*, service::*,
 };
 
 use clap::{Parser, Subcommand};
@@ -172,6 +173,8 @@ pub enum Command {
     /// Back databases up, prove that the backups can be put back, and put them back.
     #[command(after_help = BACKUP_EXAMPLES)]
     Backup(BackupArgs),
+    /// Send a test notice to those whom windlass.toml names to be told about releases.
+    Notices(NoticesArgs),
     /// Drop for good what releases have set aside in databases and on this machine.
     ///
     /// Tables and columns that a release drops are only set aside, so that a rollback brings them back; so are those that it

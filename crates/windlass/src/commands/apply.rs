@@ -7,7 +7,7 @@ use super::{
 use crate::{
     args::{ApplyArgs, DrivingArgs},
     exit::{Exit, Failure, Wanted},
-    journal, policy, project,
+    journal, notices, policy, project,
     secrets::SecretStore,
     terminal, wiring,
 };
@@ -48,6 +48,7 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let surveys = looks.into_iter().map(|(unit, look)| (unit, look.surveyed)).collect();
     let mut text = plan_short_text(&plan, &surveys);
     text.append(rehearsed(&place, &plan, &args.file, None));
+    text.append(notices::text(&compiled.settings.config));
     terminal::say(&text);
     let question = match certain.first() {
         Some((unit, _)) => format!("Start it, although it is certain to stop at {unit}?"),

@@ -3,7 +3,9 @@
 use crate::{
     args::{DrivingArgs, OutputArgs},
     exit::{self, Exit, Failure, Wanted},
-    holds, journal, policy,
+    holds, journal,
+    notices::Notices,
+    policy,
     project::{self, Place},
     secrets::SecretStore,
     terminal::{self, Estimate, Progress},
@@ -57,7 +59,12 @@ impl Drive<'_> {
     pub fn go(self) -> Result<Exit, Failure> {
         let Self { place, store, secrets, run, work, wanted, driving, output } = self;
         let runtime = wiring::runtime()?;
-        let Controller { engine, progress } = wiring::controller(place, store.clone(), secrets, driving)?;
+        let notices = runtime.block_on(notices_of(place, &store, &secrets, &run, &work));
+        let Controller { engine, progress } =
+            wiring::controller(place, store.clone(), secrets, driving, notices.clone())?;
+        if let Some(notices) = &notices {
+            notices.before(&work);
+        }
         let result = runtime.block_on(async {
             let earlier = journal::newest(store.as_ref() as &dyn Store, ESTIMATE_RUNS_MAX).await?;
             progress.expect(Estimate::from_runs(&earlier));
@@ -81,11 +88,48 @@ impl Drive<'_> {
         });
         // Work that a stopped controller left to its threads must not keep the process: the journal knows of it.
         runtime.shutdown_background();
-        let (stop, state): (Stop, RunState) = result?;
-        let stop = interrupted(stop, &engine);
-        report(place, &state, &stop, output)?;
-        Ok(exit::of_stop(&stop, wanted))
+        let result: Result<(Stop, RunState), Failure> = result;
+        let result = result.map(|(stop, state)| (interrupted(stop, &engine), state));
+        // Told before it is printed, so that it is on its way meanwhile.
+        match (&notices, &result) {
+            (Some(notices), Ok((stop, state))) => notices.after(state, stop, &stand_of(stop), wanted),
+            (Some(notices), Err(_)) => notices.broke(),
+            (None, _) => {}
+        }
+        let result = result.and_then(|(stop, state)| {
+            report(place, &state, &stop, output)?;
+            Ok(exit::of_stop(&stop, wanted))
+        });
+        if let Some(notices) = &notices {
+            notices.finish();
+        }
+        result
     }
+}
+
+/// Who is told about the run, if anybody is.
+async fn notices_of(
+    place: &Place,
+    store: &Arc<SqliteStore>,
+    secrets: &Arc<SecretStore>,
+    run: &RunId,
+    work: &Work,
+) -> Option<Arc<Notices>> {
+    let (plan, env) = match work {
+        Work::Start(plan, begin) => {
+            (Arc::new(plan.as_ref().clone()), begin.origin.as_ref().and_then(|origin| origin.env.clone()))
+        }
+        // What is wrong with the journal is said by who goes on with the run.
+        _ => {
+            let loaded = journal::load(store.as_ref() as &dyn Store, run).await.ok()?.run;
+            let env = loaded.origin.as_ref().and_then(|origin| origin.env.clone());
+            match work {
+                Work::Replan(_, plan, _) => (Arc::new(plan.as_ref().clone()), env),
+                _ => (loaded.plan.clone(), env),
+            }
+        }
+    };
+    Notices::of(place, secrets, run, plan, env.as_deref())
 }
 
 /// Finds out what became of what a dead controller had begun; nothing else is done.
@@ -97,7 +141,7 @@ pub fn settle(
     run: &RunId,
 ) -> Result<RunState, Failure> {
     let runtime = wiring::runtime()?;
-    let Controller { engine, progress } = wiring::controller(place, store.clone(), secrets, driving)?;
+    let Controller { engine, progress } = wiring::controller(place, store.clone(), secrets, driving, None)?;
     let settled = runtime.block_on(async {
         let watching = watch_signals(engine.stopping.clone(), progress.clone())?;
         let settled = engine.settle(run).await;

@@ -7,12 +7,13 @@ mod audit;
 mod backup;
 mod check;
 mod copies;
-mod drive;
+pub mod drive;
 mod edited;
 mod found;
 mod init;
 mod migrate;
 mod new;
+mod notices;
 mod objects;
 mod open;
 mod papers;
@@ -64,6 +65,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Service(args) => service::run(&args, config),
         Command::Proxy(args) => proxy::run(&args, config),
         Command::Backup(args) => backup::run(&args, config),
+        Command::Notices(args) => notices::run(&args, config),
         Command::Prune(args) => prune::run(&args, config),
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),

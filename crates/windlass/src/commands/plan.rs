@@ -5,6 +5,7 @@ use super::{found, open::Open};
 use crate::{
     args::{Format, PlanArgs},
     exit::{Exit, Failure},
+    notices,
     policy::Start,
     project::{self, Compiled, Place},
     secrets::SecretStore,
@@ -50,6 +51,7 @@ pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     // Of what only this terminal shows nothing is kept back.
     let open = (format != Format::Text).then_some(open);
     let mut asides = rehearsed(&place, &plan, &args.file, open.as_ref());
+    asides.append(notices::text(&compiled.settings.config));
     if !args.offline {
         let policy = &compiled.settings.config.policy;
         asides.append(Start::document(policy, &place, &args.file, env, &plan).text()?);

@@ -7,14 +7,15 @@ use crate::{
     exit::{Exit, Failure},
     holds,
     journal::{self, Loaded},
+    notices,
     project::Place,
     terminal, wiring,
 };
 use std::path::Path;
 use windlass_journal::{RunState, Store};
 use windlass_report::{
-    Stand, StatusJson, Text, holds_text, progress_text, run_json, run_text, runs_text, status_json,
-    status_text, summary_json,
+    RunJson, Stand, StatusJson, Text, holds_text, notices_text, progress_text, run_json, run_text, runs_text,
+    status_json, status_text, summary_json,
 };
 
 /// `windlass status`.
@@ -62,9 +63,12 @@ pub fn show(args: &RunArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let place = Place::here(config)?;
     let (loaded, stand) = read_needed(&place, args.run.as_deref())?;
     if args.output.json {
-        terminal::json(&run_json(&loaded.run))?;
+        let notices = notices::sent(&place, &loaded.run.id);
+        terminal::json(&RunJson { notices, ..run_json(&loaded.run) })?;
     } else {
-        terminal::show(&run_text(&loaded.run, &stand, &zone(&place)))?;
+        let mut text = run_text(&loaded.run, &stand, &zone(&place));
+        text.append(notices_text(&notices::sent(&place, &loaded.run.id), &zone(&place)));
+        terminal::show(&text)?;
     }
     Ok(Exit::Done)
 }

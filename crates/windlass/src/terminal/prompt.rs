@@ -1,6 +1,7 @@
 //! Questions on the terminal.
 
 use super::{Progress, raw};
+use crate::notices::Notices;
 use async_trait::async_trait;
 use std::{
     io::{self, BufRead as _, Read as _},
@@ -12,7 +13,7 @@ use windlass_driver::Stopping;
 use windlass_engine::{Answer, Choice, People};
 use windlass_journal::RunState;
 use windlass_plan::{Step, Unit, UnitId};
-use windlass_report::tame;
+use windlass_report::{Stand, tame};
 
 /// Longest answer, bytes.
 const ANSWER_BYTES_MAX: u64 = 4 * 1024;
@@ -89,6 +90,8 @@ pub struct TerminalPeople {
     pub progress: Arc<Progress>,
     /// A question ends when a person asks to stop.
     pub stopping: Stopping,
+    /// Tells the team that a question waits.
+    pub notices: Option<Arc<Notices>>,
 }
 
 impl TerminalPeople {
@@ -103,15 +106,22 @@ impl TerminalPeople {
         self.progress.pause(false);
         answer
     }
+
+    fn tell(&self, run: &RunState, stand: &Stand) {
+        if let Some(notices) = &self.notices {
+            notices.waits(run, stand);
+        }
+    }
 }
 
 #[async_trait]
 impl People for TerminalPeople {
-    async fn confirm(&self, _: &RunState, step: &Step, unit: &Unit) -> Answer {
+    async fn confirm(&self, state: &RunState, step: &Step, unit: &Unit) -> Answer {
         if self.beforehand(step, unit) {
             return Answer::Confirmed("by --confirm".into());
         }
         let Some(asker) = &self.asker else { return Answer::Later };
+        self.tell(state, &Stand::Gate(unit.id.clone()));
         let mut question =
             format!("\n{}\n  confirm {} (y), refuse (n), later (l)? ", tame(&unit.effect), unit.id);
         loop {
@@ -127,6 +137,7 @@ impl People for TerminalPeople {
 
     async fn choose(&self, state: &RunState, unit: &UnitId, why: &str) -> Choice {
         let Some(asker) = &self.asker else { return Choice::Stop };
+        self.tell(state, &Stand::Person { unit: Some(unit.clone()), why: why.to_owned() });
         let (failed, again) = match state.over_budget() {
             Some(_) => ("", "go on all the same (r)"),
             None => (" failed", "try again (r)"),

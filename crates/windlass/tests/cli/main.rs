@@ -30,6 +30,7 @@ mod migrate_servers;
 mod migrate_verify;
 mod mysql;
 mod new;
+mod notices;
 mod objects;
 mod papers;
 mod people;
