@@ -37,6 +37,7 @@ mod plan;
 mod policy;
 mod policy_start;
 mod postgres;
+mod preflight;
 mod proxy;
 mod prune;
 mod rehearse;
