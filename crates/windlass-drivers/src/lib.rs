@@ -14,6 +14,7 @@ pub mod http;
 pub mod install;
 pub mod mysql;
 pub mod postgres;
+pub mod preflight;
 pub mod probe;
 mod process;
 pub mod s3;

@@ -21,6 +21,7 @@ mod lift;
 mod lint;
 pub mod migrations;
 mod model;
+mod preflight;
 mod probe;
 mod question;
 mod require;
@@ -51,6 +52,7 @@ pub use lint::{
     lint_sql, placeholder, rules_markdown,
 };
 pub use model::*;
+pub use preflight::{Checked, Needed, Needs, State, Thing};
 pub use probe::{Budget, Downtime};
 pub use require::{Requirement, Unmet};
 pub use watch::{WatchLimits, Watching};

@@ -18,6 +18,7 @@ mod notice;
 mod outage;
 mod page;
 mod plan;
+mod preflight;
 mod record;
 mod rehearsal;
 mod run;
@@ -45,6 +46,7 @@ pub use notice::{
 };
 pub use page::Page;
 pub use plan::{Surveyed, Surveys, plan_rest_text, plan_short_text, plan_text, steps_text};
+pub use preflight::{preflight_short_text, preflight_text};
 pub use record::{log_page, record_page};
 pub use rehearsal::{
     CopyJson, LeftOut, LockJson, REHEARSAL_FORMAT, Rehearsal, Rehearsed, RehearsedVerdict, RoundJson,

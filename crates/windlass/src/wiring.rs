@@ -61,8 +61,12 @@ pub fn aws() -> windlass_s3::Settings {
 
 /// Every driver of this version.
 pub fn drivers() -> Result<Drivers, Failure> {
+    drivers_over(Hosts::default())
+}
+
+/// The same, over these connections to hosts.
+pub fn drivers_over(hosts: Hosts) -> Result<Drivers, Failure> {
     tls();
-    let hosts = Hosts::default();
     Ok(Drivers::default()
         .with(DriverKind::Shell, Arc::new(ShellDriver::new(hosts.clone())))
         .with(DriverKind::Files, Arc::new(FilesDriver::new(hosts.clone())))
@@ -82,13 +86,19 @@ pub fn drivers() -> Result<Drivers, Failure> {
 
 /// What a look at the world before a run works with.
 pub fn survey_context(place: &Place, plan: &Arc<Plan>, secrets: Arc<dyn Secrets>, unit: &Unit) -> Context {
+    let workspace = place.workspaces().join("plan").join(&unit.id.0);
+    Context { workspace, timeout_ms: unit.timeout_ms, ..look_context(place, plan, secrets) }
+}
+
+/// The same, for a look that is of no unit.
+pub fn look_context(place: &Place, plan: &Arc<Plan>, secrets: Arc<dyn Secrets>) -> Context {
     Context {
         plan: plan.clone(),
         run: "plan".into(),
         base: place.base.clone(),
-        workspace: place.workspaces().join("plan").join(&unit.id.0),
+        workspace: place.workspaces().join("plan"),
         attempt: 1,
-        timeout_ms: unit.timeout_ms,
+        timeout_ms: None,
         stopping: Stopping::default(),
         on_conflict: windlass_driver::OnConflict::Keep,
         secrets,

@@ -2,7 +2,7 @@
 
 use super::{
     drive::{Drive, Work, check_names, is_gate, new_run},
-    plan::{Look, Standing, judge, look, rehearsed},
+    plan::{Look, Standing, judge, look_with_preflight, rehearsed},
 };
 use crate::{
     args::{ApplyArgs, DrivingArgs},
@@ -11,10 +11,10 @@ use crate::{
     secrets::SecretStore,
     terminal, wiring,
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt::Display, path::Path, sync::Arc};
 use windlass_journal::{Begin, Store};
-use windlass_plan::{Plan, UnitId};
-use windlass_report::plan_short_text;
+use windlass_plan::{Checked, Plan, State, UnitId};
+use windlass_report::{plan_short_text, preflight_short_text};
 
 /// Problems listed when a run is refused because of them; the plan above shows all.
 const LISTED_MAX: usize = 5;
@@ -42,15 +42,20 @@ pub fn run(args: &ApplyArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     journal::block_on(journal::refuse_busy(store.as_ref() as &dyn Store))??;
     let secrets = Arc::new(SecretStore::new(&place.base));
     judge(&mut compiled, &place, &plan, &secrets, project::print)?;
-    let looks = look(&place, &plan, &secrets)?;
-    let certain = certain_problems(&plan, &looks, &args.driving);
+    let (checked, looks) = look_with_preflight(&place, &plan, &secrets)?;
+    let mut certain = stopping(&checked);
+    let hosts = certain.len();
+    let in_words = |(unit, problem): (UnitId, String)| (unit.0, problem);
+    certain.extend(certain_problems(&plan, &looks, &args.driving).into_iter().map(in_words));
     let found = looks.values().any(|look| !look.surveyed.problems.is_empty());
     let surveys = looks.into_iter().map(|(unit, look)| (unit, look.surveyed)).collect();
     let mut text = plan_short_text(&plan, &surveys);
+    text.append(preflight_short_text(&checked));
     text.append(rehearsed(&place, &plan, &args.file, None));
     text.append(notices::text(&compiled.settings.config));
     terminal::say(&text);
     let question = match certain.first() {
+        Some((host, _)) if hosts > 0 => format!("Start it, although {host} is not ready for it?"),
         Some((unit, _)) => format!("Start it, although it is certain to stop at {unit}?"),
         None if found => "Steps before the problems may mend them. Start it?".to_owned(),
         None => "Start it?".to_owned(),
@@ -101,12 +106,19 @@ pub fn certain_problems(
     problems
 }
 
-/// The refusal because of them.
-pub fn refused(problems: &[(UnitId, String)]) -> Failure {
+/// What the pre-flight found that a run would stop at, with its host.
+fn stopping(checked: &[Checked]) -> Vec<(String, String)> {
+    let name = |host: &str| if host == "local" { "this machine".to_owned() } else { host.to_owned() };
+    let errors = checked.iter().filter(|one| one.state == State::Error);
+    errors.map(|one| (name(&one.host), format!("{}: {}", one.what, one.said))).collect()
+}
+
+/// The refusal because of them; each with its unit or host.
+pub fn refused(problems: &[(impl Display, String)]) -> Failure {
     let mut message =
         "the run is certain to stop at what stands in its way now; nothing was started".to_owned();
-    for (unit, problem) in problems.iter().take(LISTED_MAX) {
-        message.push_str(&format!("\n  {unit}: {problem}"));
+    for (place, problem) in problems.iter().take(LISTED_MAX) {
+        message.push_str(&format!("\n  {place}: {problem}"));
     }
     let more = problems.len().saturating_sub(LISTED_MAX);
     if more > 0 {

@@ -13,8 +13,9 @@ use crate::{
 };
 use std::{cell::Cell, collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use windlass_driver::{Drivers, Fault, Secrets as _};
-use windlass_plan::{Action, Catalogs, Plan, Unit, UnitId, canonical_json};
-use windlass_report::{Surveyed, Surveys, Text, plan_text, rehearsed_text};
+use windlass_drivers::{host::Hosts, preflight};
+use windlass_plan::{Action, Catalogs, Checked, Plan, Unit, UnitId, canonical_json};
+use windlass_report::{Surveyed, Surveys, Text, plan_text, preflight_text, rehearsed_text};
 
 /// A look at the world for one unit may take this long.
 const SURVEY_MAX: Duration = Duration::from_secs(30);
@@ -46,11 +47,14 @@ pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     if format == Format::Sarif {
         return Ok(Exit::Done);
     }
-    let surveys = if args.offline { Surveys::new() } else { survey(&place, &plan, &secrets)? };
+    let (checked, looks) =
+        if args.offline { Default::default() } else { look_with_preflight(&place, &plan, &secrets)? };
+    let surveys: Surveys = looks.into_iter().map(|(unit, look)| (unit, look.surveyed)).collect();
     let open = Open::of(&compiled, &plan);
     // Of what only this terminal shows nothing is kept back.
     let open = (format != Format::Text).then_some(open);
-    let mut asides = rehearsed(&place, &plan, &args.file, open.as_ref());
+    let mut asides = preflight_text(&checked);
+    asides.append(rehearsed(&place, &plan, &args.file, open.as_ref()));
     asides.append(notices::text(&compiled.settings.config));
     if !args.offline {
         let policy = &compiled.settings.config.policy;
@@ -157,13 +161,35 @@ pub fn look(
     secrets: &Arc<SecretStore>,
 ) -> Result<BTreeMap<UnitId, Look>, Failure> {
     let drivers = wiring::drivers()?;
+    Ok(wiring::runtime()?.block_on(units(place, plan, secrets, &drivers)))
+}
+
+/// The same, behind a look at all hosts, over the same connections.
+pub fn look_with_preflight(
+    place: &Place,
+    plan: &Arc<Plan>,
+    secrets: &Arc<SecretStore>,
+) -> Result<(Vec<Checked>, BTreeMap<UnitId, Look>), Failure> {
+    let hosts = Hosts::default();
+    let drivers = wiring::drivers_over(hosts.clone())?;
     wiring::runtime()?.block_on(async {
-        let mut looks = BTreeMap::new();
-        for (_, unit) in plan.units() {
-            looks.insert(unit.id.clone(), one(place, plan, secrets, &drivers, unit).await);
-        }
-        Ok(looks)
+        let cx = wiring::look_context(place, plan, secrets.clone());
+        let checked = preflight::look(&cx, &hosts, place.workspaces()).await;
+        Ok((checked, units(place, plan, secrets, &drivers).await))
     })
+}
+
+async fn units(
+    place: &Place,
+    plan: &Arc<Plan>,
+    secrets: &Arc<SecretStore>,
+    drivers: &Drivers,
+) -> BTreeMap<UnitId, Look> {
+    let mut looks = BTreeMap::new();
+    for (_, unit) in plan.units() {
+        looks.insert(unit.id.clone(), one(place, plan, secrets, drivers, unit).await);
+    }
+    looks
 }
 
 /// What a look at the world said about a unit. What could not be looked at is a problem of that unit.

@@ -44,10 +44,10 @@ fn a_bad_document_is_refused_with_place_and_words_and_nothing_starts() {
 }
 
 /// A small file system; taken away at the end. `None` without the right to mount.
-struct Small(std::path::PathBuf);
+pub struct Small(std::path::PathBuf);
 
 impl Small {
-    fn mount(at: std::path::PathBuf) -> Option<Self> {
+    pub fn mount(at: std::path::PathBuf) -> Option<Self> {
         fs::create_dir_all(&at).unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&at);

@@ -18,10 +18,17 @@ impl Fleet {
     }
 
     pub fn of(hosts: u8, steps: &str) -> Self {
+        Self::with_path(hosts, |_| true, steps)
+    }
+
+    /// The same, where only some hosts have the programs of the test, which go before those of the machine.
+    pub fn with_path(hosts: u8, has: impl Fn(u8) -> bool, steps: &str) -> Self {
         let (project, count) = (Project::empty(), hosts);
-        // Programs of the test go before those of the machine.
-        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", project.path("bin").display());
-        let sshd = Sshd::start_with(hosts, |_| vec![("PATH", path.clone())]);
+        let bin =
+            |host| if has(host) { format!("{}:", project.path("bin").display()) } else { String::new() };
+        let sshd = Sshd::start_with(hosts, |host| {
+            vec![("PATH", format!("{}/usr/local/bin:/usr/bin:/bin", bin(host)))]
+        });
         let hosts: Vec<_> = (1..=count).map(|host| format!("\"{}\"", sshd.host(host))).collect();
         let (dir, ssh) = (project.path("srv"), sshd.config());
         std::fs::create_dir(&dir).unwrap();

@@ -38,6 +38,7 @@ mod plan;
 mod policy;
 mod policy_start;
 mod postgres;
+mod preflight;
 mod protocol;
 mod proxy;
 mod prune;
