@@ -2,7 +2,7 @@
 //! each command to the proxy. Then a new controller looks, and goes on or goes back.
 
 use super::*;
-use ServiceOperation::{Restart, Start, Stop};
+use ServiceOperation::{Keep, Restart, Start, Stop};
 
 /// More moments than any of them has: a loop that never ends its work is a failure.
 const MOMENTS_MAX: u32 = 60;
@@ -30,7 +30,7 @@ async fn is_as_wanted(stage: &Stage, operation: ServiceOperation, way: Way) -> b
         (Stop, Way::Forward) | (Start, Way::Undo) => {
             stage.versions().await.is_empty() && stage.proxy().holding_ms.is_some()
         }
-        (Stop | Restart, Way::Undo) => stage.serves("1").await,
+        (Stop | Restart | Keep, Way::Undo) | (Keep, Way::Forward) => stage.serves("1").await,
         (Start | Restart, Way::Forward) => stage.serves("2").await,
     }
 }
@@ -110,6 +110,38 @@ async fn a_bluegreen_killed_at_every_moment() {
 #[tokio::test]
 async fn a_canary_killed_at_every_moment() {
     there_and_back(Restart, Strategy::Canary).await;
+}
+
+/// What a release has restarted is started again at the end of its way back, once, whenever the controller is killed.
+async fn kept(strategy: Strategy) {
+    for moment in 1..MOMENTS_MAX {
+        let label = format!("{strategy:?}, killed at {moment}");
+        let (stage, mut keep, capsule) = ready(Keep, strategy).await;
+        keep.try_apply(&capsule).await.unwrap();
+        assert!(applied(&keep.inspect(&capsule, Way::Forward).await), "{label}");
+        // Nothing was done to it: nothing is to be taken back.
+        assert!(!keep.try_undo(&capsule).await.unwrap().changed, "{label}");
+        stage.act("unit/1", Restart).applied().await;
+        assert!(stage.serves("2").await, "{label}");
+        let status = keep.killed_at(moment, Way::Undo, &capsule).await;
+        keep.cx.attempt = 2;
+        let found = keep.inspect(&capsule, Way::Undo).await;
+        if status.success() {
+            assert!(applied(&found) && moment > 2, "{label}: {found:?}");
+            return;
+        }
+        if !applied(&found) {
+            keep.try_undo(&capsule).await.unwrap_or_else(|failure| panic!("{label}: {failure:#?}"));
+        }
+        assert!(stage.serves("1").await, "{label}: {:?} {:?}", stage.status().await, stage.proxy());
+        assert!(applied(&keep.inspect(&capsule, Way::Undo).await), "{label}");
+    }
+    panic!("{strategy:?} never ended");
+}
+
+#[tokio::test]
+async fn a_kept_service_killed_at_every_moment_of_its_way_back() {
+    tokio::join!(kept(Strategy::Recreate), kept(Strategy::Bluegreen));
 }
 
 /// Dropped, not killed: at an await point, after a number of polls given by a seed.
