@@ -169,3 +169,106 @@ fn files_stay_small_and_suppressions_expire() {
     assert!(p95 <= 500, "95 % of the files are to have at most 500 lines, here {p95}");
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
+
+/// A page as a reader of Markdown takes it: what stands in code, and what is text.
+#[derive(Default)]
+struct Page {
+    /// `#`, `##` …, and the words.
+    headings: Vec<(String, String)>,
+    /// Fences with their info strings, byte for byte.
+    fences: Vec<String>,
+    /// Indented lines. What stands behind two spaces and `#` is for readers, in their language.
+    indented: Vec<String>,
+    /// Everything else, without what stands between backticks.
+    text: String,
+}
+
+fn page(path: &Path) -> Page {
+    let all = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut page = Page::default();
+    let mut open: Option<String> = None;
+    for line in all.lines() {
+        let trimmed = line.trim();
+        let ticks: String = trimmed.chars().take_while(|c| *c == '`').collect();
+        if let Some(fence) = &open {
+            page.fences.last_mut().unwrap().extend([line, "\n"]);
+            if trimmed == *fence {
+                open = None;
+            }
+        } else if line.starts_with("    ") {
+            let code = line.find("  #").map_or(line, |comment| &line[..comment]);
+            page.indented.push(code.trim_end().to_owned());
+        } else if ticks.len() >= 3 && !trimmed[ticks.len()..].contains('`') {
+            page.fences.push(format!("{line}\n"));
+            open = Some(ticks);
+        } else {
+            let level: String = line.chars().take_while(|c| *c == '#').collect();
+            if !level.is_empty() && line[level.len()..].starts_with(' ') {
+                page.headings.push((level.clone(), line[level.len()..].trim().to_owned()));
+            }
+            page.text.extend([line, "\n"]);
+        }
+    }
+    assert!(open.is_none(), "{}: a fence is not closed", path.display());
+    page.text = page.text.split('`').step_by(2).collect();
+    page
+}
+
+/// The anchor that GitHub gives to a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// Whoever changes one guide has to change the other.
+#[test]
+fn both_guides_have_the_same_sections_and_the_same_code() {
+    let (english, chinese) = (page(&root().join("docs/guide.md")), page(&root().join("docs/guide.zh.md")));
+    let levels = |page: &Page| page.headings.iter().map(|(level, _)| level.clone()).collect::<Vec<_>>();
+    assert!(english.headings.len() > 10 && english.fences.len() > 5 && english.indented.len() > 40);
+    assert_eq!(levels(&english), levels(&chinese), "headings of docs/guide.md and docs/guide.zh.md");
+    assert_eq!(english.fences, chinese.fences, "fences of docs/guide.md and docs/guide.zh.md");
+    assert_eq!(english.indented, chinese.indented, "indented code of docs/guide.md and docs/guide.zh.md");
+}
+
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|e| e == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// What is wrong with a link of the page `from`.
+fn astray(from: &Path, link: &str) -> Option<String> {
+    let (file, wanted) = link.split_once('#').unwrap_or((link, ""));
+    let to = if file.is_empty() { from.to_path_buf() } else { from.parent().unwrap().join(file) };
+    if !to.exists() {
+        return Some(format!("{}: {link}: no such file", from.display()));
+    }
+    let there = wanted.is_empty() || page(&to).headings.iter().any(|(_, words)| anchor(words) == wanted);
+    (!there).then(|| format!("{}: {link}: no such heading", from.display()))
+}
+
+#[test]
+fn links_of_the_documentation_lead_somewhere() {
+    let mut files: Vec<_> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|f| root().join(f)).into();
+    pages(&root().join("docs"), &mut files);
+    let mut links = 0;
+    let mut wrong = Vec::new();
+    for file in &files {
+        for rest in page(file).text.split("](").skip(1) {
+            let link = rest.split([')', ' ', '\n']).next().unwrap();
+            if !link.contains("://") && !link.starts_with("mailto:") {
+                links += 1;
+                wrong.extend(astray(file, link));
+            }
+        }
+    }
+    assert!(links > 100, "{links} links were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -160,14 +160,27 @@ fn repository() -> Project {
         project.write(&format!("releases/{version} 发布.md"), RELEASE.replace("2.1.0", version));
     }
     commit(&project);
-    // What the snippets call beside `windlass`, which only sees to it that there is something to send.
-    for (name, file) in [("gh", "comment.md"), ("curl", "comment.md")] {
-        let script = format!("#!/bin/sh\ntest -s {file} && echo \"$@\" >> {name}.log\n");
-        project.write(&format!("bin/{name}"), script);
-        let path = project.path(&format!("bin/{name}"));
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    // What the snippets call beside `windlass`: they see to it that there is something to send, and `gh` that there is
+    // one comment, which it keeps.
+    program(&project, "curl", "test -s comment.md && echo \"$@\" >> curl.log\n");
+    program(&project, "gh", GH);
     project
+}
+
+/// GitHub as `gh api` shows it: comments are listed with `--paginate`, else one is made or changed.
+const GH: &str = r#"
+echo "$*" >> gh.log
+test ! -e gh.refuses || { echo "Resource not accessible by integration" >&2; exit 1; }
+case "$*" in
+  *--paginate*) if [ -e comment.md ]; then echo 41; fi ;;
+  *) for last; do :; done; cp "${last#body=@}" comment.md ;;
+esac
+"#;
+
+fn program(project: &Project, name: &str, lines: &str) {
+    let name = format!("bin/{name}");
+    project.write(&name, format!("#!/bin/sh\n{lines}"));
+    std::fs::set_permissions(project.path(&name), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn git(project: &Project, args: &[&str]) {
@@ -184,6 +197,11 @@ fn commit(project: &Project) {
 /// Runs lines of a snippet as a CI system does.
 #[track_caller]
 fn shell(project: &Project, script: &str) {
+    let said = job(project, script, &[]);
+    assert_eq!(said.code, Some(0), "{script}\n{}\n{}", said.stdout, said.stderr);
+}
+
+fn job(project: &Project, script: &str, variables: &[(&str, &str)]) -> Said {
     let windlass = Path::new(env!("CARGO_BIN_EXE_windlass")).parent().unwrap();
     let path =
         format!("{}:{}:/usr/local/bin:/usr/bin:/bin", project.path("bin").display(), windlass.display());
@@ -198,8 +216,9 @@ fn shell(project: &Project, script: &str) {
         ("LANG", "C.UTF-8"),
         ("CI", "true"),
         ("GITHUB_BASE_REF", "main"),
+        ("GITHUB_REPOSITORY", "team/shop"),
         ("GITHUB_STEP_SUMMARY", "summary.md"),
-        ("PR", "7"),
+        ("RUNNER_TEMP", "."),
         ("CI_MERGE_REQUEST_DIFF_BASE_SHA", base.trim()),
         ("COMMENT_TOKEN", "t"),
         ("CI_API_V4_URL", "https://gitlab.invalid/api/v4"),
@@ -208,9 +227,11 @@ fn shell(project: &Project, script: &str) {
     ] {
         command.env(name, value);
     }
+    command.envs(variables.iter().copied());
+    command.stdin(std::process::Stdio::null());
     let out = command.output().unwrap();
-    let (said, told) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "{script}\n{said}\n{told}");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { code: out.status.code(), stdout: text(out.stdout), stderr: text(out.stderr) }
 }
 
 /// The fences of docs/ci.md in a language.
@@ -224,24 +245,160 @@ fn yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
+fn action() -> Value {
+    yaml(&std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../action.yml")).unwrap())
+}
+
+/// What GitHub puts in the place of `${{ … }}`.
+fn expand(value: &str, action: &Value, with: &[(&str, &str)]) -> String {
+    let Some(words) = value.strip_prefix("${{ ").and_then(|value| value.strip_suffix(" }}")) else {
+        assert!(!value.contains("${{"), "{value}");
+        return value.to_owned();
+    };
+    match words.strip_prefix("inputs.") {
+        Some(input) => {
+            let given = with.iter().find(|(name, _)| *name == input).map(|(_, value)| *value);
+            given.or(action["inputs"][input]["default"].as_str()).unwrap().to_owned()
+        }
+        None if words == "github.event.number" => "7".to_owned(),
+        None if words == "github.token" => "t".to_owned(),
+        None => panic!("what is {words}?"),
+    }
+}
+
+/// Runs the action as GitHub does: the second step also where the first has failed. The worst exit code is its own.
+fn act(project: &Project, with: &[(&str, &str)], variables: &[(&str, &str)]) -> Said {
+    let action = action();
+    let mut all = Said { code: Some(0), stdout: String::new(), stderr: String::new() };
+    for step in action["runs"]["steps"].as_array().unwrap() {
+        let env = step["env"].as_object().unwrap();
+        let env: Vec<_> = env
+            .iter()
+            .map(|(name, value)| (name.as_str(), expand(value.as_str().unwrap(), &action, with)))
+            .collect();
+        let variables: Vec<_> = env
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .chain(variables.iter().copied())
+            .collect();
+        let said = job(project, step["run"].as_str().unwrap(), &variables);
+        all.code = all.code.max(said.code);
+        all.stdout.push_str(&said.stdout);
+        all.stderr.push_str(&said.stderr);
+    }
+    all
+}
+
+/// What was sent to GitHub, without what was only asked.
+fn sent(project: &Project) -> Vec<String> {
+    let log = std::fs::read_to_string(project.path("gh.log")).unwrap_or_default();
+    log.lines().filter(|line| !line.contains("--paginate")).map(str::to_owned).collect()
+}
+
 #[test]
 fn the_snippet_for_github_is_yaml_and_does_what_it_says() {
     let project = repository();
     let workflow = yaml(&snippets("yaml")[0]);
     let steps = workflow["jobs"]["check"]["steps"].as_array().unwrap();
+    let uses =
+        |step: &&Value| step["uses"].as_str().is_some_and(|uses| uses.starts_with("windlass/windlass@"));
+    let used = steps.iter().find(uses).unwrap();
+    let with: Vec<_> = used["with"].as_object().unwrap().iter().collect();
+    let with: Vec<_> = with.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    let action = action();
+    assert!(with.iter().all(|(name, _)| action["inputs"][name].is_object()), "{with:?}");
+    act(&project, &with, &[]).code(0);
     let runs: Vec<_> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
-    assert_eq!(runs.len(), 3);
-    runs.iter().for_each(|run| shell(&project, run));
-    let summary = project.read("summary.md");
-    for text in [&summary, &project.read("comment.md")] {
+    assert_eq!(runs.len(), 1);
+    shell(&project, runs[0]);
+    let log: Value = serde_json::from_str(&project.read("windlass.sarif")).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+}
+
+#[test]
+fn the_action_keeps_one_comment_with_the_plans_of_the_documents_that_changed() {
+    let project = repository();
+    act(&project, &[], &[]).code(0);
+    for text in [project.read("summary.md"), project.read("comment.md")] {
         let has = |version: &str| text.contains(&format!("## Release {version}\n"));
         assert!(has("2.2.0") && has("2.3.0") && !has("2.1.0"), "{text}");
     }
-    let comments = project.read("gh.log");
-    assert!(comments.starts_with("pr comment 7 --body-file comment.md"), "{comments}");
-    assert_eq!(comments.lines().count(), 1, "one comment has all plans");
-    let log: Value = serde_json::from_str(&project.read("windlass.sarif")).unwrap();
-    assert_eq!(log["version"], "2.1.0");
+    act(&project, &[], &[]).code(0);
+    let sent = sent(&project);
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent[0].contains("POST repos/team/shop/issues/7/comments "), "{sent:?}");
+    assert!(sent[1].contains("PATCH repos/team/shop/issues/comments/41 "), "{sent:?}");
+    assert!(project.read("comment.md").starts_with("<!-- windlass plans -->\n"), "by this it is found again");
+    // A push that takes the documents back leaves no plan of them.
+    git(&project, &["reset", "-q", "--hard", "main"]);
+    act(&project, &[], &[]).code(0);
+    assert!(project.read("comment.md").contains("No release document differs from `main`"));
+    // Where there never was one, none is written to say so.
+    std::fs::remove_file(project.path("comment.md")).unwrap();
+    act(&project, &[], &[]).code(0);
+    assert!(!project.path("comment.md").exists());
+}
+
+#[test]
+fn the_action_takes_globs_and_a_program_by_its_path_and_writes_no_comment_where_it_is_told_so() {
+    let project = repository();
+    project.write("运维/深/a.md", RELEASE.replace("2.1.0", "3.0.0"));
+    project.write("运维/深/windlass.toml", project.read("windlass.toml"));
+    git(&project, &["add", "运维"]);
+    git(&project, &["commit", "-q", "-m", "one more"]);
+    let with = [
+        ("documents", "releases/2.2*.md 运维/**/*.md"),
+        ("comment", "false"),
+        ("windlass", env!("CARGO_BIN_EXE_windlass")),
+    ];
+    act(&project, &with, &[]).code(0);
+    let summary = project.read("summary.md");
+    let has = |version: &str| summary.contains(&format!("## Release {version}\n"));
+    assert!(has("2.2.0") && has("3.0.0") && !has("2.3.0"), "{summary}");
+    assert!(!project.path("gh.log").exists(), "nobody asked for a comment");
+}
+
+#[test]
+fn the_action_says_why_it_fails_and_what_it_could_not_do() {
+    let project = repository();
+    project.write("releases/2.2.0 发布.md", bad());
+    commit(&project);
+    let said = act(&project, &[], &[]);
+    assert_eq!(said.code, Some(2), "a document with an error fails the job\n{}", said.stderr);
+    assert!(said.stdout.contains("::error file=releases/2.2.0 发布.md,line=25,"), "{}", said.stdout);
+    let comment = project.read("comment.md");
+    assert!(comment.contains("nothing can be run from it") && comment.contains("Release 2.3.0"), "{comment}");
+
+    let project = repository();
+    project.write("gh.refuses", "");
+    let said = act(&project, &[], &[]).code(0);
+    assert!(
+        said.stdout.contains("::warning title=windlass::The comment could not be written"),
+        "{}",
+        said.stdout
+    );
+    assert!(project.read("summary.md").contains("Release 2.2.0"));
+    // Not a pull request: nothing to compare with.
+    let said = act(&project, &[], &[("GITHUB_BASE_REF", "")]).code(0);
+    assert!(said.stdout.contains("no pull request"), "{}", said.stdout);
+    let shallow = act(&project, &[], &[("GITHUB_BASE_REF", "elsewhere")]).code(2);
+    assert!(shallow.stdout.contains("`fetch-depth: 0`"), "{}", shallow.stdout);
+    let nowhere = act(&project, &[("windlass", "./windlas")], &[]).code(2);
+    assert!(nowhere.stdout.contains("::error title=windlass::./windlas is not there"), "{}", nowhere.stdout);
+    let none = act(&project, &[("documents", "nothing/*.md")], &[]).code(2);
+    assert!(none.stdout.contains("nothing/*.md"), "a glob that finds nothing is no success\n{}", none.stdout);
+}
+
+#[test]
+fn inputs_of_the_action_reach_the_shell_as_variables_only() {
+    let action = action();
+    assert_eq!(action["runs"]["using"], "composite");
+    for step in action["runs"]["steps"].as_array().unwrap() {
+        assert!(!step["run"].as_str().unwrap().contains("${{"), "{step}");
+    }
+    let project = repository();
+    let said = act(&project, &[("documents", "releases/*.md $(touch ran)`touch ran`;touch ran")], &[]);
+    assert!(said.code != Some(0) && !project.path("ran").exists(), "{}", said.stderr);
 }
 
 #[test]
