@@ -188,11 +188,12 @@ fn stores(notes: &Notes) -> Vec<String> {
 }
 
 fn remote(host: &Host, lines: &LineIndex, language: Language) -> Vec<String> {
-    let line = language.pick("line", "原文第", "元の行");
+    let at = lines.line(host.at);
+    let line = language.pick("line N", "原文第 N 行", "元の N 行目").replace('N', &at.to_string());
     let mut out = vec![
         String::new(),
         format!("[target.{}]", host.name),
-        format!("hosts = [{}]   # {line} {}", text(&host.address), lines.line(host.at)),
+        format!("hosts = [{}]   # {line}", text(&host.address)),
     ];
     if let Some(dir) = &host.dir {
         // Folders of hosts are relative to the home folder there.

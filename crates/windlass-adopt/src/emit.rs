@@ -1,5 +1,6 @@
 //! Text of the draft, with the places of the runbook it comes from.
 
+use std::collections::BTreeSet;
 use windlass_document::Span;
 
 /// A line of the draft.
@@ -10,12 +11,14 @@ pub(crate) struct Emit {
     pub(crate) text: String,
     /// Where `text` stands in the runbook.
     pub(crate) at: Option<usize>,
+    /// It asks how this step is undone, and stands there only if nobody knows.
+    pub(crate) asks: Option<String>,
 }
 
 impl Emit {
     /// A line that is not in the runbook.
     pub(crate) fn own(lead: &str, text: impl Into<String>) -> Self {
-        Self { lead: lead.to_owned(), text: text.into(), at: None }
+        Self { lead: lead.to_owned(), text: text.into(), ..Self::default() }
     }
 }
 
@@ -23,13 +26,23 @@ impl Emit {
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) text: String,
+    /// Steps whose way back is asked for.
+    asked: BTreeSet<String>,
     /// Runs of the draft that stand in the runbook: draft, runbook, bytes.
     runs: Vec<(usize, usize, usize)>,
 }
 
 impl Draft {
+    /// An empty one, that asks for the way back of these steps.
+    pub(crate) fn asking(asked: BTreeSet<String>) -> Self {
+        Self { asked, ..Self::default() }
+    }
+
     /// Adds a line.
     pub(crate) fn line(&mut self, line: &Emit) {
+        if line.asks.as_ref().is_some_and(|step| !self.asked.contains(step)) {
+            return;
+        }
         if !line.text.is_empty() {
             self.text.push_str(&line.lead);
         }

@@ -33,6 +33,7 @@ pub use repository::{Repository, RepositoryFile, repository};
 pub use rules::RULES;
 
 use emit::{Draft, Emit};
+use std::collections::BTreeSet;
 use walk::Walk;
 use windlass_document::{Finding, LineIndex, Severity};
 use windlass_plan::{ConfigSource, DocumentMeta, NoFiles, compile, compile_broken, parse_config};
@@ -76,7 +77,8 @@ pub struct Adopted {
 /// Adopts a runbook.
 #[must_use]
 pub fn adopt(source: Source<'_>) -> Adopted {
-    let language = Language::of(source.text);
+    let language =
+        if source.script { Language::of(&script::told(source.text)) } else { Language::of(source.text) };
     let lines = lines::lines(source.text);
     let mended = if source.script { script::as_runbook(lines) } else { mend::mend(lines) };
     let blocks = blocks::read(&mended.lines);
@@ -87,8 +89,12 @@ pub fn adopt(source: Source<'_>) -> Adopted {
     walk.run();
     let title = sections.first().map(|section| section.title.clone());
     let release = config::release(source.name, title.as_deref(), &walk.notes);
-    let draft = write(&walk, &mended.lines, &config::front(&release, language, &mended.front));
+    let front = config::front(&release, language, &mended.front);
     let toml = config::toml(&walk.notes, language, &index);
+    // How a step is undone is asked where `check` asks it, and nowhere else.
+    let plain = write(&walk, &mended.lines, &front, &BTreeSet::new());
+    let unknown = without_way_back(&plain, &judged(&plain, &toml).0);
+    let draft = write(&walk, &mended.lines, &front, &unknown);
     let (open, mapped) = judged(&draft, &toml);
     let mut findings = mended.findings;
     findings.extend(rules::findings(&walk.notes, &sections, source, &release));
@@ -121,8 +127,22 @@ pub fn adopt(source: Source<'_>) -> Adopted {
 }
 
 /// The draft: the lines of the runbook, those that become others replaced.
-fn write(walk: &Walk<'_>, lines: &[lines::Line], front: &[Emit]) -> Draft {
-    let mut draft = Draft::default();
+/// The steps of a draft of which nobody knows how they are undone.
+fn without_way_back(draft: &Draft, open: &[Finding]) -> BTreeSet<String> {
+    let parsed = windlass_document::parse_str(&draft.text);
+    let ways = open.iter().filter(|finding| finding.rule == "opaque-without-undo");
+    let step = |finding: &Finding| {
+        let within = |step: &&windlass_document::Step| {
+            step.span.start <= finding.span.start && finding.span.end <= step.span.end
+        };
+        parsed.document.steps.iter().find(within).map(|step| step.id.value.clone())
+    };
+    ways.filter_map(step).collect()
+}
+
+/// The draft; `asked`: steps whose way back is asked for.
+fn write(walk: &Walk<'_>, lines: &[lines::Line], front: &[Emit], asked: &BTreeSet<String>) -> Draft {
+    let mut draft = Draft::asking(asked.clone());
     front.iter().for_each(|line| draft.line(line));
     let mut at = 0;
     while at < lines.len() {
@@ -137,7 +157,7 @@ fn write(walk: &Walk<'_>, lines: &[lines::Line], front: &[Emit]) -> Draft {
             let (lead, rest) = if gated { line.text.split_at(column) } else { ("", line.text.as_str()) };
             let lead = if gated { format!("{lead}[ ] ") } else { lead.to_owned() };
             let from = line.at.map(|at| at + column * usize::from(gated));
-            draft.line(&Emit { lead, text: rest.to_owned(), at: from });
+            draft.line(&Emit { lead, text: rest.to_owned(), at: from, asks: None });
         }
         for (_, out) in walk.behind.range(at..=last) {
             out.iter().for_each(|line| draft.line(line));

@@ -61,6 +61,17 @@ pub(crate) fn as_runbook(lines: Vec<Line>) -> Mended {
     mended
 }
 
+/// What a script says to people: its comments, and what it prints. Commands are English everywhere.
+pub(crate) fn told(text: &str) -> String {
+    let tells = |line: &&str| {
+        let line = line.trim_start();
+        line.starts_with('#') && !line.starts_with("#!")
+            || line.starts_with("echo ")
+            || line.starts_with("printf ")
+    };
+    text.lines().filter(tells).flat_map(|line| [line, "\n"]).collect()
+}
+
 fn close(out: &mut Vec<Line>, open: &mut bool, comments: &[Line]) {
     if std::mem::take(open) {
         out.extend([Line::own("```"), Line::own("")]);

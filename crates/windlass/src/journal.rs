@@ -152,6 +152,12 @@ pub async fn stand(store: &dyn Store, run: &RunState, now_ms: i64) -> Result<Sta
     })
 }
 
+/// Whether a controller is at work now, on this machine.
+pub async fn is_taken(store: &dyn Store) -> bool {
+    let lease = store.lease().await.ok().flatten().filter(|lease| lease.held);
+    lease.is_some_and(|lease| ProcLiveness.look(&lease.owner) == Life::Alive)
+}
+
 /// Refuses early, before a person is asked anything, what the engine would refuse: a living controller, an open run.
 pub async fn refuse_busy(store: &dyn Store) -> Result<(), Failure> {
     let Some(open) = open_run(store).await? else { return Ok(()) };

@@ -138,3 +138,13 @@ fn kubernetes() {
     );
     assert!(adopted.draft.contains("```yaml\n"), "{}", adopted.draft);
 }
+
+#[test]
+fn the_way_back_is_asked_for_where_nobody_knows_it() {
+    let text = "# Release 3\n\n```bash\ngit pull --ff-only origin main\n```\n\n```bash\n./deploy.sh\n```\n";
+    let adopted = adopted(text);
+    let asked: Vec<_> = adopted.draft.lines().filter(|line| line.contains("how is this undone?")).collect();
+    assert_eq!(asked.len(), 1, "{}", adopted.draft);
+    let below = adopted.draft.split("how is this undone?").nth(1).unwrap();
+    assert!(below.contains("./deploy.sh") && !below.contains("git pull"), "{}", adopted.draft);
+}

@@ -1,7 +1,7 @@
 //! Shell scripts.
 
 use super::{found, sound, steps};
-use crate::{Adopted, Fate, Reason, Source, adopt};
+use crate::{Adopted, Fate, Language, Reason, Source, adopt};
 
 const UPDATE: &str = r#"#!/bin/bash
 # Update of the backend
@@ -72,4 +72,11 @@ fn each_command_of_a_script_has_a_fate() {
         fates.iter().any(|(text, fate)| *text == "tail -f log" && **fate == Fate::Left(Reason::NeverEnds)),
         "{fates:?}"
     );
+}
+
+#[test]
+fn a_script_speaks_the_language_of_its_comments() {
+    let text = "#!/bin/bash\n# 更新后端服务\ncd /srv/app/backend/production\ngit pull --ff-only origin main\nsystemctl restart backend-production\n";
+    assert_eq!(script(text).language, Language::Zh);
+    assert_eq!(script(&text.replace("# 更新后端服务", "# update of the backend")).language, Language::En);
 }

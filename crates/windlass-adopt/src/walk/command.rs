@@ -93,6 +93,7 @@ impl Walk<'_> {
             lead: lead.to_owned(),
             text: piece.text.clone(),
             at: Some(self.span(piece.line, piece.column, 0).start),
+            asks: None,
         }
     }
 
@@ -189,7 +190,8 @@ impl Walk<'_> {
         let command = self.note(text, span, Fate::Step(String::new()));
         let key = Key::Step { on: name, readonly, lifted, dir: None };
         let lead = output.lead.to_owned();
-        let emit = |text: &str| Emit { lead: lead.clone(), text: text.to_owned(), at: Some(span.start) };
+        let emit =
+            |text: &str| Emit { lead: lead.clone(), text: text.to_owned(), at: Some(span.start), asks: None };
         let words: Vec<&str> = line.split_whitespace().collect();
         self.add(output, key, &name_of(&words), Some(command), line.lines().map(emit).collect());
         self.host = before;
@@ -228,7 +230,7 @@ impl Walk<'_> {
         };
         self.notes.steps += 1;
         output.out.push(Emit::own(output.lead, format!("```diff {{#{id} on={on}}}")));
-        output.out.push(Emit { lead: output.lead.to_owned(), text: format!("--- {file}"), at });
+        output.out.push(Emit { lead: output.lead.to_owned(), text: format!("--- {file}"), at, asks: None });
         output.out.extend(lines.iter().cloned());
         output.out.push(Emit::own(output.lead, "```"));
         id

@@ -58,7 +58,7 @@ impl Walk<'_> {
         let cd = match &key {
             Key::Step { dir, .. } => dir.as_ref().map(|dir| {
                 let at = self.dir.as_ref().filter(|(known, ..)| known == dir).and_then(|(_, at, _)| *at);
-                Emit { lead: output.lead.to_owned(), text: format!("cd {dir}"), at }
+                Emit { lead: output.lead.to_owned(), text: format!("cd {dir}"), at, asks: None }
             }),
             Key::Left(_) => None,
         };
@@ -88,19 +88,20 @@ impl Walk<'_> {
             output.out.push(Emit::own(output.lead, ""));
         }
         let head = match &group.key {
-            Key::Step { on, readonly, lifted, .. } => {
+            Key::Step { on, readonly, .. } => {
                 let id = self.ids.give(&group.name);
                 for command in &group.commands {
                     self.notes.commands[*command].line.fate = Fate::Step(id.clone());
                 }
                 self.notes.steps += 1;
-                if !readonly && !lifted {
+                if !readonly {
                     let remark = self.language.pick(
                         "how is this undone? write a fence with `undoes=ID`, or `irreversible` (or `readonly`) in the braces",
                         "怎样撤回？写一个 `undoes=ID` 的代码块，或在大括号里写 `irreversible`（只读写 `readonly`）",
                         "元に戻す方法は？ `undoes=ID` のブロックを書くか、括弧に `irreversible`（読むだけなら `readonly`）を書く",
                     );
-                    output.out.push(Emit::own(output.lead, remark_line(&remark.replace("ID", &id))));
+                    let remark = Emit::own(output.lead, remark_line(&remark.replace("ID", &id)));
+                    output.out.push(Emit { asks: Some(id.clone()), ..remark });
                 }
                 format!("{} {{#{id} on={on}{}}}", output.language, if *readonly { " readonly" } else { "" })
             }

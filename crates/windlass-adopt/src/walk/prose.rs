@@ -81,7 +81,8 @@ impl Walk<'_> {
             let name = name_of(&words);
             let (on, _) = self.place(&code.text);
             let command = self.note(&code.text, span, Fate::Step(String::new()));
-            let line = Emit { lead: lead.to_owned(), text: code.text.clone(), at: Some(span.start) };
+            let line =
+                Emit { lead: lead.to_owned(), text: code.text.clone(), at: Some(span.start), asks: None };
             let key = Key::Step { on, readonly: reads, lifted, dir: None };
             self.flush(&mut output);
             self.add(&mut output, key, &name, Some(command), vec![line]);
@@ -103,7 +104,12 @@ impl Walk<'_> {
         let at = |code: &Inline| self.span(code.line, code.column, 0).start;
         let lines = match (setting, &others[..]) {
             (Some(line), _) if lexicon::is_addition(&item.text) => {
-                vec![Emit { lead: format!("{lead}+"), text: line.text.clone(), at: Some(at(line)) }]
+                vec![Emit {
+                    lead: format!("{lead}+"),
+                    text: line.text.clone(),
+                    at: Some(at(line)),
+                    asks: None,
+                }]
             }
             (_, [old, new]) => {
                 let whole = self.language.pick("the whole line with", "整行，含", "行全体、次を含む");
@@ -234,7 +240,12 @@ impl Walk<'_> {
                 () => "- [ ] ",
             };
             self.notes.gates += usize::from(!left && !ticked);
-            out.push(Emit { lead: format!("{}{mark}", code.lead), text: rest.to_owned(), at: Some(at) });
+            out.push(Emit {
+                lead: format!("{}{mark}", code.lead),
+                text: rest.to_owned(),
+                at: Some(at),
+                asks: None,
+            });
         }
         self.replace(block, out);
     }

@@ -53,6 +53,12 @@ look_path() { # number, test, path
     fi
 }
 
+# Whether root may run it, this user cannot see; nor always whether it is there.
+look_path_by_sudo() { # number, path
+    look_absolute "$2"
+    if [ -e "$at" ]; then say "there $1"; else say "unseen $1"; fi
+}
+
 look_password() { # number
     command -v sudo >/dev/null 2>&1 || {
         say "missing $1"
@@ -65,9 +71,10 @@ look_password() { # number
     fi
 }
 
-# The number in front of the last column with a percent sign.
+# What is left of a file system. Where the whole is nothing, as of inodes where there is no number of them, nothing is known.
 look_left() { # option, folder
-    df -P "$1" "$2" 2>/dev/null </dev/null | sed -n '$s/.* \([0-9][0-9]*\)  *[0-9][0-9]*%.*/\1/p'
+    df -P "$1" "$2" 2>/dev/null </dev/null |
+        sed -n '$s/.* [1-9][0-9]*  *[0-9][0-9]*  *\([0-9][0-9]*\)  *[0-9][0-9]*%.*/\1/p'
 }
 
 look_disk() { # number, path

@@ -167,6 +167,9 @@ fn script(needs: &Needs, questions: &[Question]) -> String {
                 Some(Thing::Program { name, by_sudo: true }) => {
                     format!("look_by_sudo {number} {}", quote(name))
                 }
+                Some(Thing::Path { path, by_sudo: true, .. }) => {
+                    format!("look_path_by_sudo {number} {}", quote(path))
+                }
                 Some(Thing::Path { path, runs, .. }) => {
                     format!("look_path {number} {} {}", if *runs { "-x" } else { "-e" }, quote(path))
                 }

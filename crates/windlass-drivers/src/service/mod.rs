@@ -74,7 +74,7 @@ use spec::{read_json, write_json};
 use std::{ffi::OsString, fs};
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Fault, Found, Survey};
 use windlass_plan::{Action, ServiceOperation, Strategy, Unit, Way};
-use work::{Rest, Work};
+use work::{KEPT, Rest, Work};
 use world::{Captured, FrontLook, Previous, World};
 
 /// Driver of services that are plain processes of this machine.
@@ -168,7 +168,7 @@ impl ServiceDriver {
                 argv: site.argv.clone(),
                 cwd: site.cwd.clone(),
             },
-            kept: rest(cx, unit, operation, &site.name),
+            kept: rest(cx, unit, operation, site),
         }
     }
 
@@ -193,19 +193,33 @@ impl ServiceDriver {
     }
 }
 
-/// Of a unit that another before it keeps.
-fn rest(cx: &Context, unit: &Unit, operation: ServiceOperation, name: &str) -> Option<Rest> {
-    let own = |other: &Unit| matches!(&other.action, Action::Service { service, operation: ServiceOperation::Keep } if service == name);
-    let kept = operation != ServiceOperation::Keep && cx.plan.before(&unit.id).any(|(_, other)| own(other));
-    kept.then(|| match crate::systemd::a_database_goes_back(cx, unit) {
-        true => Rest::StandsStill,
-        false => Rest::Serves,
-    })
+/// Of a unit that another before it keeps, as far as that one has noted anything. A server that is there already has words in its files for
+/// what runs, and they have to be as they were before those files go back: there the way back is done in its place, and once more at its end.
+fn rest(cx: &Context, unit: &Unit, operation: ServiceOperation, site: &Site) -> Option<Rest> {
+    if operation == ServiceOperation::Keep
+        || site.service.proxy.as_ref().is_some_and(|proxy| proxy.server.is_some())
+    {
+        return None;
+    }
+    let keeps = |other: &Unit| {
+        let fact = cx.facts.get(&other.id).and_then(|facts| facts.get(KEPT)?.as_str());
+        fact == Some(site.name.as_str())
+    };
+    cx.plan.before(&unit.id).any(|(_, other)| keeps(other)).then(
+        || match crate::systemd::a_database_goes_back(cx, unit) {
+            true => Rest::StandsStill,
+            false => Rest::Serves,
+        },
+    )
 }
 
 /// Why this service cannot be worked on as it stands, one line each.
 async fn problems(work: &Work<'_>, world: &World, from: Option<&str>) -> Vec<String> {
     let mut problems = vec![];
+    if work.operation == ServiceOperation::Keep {
+        // What stands in the way of a stop or restart is said there; before that it may well be mended.
+        return problems;
+    }
     let (job, service) = (&work.job, &work.job.site.service);
     if let FrontLook::Silent(error) = &world.front {
         let failure = job.silent(error);
@@ -274,26 +288,35 @@ impl Driver for ServiceDriver {
         let (site, operation) = self.site(cx, unit)?;
         let work = Self::work(cx, unit, Way::Forward, (&site, operation), Captured::default());
         let world = work.job.look().await?;
-        if let FrontLook::Silent(error) = &world.front {
-            return Err(Failure { effect: windlass_driver::Effect::None, ..work.job.silent(error) });
+        let keeps = operation == ServiceOperation::Keep;
+        match &world.front {
+            // Nobody is asked for anything yet.
+            FrontLook::Silent(_) if keeps => {}
+            FrontLook::Silent(error) => {
+                return Err(Failure { effect: windlass_driver::Effect::None, ..work.job.silent(error) });
+            }
+            _ if keeps => {}
+            _ => work.job.takes_changes().await?,
         }
-        work.job.takes_changes().await?;
         let path = cx.workspace.join(CAPTURED);
         let noted: Option<Captured> = read_json(&path)
             .map_err(|error| broken("what an earlier try captured cannot be read", &error))?;
         let serving =
             world.serving(|instance| !instance.ending() && !instance.spec.origin.same_work(&work.made));
+        let pid = serving.and_then(|live| live.life.pid());
         let previous = serving
             .map(|live| Previous { number: live.instance.number, spec: live.instance.spec.clone() })
             .or_else(|| noted.as_ref().and_then(|noted| noted.previous.clone()));
         let captured = Captured {
             previous,
+            pid: noted.as_ref().map_or(pid, |noted| noted.pid),
             held: noted.as_ref().map_or(world.front.held() == Some(true), |noted| noted.held),
             held_total: noted
                 .as_ref()
                 .map_or(world.front.status().map_or(0, |status| status.held), |noted| noted.held_total),
             words: match noted {
                 Some(noted) => noted.words,
+                None if matches!(world.front, FrontLook::Silent(_)) => None,
                 None => work.job.words().await?,
             },
         };

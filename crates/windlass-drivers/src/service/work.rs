@@ -10,6 +10,9 @@ use super::{
 use windlass_driver::{Done, Effect, Failure, Fault, Found};
 use windlass_plan::{ServiceOperation, Way};
 
+/// The fact that a unit keeps a service, with the service's name.
+pub const KEPT: &str = "kept";
+
 /// One unit being worked on.
 pub struct Work<'a> {
     /// The service and who works on it.
@@ -46,11 +49,7 @@ pub fn goals(
         previous: Box::new(previous),
         not: made.clone(),
     });
-    let mut before = Goal { wanted, held: captured.held };
-    if let (ServiceOperation::Keep, Some(previous)) = (operation, &captured.previous) {
-        let (previous, back) = (Box::new(previous.clone()), Origin { way: Way::Undo, ..made.clone() });
-        before.wanted = Wanted::Kept { previous, back };
-    }
+    let before = Goal { wanted, held: captured.held };
     let after = match operation {
         ServiceOperation::Keep => before.clone(),
         ServiceOperation::Stop => Goal { wanted: Wanted::Nothing, held: has_proxy },
@@ -138,7 +137,7 @@ impl Work<'_> {
         Ok(Done { changed, ..self.job.serve(&live, true).await? })
     }
 
-    /// What a unit that keeps reports: it is not what serves.
+    /// What a unit that keeps reports: it is not what serves. That it keeps anything is a fact for the units behind it.
     fn noted(&self) -> Done {
         let name = &self.job.site.name;
         let effect = match &self.captured.previous {
@@ -147,56 +146,112 @@ impl Work<'_> {
             }
             None => format!("{name} does not run"),
         };
-        Done { changed: true, effects: vec![effect], ..Done::default() }
+        let facts = self.captured.previous.as_ref().map(|_| serde_json::json!({ KEPT: name }));
+        Done { changed: true, effects: vec![effect], facts: facts.unwrap_or_default(), ..Done::default() }
+    }
+
+    /// Whether what ran before still runs, in the same process: it has in memory what it was started from.
+    fn still_runs(&self, world: &World) -> bool {
+        let Some(previous) = &self.captured.previous else { return false };
+        world.live.iter().any(|live| {
+            let same_process = self.captured.pid.is_none() || live.life.pid() == self.captured.pid;
+            live.instance.number == previous.number && same_process && !live.instance.ending()
+        })
     }
 
     /// The way back is done by the unit that keeps the service, when the files that it runs from are back; unless what ran before still
-    /// lives, which then gets the requests at once. `None`: here and now.
+    /// runs, which then gets the requests at once. `None`: here and now.
     fn left_to_keep(&self, world: &World) -> Option<Rest> {
-        let number = self.captured.previous.as_ref()?.number;
-        let lives = world.live.iter().any(|live| live.instance.number == number && !live.instance.ending());
-        self.kept.filter(|_| !lives)
+        self.kept.filter(|_| self.captured.previous.is_some() && !self.still_runs(world))
     }
 
     /// What it made is no more what should run, and what should run cannot yet.
-    async fn rest(&self, rest: Rest) -> Result<Done, Failure> {
+    async fn rest(&self, rest: Rest, world: &World) -> Result<Done, Failure> {
+        self.refuse_strangers(world)?;
         let mut effects = vec![format!("{}: last of all, on what is there then", self.job.site.name)];
         if rest == Rest::StandsStill {
             self.job.hold().await?;
-            let run = &self.made.run;
-            effects.extend(self.job.stop(|instance| instance.spec.origin.run == *run).await?);
+            effects.extend(self.job.stop(|_| true).await?);
         }
         Ok(Done { changed: effects.len() > 1, effects, ..Done::default() })
     }
 
+    /// A later release that was taken back has started again what this one had brought.
+    fn brought_here(&self, instance: &Instance) -> bool {
+        instance.spec.origin.way == Way::Undo && Program::of(&instance.spec) == self.program
+    }
+
+    /// What somebody has started since is theirs: it is not ended, and nothing goes back beneath it.
+    fn refuse_strangers(&self, world: &World) -> Result<(), Failure> {
+        let stranger = world.live.iter().find(|live| {
+            let instance = &live.instance;
+            let own = instance.spec.origin.run == self.made.run;
+            let same = self.captured.previous.as_ref().is_some_and(|previous| {
+                instance.number == previous.number || instance.spec.same_program(&previous.spec)
+            });
+            !(own || same || self.brought_here(instance) || instance.ending())
+        });
+        stranger.map_or(Ok(()), |stranger| Err(self.conflict(stranger)))
+    }
+
+    /// The world at the end of the way back, once something was done to the service.
+    fn brought_back(&self) -> Goal {
+        let back = Origin { way: Way::Undo, ..self.made.clone() };
+        Goal { wanted: Wanted::Made(back), held: self.captured.held }
+    }
+
+    /// The last of the way back: what the release has started, or what was started from its files, makes room for one that is
+    /// started from the files as they are now.
+    async fn undo_keep(&self) -> Result<Done, Failure> {
+        let Some(previous) = &self.captured.previous else { return Ok(Done::default()) };
+        let world = self.job.look().await?;
+        // Nothing was done to it, whether or not the proxy can say so.
+        if self.still_runs(&world) && world.live.len() == 1 && world.front.held() != Some(!self.captured.held)
+        {
+            self.job.put_back(self.captured.words.as_deref(), true).await?;
+            return Ok(Done::default());
+        }
+        let world = self.ready().await?;
+        let goal = self.brought_back();
+        if !world.is_done(&goal) {
+            self.refuse_strangers(&world)?;
+            let program = Program::of(&previous.spec);
+            let done = self.job.replace_at_once(&program, &goal.wanted, !self.captured.held).await?;
+            self.job.put_back(self.captured.words.as_deref(), true).await?;
+            return Ok(done);
+        }
+        self.job.put_back(self.captured.words.as_deref(), true).await?;
+        Ok(Done::default())
+    }
+
     /// Takes it back.
     pub async fn undo(&self) -> Result<Done, Failure> {
+        if self.operation == ServiceOperation::Keep {
+            return self.undo_keep().await;
+        }
         let world = self.ready().await?;
         if let Some(rest) = self.left_to_keep(&world) {
-            return self.rest(rest).await;
-        }
-        if self.operation == ServiceOperation::Keep && self.captured.previous.is_none() {
-            return Ok(Done::default());
+            return self.rest(rest, &world).await;
         }
         let (before, after) = self.goals();
         if world.is_done(&before) {
             self.job.put_back(self.captured.words.as_deref(), !world.live.is_empty()).await?;
             return Ok(Done::default());
         }
-        let (Wanted::Previous { previous, .. } | Wanted::Kept { previous, .. }) = &before.wanted else {
+        let Wanted::Previous { previous, .. } = &before.wanted else {
             return self.undo_to_nothing(&world).await;
         };
         let stranger = world.live.iter().find(|live| {
             let instance = &live.instance;
-            let kept = self.operation == ServiceOperation::Keep && instance.spec.origin.run == self.made.run;
-            !(before.wanted.is(instance) || after.wanted.is(instance) || kept || instance.ending())
+            let expected = before.wanted.is(instance) || after.wanted.is(instance);
+            !(expected || self.brought_here(instance) || instance.ending())
         });
         if let Some(stranger) = stranger {
             return Err(self.conflict(stranger));
         }
         let program = Program::of(&previous.spec);
         let resume = !self.captured.held;
-        let done = if matches!(self.operation, ServiceOperation::Restart | ServiceOperation::Keep) {
+        let done = if self.operation == ServiceOperation::Restart {
             self.job.replace_at_once(&program, &before.wanted, resume).await?
         } else {
             self.job.stop(Instance::ending).await?;
@@ -259,8 +314,18 @@ impl Work<'_> {
         let _turn = self.job.turn().await?;
         self.job.calm().await?;
         let world = self.job.look().await?;
-        if self.operation == ServiceOperation::Keep && way == Way::Forward {
-            return Ok(Found::Applied(self.noted()));
+        if self.operation == ServiceOperation::Keep {
+            let back = self.captured.previous.is_none()
+                || world.is_done(&self.brought_back())
+                || self.still_runs(&world)
+                    && world.live.len() == 1
+                    && world.front.held() == Some(self.captured.held);
+            return Ok(match way {
+                Way::Forward => Found::Applied(self.noted()),
+                Way::Undo if back => Found::Applied(Done::default()),
+                // Whatever was begun, it is brought to its end.
+                Way::Undo => Found::NotApplied,
+            });
         }
         if way == Way::Undo && self.left_to_keep(&world).is_some() {
             // To leave it as it is, or to end what is ended, is done again without harm.

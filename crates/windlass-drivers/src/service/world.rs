@@ -65,6 +65,9 @@ pub struct Live {
 pub struct Captured {
     /// The instance that served.
     pub previous: Option<Previous>,
+    /// Its process: another one of the same instance has read the files anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
     /// Whether requests were held.
     pub held: bool,
     /// Requests that the proxy had ever held.
@@ -97,13 +100,6 @@ pub enum Wanted {
     },
     /// One that this unit made.
     Made(Origin),
-    /// The one from before itself, one that `back` has started, or one that runs the same and that nobody of the run of `back` started.
-    Kept {
-        /// The one from before.
-        previous: Box<Previous>,
-        /// The work at the end of the way back.
-        back: Origin,
-    },
     /// This one.
     Numbered(u64),
 }
@@ -127,12 +123,6 @@ impl Wanted {
                     || (instance.spec.same_program(&previous.spec) && !instance.spec.origin.same_work(not))
             }
             Self::Made(origin) => instance.spec.origin.same_work(origin),
-            Self::Kept { previous, back } => {
-                let (own, origin) = (&instance.spec, &instance.spec.origin);
-                instance.number == previous.number
-                    || origin.same_work(back)
-                    || (own.same_program(&previous.spec) && origin.run != back.run)
-            }
             Self::Numbered(number) => instance.number == *number,
         }
     }

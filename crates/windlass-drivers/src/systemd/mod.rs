@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use call::{Call, partial};
 use state::State;
 use windlass_driver::{Capsule, Context, Done, Driver, Effect, Failure, Fault, Found, Survey};
-use windlass_plan::{Action, Class, SystemdVerb as Verb, Unit, Way};
+use windlass_plan::{Action, Class, SystemdVerb as Verb, UndoBy, Unit, Way};
 
 /// Units that stop with one: more are not looked at.
 const STOPS_MAX: usize = 32;
@@ -342,7 +342,8 @@ fn is_behind(cx: &Context, unit: &Unit, wanted: Verb) -> bool {
 /// Whether something before a restart is taken back behind its undo that what runs now has never been beside: definitions and
 /// rows of a database as they were. Files are no reason: what runs has been started from others before, too.
 pub(crate) fn a_database_goes_back(cx: &Context, unit: &Unit) -> bool {
-    let mut before = cx.plan.before(&unit.id).filter(|(_, other)| other.undo.class != Class::Readonly);
+    let goes_back = |other: &Unit| other.undo.class != Class::Readonly && other.undo.by != UndoBy::Nobody;
+    let mut before = cx.plan.before(&unit.id).filter(|(_, other)| goes_back(other));
     before.any(|(_, other)| match &other.action {
         Action::Sql { .. } => true,
         Action::Shell { database, .. } => database.is_some(),

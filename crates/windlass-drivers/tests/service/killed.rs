@@ -144,6 +144,44 @@ async fn a_kept_service_killed_at_every_moment_of_its_way_back() {
     tokio::join!(kept(Strategy::Recreate), kept(Strategy::Bluegreen));
 }
 
+/// The same instance in another process: it has read the files anew, which may have been those of the release.
+#[tokio::test]
+async fn a_kept_service_whose_process_is_another_one_is_started_again() {
+    let (stage, keep, capsule) = ready(Keep, Strategy::Recreate).await;
+    keep.try_apply(&capsule).await.unwrap();
+    assert!(!keep.try_undo(&capsule).await.unwrap().changed, "nothing was done to it");
+    let child = stage.states().last().unwrap().child.clone().unwrap().pid;
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(i32::try_from(child).unwrap()).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    eventually("the supervisor has started it again", || async {
+        let state = stage.states().last().unwrap().child.clone();
+        state.is_some_and(|now| now.pid != child) && stage.serves("1").await
+    })
+    .await;
+    assert_eq!(keep.inspect(&capsule, Way::Undo).await, Found::NotApplied);
+    assert!(keep.try_undo(&capsule).await.unwrap().changed);
+    assert!(stage.serves("1").await);
+    assert!(applied(&keep.inspect(&capsule, Way::Undo).await));
+}
+
+/// A service that did not run is not started by the way back, and what somebody else started is not ended.
+#[tokio::test]
+async fn a_kept_service_leaves_what_is_not_of_its_run() {
+    let (mut stage, keep, capsule) = ready(Keep, Strategy::Recreate).await;
+    keep.try_apply(&capsule).await.unwrap();
+    stage.act("unit/1", Restart).applied().await;
+    stage.scene.release("3", &[]);
+    let mut other = stage.act("other/1", Restart);
+    other.cx.run = "run-2".into();
+    other.applied().await;
+    let failure = keep.try_undo(&capsule).await.unwrap_err();
+    assert!(failure.message.contains("was started since (by run run-2"), "{}", failure.message);
+    assert!(stage.serves("3").await);
+}
+
 /// Dropped, not killed: at an await point, after a number of polls given by a seed.
 #[tokio::test]
 async fn a_dropped_try_is_finished_by_the_next() {

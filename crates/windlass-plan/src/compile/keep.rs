@@ -6,6 +6,7 @@ use super::{Compiled, Compiler, Draft, Mark, bare, unused, way_back};
 use crate::{Action, Class, GitVerb, ServiceOperation, Step, StepId, SystemdVerb, UndoBy, Unit};
 use std::collections::BTreeMap;
 use windlass_document::{Serial, Span};
+use windlass_objects::Verb;
 
 /// What is kept of one unit of systemd, or of one service.
 struct Kept {
@@ -138,6 +139,12 @@ fn may_edit(unit: &Unit) -> bool {
         | Action::Remove { .. }
         | Action::MakeDir { .. }
         | Action::Install(_) => true,
+        // To this machine, or from it.
+        Action::Objects { line, from, to, .. } => match line.verb {
+            Verb::Remove => false,
+            Verb::Move => from.is_none() || to.is_none(),
+            Verb::Sync | Verb::Copy => to.is_none(),
+        },
         Action::Git(line) => !matches!(line.verb, GitVerb::Pin | GitVerb::Fetch),
         _ => false,
     }

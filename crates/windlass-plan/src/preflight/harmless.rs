@@ -139,7 +139,7 @@ impl Effects {
         }
     }
 
-    fn of_program(name: &str) -> Self {
+    pub(super) fn of_program(name: &str) -> Self {
         if READERS.contains(&name) {
             Self::None
         } else if NO_INSTALLERS.contains(&name) {

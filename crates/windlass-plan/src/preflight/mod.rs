@@ -83,14 +83,15 @@ impl Plan {
     pub fn needs(&self) -> Vec<Needs> {
         let mut hosts: BTreeMap<(bool, &str, &str), Needs> = BTreeMap::new();
         for (step, unit) in self.units() {
-            let needs = entry(&mut hosts, self, &step.on, unit);
+            let needs = entry(&mut hosts, self, &step.on, unit, self.is_up(&unit.id));
             self.note(needs, step, unit, false);
         }
         for step in &self.steps {
             let Some(script) = &step.undo else { continue };
             let on = if script.on.is_empty() { &step.on } else { &script.on };
             for unit in &script.units {
-                let needs = entry(&mut hosts, self, on, unit);
+                // What only the way back needs does not stop the way there.
+                let needs = entry(&mut hosts, self, on, unit, false);
                 self.note(needs, step, unit, true);
             }
         }
@@ -124,11 +125,11 @@ impl Plan {
     fn lines(&self, needs: &mut Needs, step: &Step, unit: &Unit, script: &str, back: bool) {
         for found in script::read(script, unit_dir(unit)) {
             let line = unit.line + found.line;
-            if found.sudo {
-                needs.sudo.get_or_insert(line);
-            }
             let maker = found.maker.map(|maker| format!("line {}", unit.line + maker));
             let maker = maker.or_else(|| self.maker(step, unit, &found.thing));
+            if found.sudo && found.stops && !back && maker.is_none() {
+                needs.sudo.get_or_insert(line);
+            }
             let missing = match (&maker, found.stops && !back) {
                 (Some(_), _) => State::Unknown,
                 (None, true) => State::Error,
@@ -162,7 +163,17 @@ impl Plan {
     /// Whether nothing in front of a unit may start a host.
     fn is_up(&self, id: &UnitId) -> bool {
         let mut before = self.before(id);
-        !before.any(|(step, unit)| step.after_ms.is_some() || Effects::of(&unit.action).may_start_hosts())
+        !before.any(|(step, unit)| {
+            let effects = Effects::of(&unit.action);
+            // A service of this machine may be the way to the others.
+            let here = unit.host == "local"
+                && match &unit.action {
+                    Action::Service { .. } | Action::Systemd { .. } | Action::Compose(_) => true,
+                    Action::Shell { .. } => effects.may_write(),
+                    _ => false,
+                };
+            step.after_ms.is_some() || effects.may_start_hosts() || here
+        })
     }
 }
 
@@ -171,6 +182,7 @@ fn entry<'m, 'p>(
     plan: &'p Plan,
     on: &'p str,
     unit: &'p Unit,
+    certain: bool,
 ) -> &'m mut Needs {
     let is_here = unit.host == "local";
     let config = match plan.targets.get(on) {
@@ -180,7 +192,7 @@ fn entry<'m, 'p>(
     hosts.entry((!is_here, config, &unit.host)).or_insert_with(|| Needs {
         host: unit.host.clone(),
         target: on.to_owned(),
-        certain: plan.is_up(&unit.id),
+        certain,
         lines: false,
         sudo: None,
         things: Vec::new(),

@@ -98,9 +98,12 @@ impl Reader<'_> {
             }
             CommandKind::Compound { commands, .. } => {
                 let text = &self.script[command.span.start..command.span.end];
-                if !depends(text) {
+                // How often the body of a loop runs, nobody can tell.
+                if !depends(text) && !text.starts_with("for ") {
                     let waited = !text.trim_end().ends_with('&');
-                    self.list(commands, (is_last || self.fails) && waited, text.contains('|'));
+                    // `set -e` passes over all but the end of a chain, which may not be reached.
+                    let ends = is_last || self.fails && !text.contains("&&");
+                    self.list(commands, ends && waited, text);
                 }
                 // A `cd` that may not happen to the shell itself leaves it where nobody can tell here.
                 let moves =
@@ -121,15 +124,26 @@ impl Reader<'_> {
     }
 
     /// Commands one behind the other, each of which is run.
-    fn list(&mut self, commands: &[SimpleCommand], stops: bool, pipeline: bool) {
+    fn list(&mut self, commands: &[SimpleCommand], stops: bool, text: &str) {
         let last = commands.len().saturating_sub(1);
+        let chain = text.contains("&&") && !text.contains([';', '|', '\n']);
         for (at, simple) in commands.iter().enumerate() {
-            // What a pipe ends with says how it ended.
-            self.simple(simple, stops && (!pipeline || at == last));
-            if ASKERS.contains(&self.first(simple)) {
+            // The last one says how it ended; of a chain each does.
+            self.simple(simple, stops && (chain || at == last));
+            let first = self.first(simple);
+            if ASKERS.contains(&first) {
                 return;
             }
             self.moves_in_list(simple);
+            self.names &= !hides(self.script, simple);
+            let effects = Effects::of_program(first);
+            let line = simple.words.first().map_or(0, |word| self.line(word.span.start));
+            let may = [effects.may_write() || text.contains('>'), effects.may_install()];
+            for (maker, may) in self.makers.iter_mut().zip(may) {
+                if may && !text.contains('|') {
+                    maker.get_or_insert(line);
+                }
+            }
         }
     }
 
@@ -144,7 +158,12 @@ impl Reader<'_> {
         for called in wrapped::called(&simple.words) {
             let text = called.word.text.as_str();
             if let Some(thing) = self.program(text, called.by_sudo) {
-                self.push(thing, called.word, stops, text == "sudo");
+                // It is told the password by the line itself, or asks a program for it.
+                let is_told = called
+                    .arguments
+                    .iter()
+                    .any(|word| matches!(word.text.as_str(), "-S" | "-A" | "--stdin" | "--askpass"));
+                self.push(thing, called.word, stops, text == "sudo" && !is_told);
             }
             if let Some(thing) = self.script_of(text, called.arguments, called.by_sudo) {
                 self.push(thing, called.word, stops, false);

@@ -24,10 +24,11 @@ fn the_first_word_of_each_line() {
     assert_eq!(needs("echo a\necho b"), ["echo", "echo!"], "only the last one says how the script ended");
     assert_eq!(needs("set -e\nfoo\necho b"), ["set", "foo!", "echo?!"]);
     assert_eq!(needs("foo $X | bar"), ["foo", "bar!"], "of a pipe only the end says how it ended");
-    assert_eq!(needs("foo && bar"), ["foo!", "bar!"]);
+    assert_eq!(needs("foo && bar"), ["foo!", "bar?!"], "`foo` may make `bar`");
+    assert_eq!(needs("set -e\nid u && bar\ntrue"), ["set", "id", "bar", "true?!"], "it may not be reached");
     assert_eq!(needs("foo &"), ["foo"]);
-    assert_eq!(needs("for f in a b; do foo \"$f\"; done"), ["foo!"], "`a` is no program");
-    assert_eq!(needs("(foo; bar)"), ["foo!", "bar!"]);
+    assert!(needs("for f in a b; do foo \"$f\"; done").is_empty(), "it may have no round");
+    assert_eq!(needs("(id; bar)"), ["id", "bar!"]);
     assert!(needs("foo() { bar; }\nfoo").is_empty());
     assert!(needs("A=1").is_empty());
     assert!(needs("$FOO bar").is_empty());
@@ -81,6 +82,9 @@ fn names_that_the_text_does_not_show() {
         "alias foo=bar\nfoo",
         "eval \"$x\"\nfoo",
         "PATH=/opt/bin foo",
+        "cd app && . venv/bin/activate && foo",
+        "export PATH=/opt/bin:$PATH && foo",
+        "env PATH=/opt/bin:$PATH foo",
     ] {
         assert!(!needs(script).iter().any(|need| need.starts_with("foo")), "{script}");
     }
@@ -94,7 +98,7 @@ fn names_that_the_text_does_not_show() {
 fn paths_begin_where_the_line_is() {
     assert_eq!(needs("./deploy.sh"), ["/srv/deploy.sh!"]);
     assert_eq!(needs("cd app\n./deploy.sh"), ["cd", "/srv/app/deploy.sh!"]);
-    assert_eq!(needs("cd /opt && ./deploy.sh && bin/x"), ["cd!", "/opt/deploy.sh!", "/opt/bin/x!"]);
+    assert_eq!(needs("cd /opt && ./deploy.sh && bin/x"), ["cd!", "/opt/deploy.sh!", "/opt/bin/x?!"]);
     assert_eq!(
         needs("(cd /opt; true); ./deploy.sh").last().map(String::as_str),
         Some("true"),
@@ -132,4 +136,20 @@ fn nothing_panics() {
             let _ = read(&text[..cut], None);
         }
     }
+}
+
+#[test]
+fn within_a_line_one_part_may_make_what_the_next_one_needs() {
+    for script in [
+        "apt-get install -y jq && jq .",
+        "git clone x app && app/deploy.sh",
+        "make && ./out",
+        "curl -o i.sh x && sh i.sh",
+    ] {
+        let needed = needs(script);
+        assert!(needed.last().is_some_and(|last| last.ends_with("?!")), "{script}: {needed:?}");
+    }
+    assert_eq!(needs("sudo -S foo"), ["sudo!", "sudo:foo!"]);
+    assert!(!read("echo x | sudo -S foo", None).iter().any(|found| found.sudo), "it is told the password");
+    assert!(read("sudo foo", None).iter().any(|found| found.sudo));
 }

@@ -32,7 +32,8 @@ fn inner<'a>(program: &str, arguments: &'a [Word]) -> Option<&'a [Word]> {
     match program {
         "sudo" => behind(
             arguments,
-            &["-u", "-g", "-h", "-p", "-C", "-T", "-R", "-D"],
+            // Not `-R` and `-D`, behind which paths are others.
+            &["-u", "-g", "-h", "-p", "-C", "-T"],
             &["-n", "-E", "-H", "-S", "-k", "-b"],
             true,
         ),
@@ -57,6 +58,8 @@ fn behind<'a>(mut words: &'a [Word], with: &[&str], without: &[&str], assigns: b
             _ if with.contains(&text) => rest.get(1..)?,
             _ if without.contains(&text) => rest,
             _ if text.starts_with('-') => return None,
+            // Names are looked for elsewhere.
+            _ if assigns && text.starts_with("PATH=") => return None,
             _ if assigns && is_assignment(text) => rest,
             _ => return Some(words),
         };

@@ -62,6 +62,9 @@ impl Drive<'_> {
         let notices = runtime.block_on(notices_of(place, &store, &secrets, &run, &work));
         let Controller { engine, progress } =
             wiring::controller(place, store.clone(), secrets, driving, notices.clone())?;
+        // Of a run that another controller works on nothing is told: this command is about to be refused.
+        let taken = runtime.block_on(journal::is_taken(store.as_ref() as &dyn Store));
+        let notices = notices.filter(|_| !taken);
         if let Some(notices) = &notices {
             notices.before(&work);
         }

@@ -4,10 +4,13 @@ use crate::{project::Compiled, terminal};
 use std::collections::BTreeSet;
 use windlass_document::LineIndex;
 use windlass_plan::{Plan, Unit};
+use windlass_report::Rehearsal;
 
 /// The units of a plan that have no password.
 pub struct Open {
-    closed: BTreeSet<String>,
+    open: BTreeSet<String>,
+    /// Some have one.
+    closes: bool,
 }
 
 impl Open {
@@ -23,15 +26,29 @@ impl Open {
         let secret: BTreeSet<_> = found.map(|finding| fence(lines.line(finding.span.start))).collect();
         let units =
             plan.steps.iter().flat_map(|step| &step.units).chain(scripts().flat_map(|script| &script.units));
-        let closed = units.filter(|unit| secret.contains(&fence(unit.line))).map(|unit| unit.id.0.clone());
-        Self { closed: closed.collect() }
+        let is_open = |unit: &&Unit| !secret.contains(&fence(unit.line));
+        let open = units.filter(is_open).map(|unit| unit.id.0.clone());
+        Self { open: open.collect(), closes: !secret.is_empty() }
     }
 
     pub fn unit(&self, unit: &Unit) -> bool {
         self.id(&unit.id.0)
     }
 
-    pub fn id(&self, unit: &str) -> bool {
-        !self.closed.contains(unit)
+    /// Also not of a unit that the plan does not have.
+    fn id(&self, unit: &str) -> bool {
+        self.open.contains(unit)
+    }
+
+    /// Whether there is anything that is not shown.
+    pub fn closes(&self) -> bool {
+        self.closes
+    }
+
+    /// What a rehearsal says of what may be shown. Of a step that has changed since, it quotes statements that nobody has judged.
+    pub fn of_rehearsal(&self, found: Rehearsal, plan: &Plan) -> Rehearsal {
+        let changed = found.changed_steps(plan);
+        let is_changed = |unit: &str| changed.iter().any(|step| unit.split('/').next() == Some(step));
+        found.closed(|unit| self.id(unit) && !is_changed(unit))
     }
 }

@@ -38,7 +38,7 @@ pub fn ticket(args: &TicketArgs, config: Option<&Path>) -> Result<Exit, Failure>
     let start = Start::document(&settings.policy, &place, &args.file, env, &plan);
     let approvals = start.approvals()?;
     let open = Open::of(&compiled, &plan);
-    let rehearsal = rehearse::load(&place, &args.file).map(|found| found.closed(|unit| open.id(unit)));
+    let rehearsal = rehearse::load(&place, &args.file).map(|found| open.of_rehearsal(found, &plan));
     let facts = Facts {
         plan: &plan,
         is_open: &|unit| open.unit(unit),

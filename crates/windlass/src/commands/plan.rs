@@ -53,7 +53,9 @@ pub fn run(args: &PlanArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     let open = Open::of(&compiled, &plan);
     // Of what only this terminal shows nothing is kept back.
     let open = (format != Format::Text).then_some(open);
-    let mut asides = preflight_text(&checked);
+    // It names programs and files of lines, also of those that are not shown.
+    let is_shown = open.as_ref().is_none_or(|open| !open.closes());
+    let mut asides = if is_shown { preflight_text(&checked) } else { Text::new() };
     asides.append(rehearsed(&place, &plan, &args.file, open.as_ref()));
     asides.append(notices::text(&compiled.settings.config));
     if !args.offline {
@@ -145,7 +147,10 @@ fn unread(target: &str, why: &str) -> String {
 /// With `open` nothing of what is not.
 pub fn rehearsed(place: &Place, plan: &Plan, document: &Path, open: Option<&Open>) -> Text {
     let found = super::rehearse::load(place, document);
-    let found = found.map(|found| found.closed(|unit| open.is_none_or(|open| open.id(unit))));
+    let found = found.map(|found| match open {
+        Some(open) => open.of_rehearsal(found, plan),
+        None => found,
+    });
     rehearsed_text(found.as_ref(), plan, &super::drive::zone(place))
 }
 

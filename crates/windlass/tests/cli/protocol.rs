@@ -190,6 +190,8 @@ fn a_feature_and_a_fix_go_from_the_template_to_the_log() {
     // Both can still be taken back, the newest first, to where it all began.
     world.project.run(&["rollback", "--yes"]).code(0);
     assert_eq!(world.state(), feature);
+    world.project.run(&["rollback", "--yes"]).code(0);
+    assert_eq!(world.state(), old);
 }
 
 /// As it stands, with its own configuration.

@@ -14,6 +14,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 use windlass_drivers::backup::human_bytes;
+use windlass_journal::Store as _;
 use windlass_report::count;
 
 /// Folder of looks at the world, which needs nothing when it is over.
@@ -90,7 +91,11 @@ impl Size {
             self.newest = self.newest.max(fs::symlink_metadata(&folder)?.modified()?);
             for entry in fs::read_dir(&folder)? {
                 let entry = entry?;
-                let meta = entry.metadata()?;
+                let meta = match entry.metadata() {
+                    // A run that is at work tidies up behind itself.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    meta => meta?,
+                };
                 if meta.is_dir() {
                     folders.push(entry.path());
                 } else {
@@ -146,6 +151,9 @@ pub(super) fn remove_all(found: &mut [RunFiles], place: &Place) -> Result<bool, 
 /// Under another name first: whatever happens meanwhile, a run finds all of its files or none.
 fn remove(folder: &Path, run: &str) -> io::Result<()> {
     let going = folder.with_file_name(format!("{GOING}{run}"));
+    if going.exists() && going != folder {
+        fs::remove_dir_all(&going)?;
+    }
     fs::rename(folder, &going)?;
     fs::remove_dir_all(going)
 }
@@ -153,7 +161,7 @@ fn remove(folder: &Path, run: &str) -> io::Result<()> {
 fn is_open(place: &Place, run: &str) -> Result<bool, Failure> {
     let Some(store) = journal::open_existing(place)? else { return Ok(false) };
     journal::block_on(async {
-        let known = journal::chosen(&store, Some(run)).await.ok().flatten();
+        let known = store.runs().await?.into_iter().find(|known| known.0 == run);
         match known {
             Some(id) => Ok(journal::load(&store, &id).await?.run.ending.is_none()),
             None => Ok(false),
