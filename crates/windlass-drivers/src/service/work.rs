@@ -75,12 +75,13 @@ impl Work<'_> {
 
     /// Does it.
     pub async fn apply(&self) -> Result<Done, Failure> {
-        let world = self.ready().await?;
         match self.operation {
+            // Nobody is asked for anything yet, also not the proxy.
             ServiceOperation::Keep => Ok(self.noted()),
-            ServiceOperation::Stop => self.stop(&world).await,
-            ServiceOperation::Start => self.start(&world).await,
+            ServiceOperation::Stop => self.stop(&self.ready().await?).await,
+            ServiceOperation::Start => self.start(&self.ready().await?).await,
             ServiceOperation::Restart => {
+                self.ready().await?;
                 let made = Wanted::Made(self.made.clone());
                 self.job.replace(&self.program, &made, !self.captured.held).await
             }
@@ -194,6 +195,11 @@ impl Work<'_> {
         stranger.map_or(Ok(()), |stranger| Err(self.conflict(stranger)))
     }
 
+    /// Nothing was done to what is kept, whether or not the proxy can say so.
+    fn is_untouched(&self, world: &World) -> bool {
+        self.still_runs(world) && world.live.len() == 1 && world.front.held() != Some(!self.captured.held)
+    }
+
     /// The world at the end of the way back, once something was done to the service.
     fn brought_back(&self) -> Goal {
         let back = Origin { way: Way::Undo, ..self.made.clone() };
@@ -205,23 +211,21 @@ impl Work<'_> {
     async fn undo_keep(&self) -> Result<Done, Failure> {
         let Some(previous) = &self.captured.previous else { return Ok(Done::default()) };
         let world = self.job.look().await?;
-        // Nothing was done to it, whether or not the proxy can say so.
-        if self.still_runs(&world) && world.live.len() == 1 && world.front.held() != Some(!self.captured.held)
-        {
+        if self.is_untouched(&world) {
             self.job.put_back(self.captured.words.as_deref(), true).await?;
             return Ok(Done::default());
         }
         let world = self.ready().await?;
         let goal = self.brought_back();
-        if !world.is_done(&goal) {
+        let done = if world.is_done(&goal) {
+            Done::default()
+        } else {
             self.refuse_strangers(&world)?;
             let program = Program::of(&previous.spec);
-            let done = self.job.replace_at_once(&program, &goal.wanted, !self.captured.held).await?;
-            self.job.put_back(self.captured.words.as_deref(), true).await?;
-            return Ok(done);
-        }
+            self.job.replace_at_once(&program, &goal.wanted, !self.captured.held).await?
+        };
         self.job.put_back(self.captured.words.as_deref(), true).await?;
-        Ok(Done::default())
+        Ok(done)
     }
 
     /// Takes it back.
@@ -317,9 +321,7 @@ impl Work<'_> {
         if self.operation == ServiceOperation::Keep {
             let back = self.captured.previous.is_none()
                 || world.is_done(&self.brought_back())
-                || self.still_runs(&world)
-                    && world.live.len() == 1
-                    && world.front.held() == Some(self.captured.held);
+                || self.is_untouched(&world);
             return Ok(match way {
                 Way::Forward => Found::Applied(self.noted()),
                 Way::Undo if back => Found::Applied(Done::default()),

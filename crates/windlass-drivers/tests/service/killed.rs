@@ -167,6 +167,22 @@ async fn a_kept_service_whose_process_is_another_one_is_started_again() {
     assert!(applied(&keep.inspect(&capsule, Way::Undo).await));
 }
 
+/// What notes how a service runs asks nobody for anything: it is done and undone while the proxy does not run.
+#[tokio::test]
+async fn a_service_is_kept_without_its_proxy() {
+    let (stage, _, _) = ready(Keep, Strategy::Recreate).await;
+    let front = stage.scene.base.join("front.json");
+    let text = fs::read(&front).unwrap();
+    fs::remove_file(&front).unwrap();
+    let keep = stage.act("keep/1", Keep);
+    let capsule = keep.capture().await;
+    keep.try_apply(&capsule).await.unwrap();
+    assert!(!keep.try_undo(&capsule).await.unwrap().changed);
+    assert!(applied(&keep.inspect(&capsule, Way::Undo).await));
+    fs::write(&front, text).unwrap();
+    assert!(stage.serves("1").await);
+}
+
 /// A service that did not run is not started by the way back, and what somebody else started is not ended.
 #[tokio::test]
 async fn a_kept_service_leaves_what_is_not_of_its_run() {
