@@ -339,6 +339,21 @@ impl Drivers {
     }
 }
 
+/// An error with its causes. What one of them says already is not said again.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
 /// Longest output kept of a unit, in bytes.
 pub const OUTPUT_BYTES_MAX: usize = 8 * 1024;
 

@@ -6,10 +6,8 @@ use lettre::{
     message::{Mailbox, header::ContentType},
     transport::smtp::authentication::Credentials,
 };
-use std::{
-    error::Error as _,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::time::{Duration, UNIX_EPOCH};
+use windlass_driver::causes;
 use windlass_plan::{MailTls, MailWay};
 
 /// A mail as it is sent.
@@ -57,22 +55,9 @@ pub(crate) async fn send(way: &MailWay, login: Option<Credentials>, mail: Messag
     match builder.build().send(mail).await {
         Ok(_) => Answer::Delivered,
         // A server that answers and says no for ever; one that says `later`, or none at all, may take it in a moment.
-        Err(why) if why.is_permanent() || why.is_client() => Answer::Refused(chain(&why)),
-        Err(why) => Answer::Again(chain(&why)),
+        Err(why) if why.is_permanent() || why.is_client() => Answer::Refused(short(&causes(&why))),
+        Err(why) => Answer::Again(short(&causes(&why))),
     }
-}
-
-fn chain(error: &lettre::transport::smtp::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
-    }
-    short(&text)
 }
 
 #[cfg(test)]

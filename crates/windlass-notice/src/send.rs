@@ -4,7 +4,7 @@ use crate::{Answer, Endpoint, Notice, Outcome, answer, mail, request, request::s
 use lettre::{Message, transport::smtp::authentication::Credentials};
 use reqwest::Client;
 use std::{sync::Arc, time::Duration};
-use windlass_driver::Secrets;
+use windlass_driver::{Secrets, causes};
 use windlass_plan::{MailWay, NoticeKind, NoticeWay, Secret};
 
 /// A try may take this long.
@@ -135,15 +135,5 @@ async fn read(kind: NoticeKind, mut response: reqwest::Response) -> Answer {
 
 /// An error with its causes, without the address.
 fn words(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
-    }
-    short(&text)
+    short(&causes(&error.without_url()))
 }

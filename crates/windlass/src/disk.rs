@@ -1,10 +1,11 @@
 //! Files that are written as a whole.
 
+use crate::project::folder_of;
 use std::{
     fs::{self, File, Permissions, TryLockError},
     io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         Ok(meta) => Some(meta.permissions()),
         Err(_) => None,
     };
-    let folder = folder(&path);
+    let folder = folder_of(&path);
     let mut file = tempfile::Builder::new()
         .prefix(".")
         .suffix(".tmp")
@@ -43,7 +44,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Nobody else who asks changes files of this file's folder until the answer is dropped: for those who write what they have read before.
 pub fn alone(path: &Path) -> io::Result<File> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let (folder, began) = (File::open(folder(&path))?, Instant::now());
+    let (folder, began) = (File::open(folder_of(&path))?, Instant::now());
     loop {
         match folder.try_lock() {
             Ok(()) => return Ok(folder),
@@ -55,10 +56,6 @@ pub fn alone(path: &Path) -> io::Result<File> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-}
-
-fn folder(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
 #[cfg(test)]

@@ -114,8 +114,12 @@ impl Reader<'_> {
                 commands.iter().for_each(|simple| self.names &= !hides(self.script, simple));
             }
         }
-        let effects = Effects::of_command(self.script, command);
-        let line = self.line(command.span.start);
+        self.makes(Effects::of_command(self.script, command), command.span.start);
+    }
+
+    /// From here on what is needed may have been made by this.
+    fn makes(&mut self, effects: Effects, at: usize) {
+        let line = self.line(at);
         for (maker, may) in self.makers.iter_mut().zip([effects.may_write(), effects.may_install()]) {
             if may {
                 maker.get_or_insert(line);
@@ -136,13 +140,10 @@ impl Reader<'_> {
             }
             self.moves_in_list(simple);
             self.names &= !hides(self.script, simple);
-            let effects = Effects::of_program(first);
-            let line = simple.words.first().map_or(0, |word| self.line(word.span.start));
-            let may = [effects.may_write() || text.contains('>'), effects.may_install()];
-            for (maker, may) in self.makers.iter_mut().zip(may) {
-                if may && !text.contains('|') {
-                    maker.get_or_insert(line);
-                }
+            // What runs beside it makes nothing for it in time.
+            if let Some(word) = simple.words.first().filter(|_| !text.contains('|')) {
+                let written = if text.contains('>') { Effects::Files } else { Effects::None };
+                self.makes(Effects::of_program(first).max(written), word.span.start);
             }
         }
     }

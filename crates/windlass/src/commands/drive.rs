@@ -63,8 +63,8 @@ impl Drive<'_> {
         let Controller { engine, progress } =
             wiring::controller(place, store.clone(), secrets, driving, notices.clone())?;
         // Of a run that another controller works on nothing is told: this command is about to be refused.
-        let taken = runtime.block_on(journal::is_taken(store.as_ref() as &dyn Store));
-        let notices = notices.filter(|_| !taken);
+        let is_taken = || runtime.block_on(journal::is_taken(store.as_ref() as &dyn Store));
+        let notices = notices.filter(|_| !is_taken());
         if let Some(notices) = &notices {
             notices.before(&work);
         }

@@ -36,6 +36,7 @@ use crate::{
 };
 use clap::CommandFactory as _;
 use std::path::Path;
+use windlass_driver::causes;
 
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<Exit, Failure> {
@@ -93,20 +94,6 @@ fn supervise(spec: &Path) -> Result<Exit, Failure> {
         .map_err(|error| Failure::refused(format!("cannot start: {error}")))?;
     match runtime.block_on(windlass_drivers::service::supervise(spec)) {
         Ok(()) => Ok(Exit::Done),
-        Err(error) => Err(Failure::refused(chain(&error))),
+        Err(error) => Err(Failure::refused(causes(&error))),
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
-    }
-    text
 }

@@ -1,6 +1,6 @@
 //! `windlass proxy`: runs the data plane of a service, or tells it what to do.
 
-use super::{chain, drive::Signals};
+use super::drive::Signals;
 use crate::{
     args::{ProxyArgs, ProxyCommand, ProxyRunArgs, ProxySwitchArgs, ServiceName},
     exit::{Exit, Failure},
@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use windlass_driver::causes;
 use windlass_plan::{Config, ProxyFront, Service};
 use windlass_proxy::{
     Client, Config as ProxyConfig, Log, Tls,
@@ -88,7 +89,7 @@ fn serve(args: &ProxyRunArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     wiring::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let end = async move { signals.any().await };
-        windlass_proxy::run(settings, end).await.map_err(|error| Failure::refused(chain(&error)))
+        windlass_proxy::run(settings, end).await.map_err(|error| Failure::refused(causes(&error)))
     })?;
     Ok(Exit::Done)
 }
@@ -116,7 +117,7 @@ fn tell(
     let request = request(built_in(&found, &name.name)?)?;
     let client = Client::new(found.state_dir(&name.name)).answer_within(Duration::from_secs(5));
     let status = wiring::runtime()?.block_on(client.send(request)).map_err(|error| {
-        let failure = Failure::refused(chain(&error));
+        let failure = Failure::refused(causes(&error));
         if error.certain() { failure } else { Failure { exit: Exit::Person, ..failure } }
     })?;
     if name.output.json {

@@ -107,11 +107,16 @@ pub struct SqlFinding {
 /// All findings of all rules about the statements of one database in order of execution, in that order.
 #[must_use]
 pub fn lint_sql(statements: &[SqlText<'_>], live: Option<&Live>) -> Vec<SqlFinding> {
+    lint_by(SQL_RULES, statements, live)
+}
+
+/// The same of some rules.
+fn lint_by(rules: &[SqlRule], statements: &[SqlText<'_>], live: Option<&Live>) -> Vec<SqlFinding> {
     let script = Script::new(statements);
     let mut now = live.cloned();
     let mut findings = Vec::new();
     for (index, read) in script.statements.iter().enumerate() {
-        for rule in SQL_RULES.iter().filter(|rule| rule.dialects.contains(&read.source.dialect)) {
+        for rule in rules.iter().filter(|rule| rule.dialects.contains(&read.source.dialect)) {
             let found = (rule.check)(At { script: &script, index, now: now.as_ref() });
             findings.extend(found.into_iter().map(|found| SqlFinding {
                 statement: index,

@@ -1,6 +1,6 @@
 //! The rules for SQL on a whole release: the statements of each database in order of execution.
 
-use super::{SqlText, lint_sql, password_in_sql};
+use super::{SqlText, lint_by, lint_sql, password_in_sql};
 use crate::lint::{Entry, Facts};
 use crate::{Action, Target, UrlKind};
 use std::collections::BTreeMap;
@@ -50,9 +50,8 @@ fn passwords_on_the_way_back(facts: &Facts<'_>) -> Vec<Finding> {
             }
             _ => None,
         });
-        let found = lint_sql(&statements.collect::<Vec<_>>(), None);
-        let found = found.into_iter().filter(|found| found.rule == password_in_sql::RULE.name);
-        findings.extend(found.map(|found| {
+        let found = lint_by(&[password_in_sql::RULE], &statements.collect::<Vec<_>>(), None);
+        findings.extend(found.into_iter().map(|found| {
             Finding::new(found.rule, found.severity, step.span, found.message).why(found.why).help(found.help)
         }));
     }
