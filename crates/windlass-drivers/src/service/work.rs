@@ -13,6 +13,9 @@ use windlass_plan::{ServiceOperation, Way};
 /// The fact that a unit keeps a service, with the service's name.
 pub const KEPT: &str = "kept";
 
+/// The fact of what left the way back to the unit that keeps: whether the service stands still until then. The record reads it.
+const AWAY: &str = "away";
+
 /// One unit being worked on.
 pub struct Work<'a> {
     /// The service and who works on it.
@@ -174,7 +177,9 @@ impl Work<'_> {
             self.job.hold().await?;
             effects.extend(self.job.stop(|_| true).await?);
         }
-        Ok(Done { changed: effects.len() > 1, effects, ..Done::default() })
+        let away = rest == Rest::StandsStill || world.live.iter().all(|live| live.instance.ending());
+        let facts = serde_json::json!({ AWAY: away });
+        Ok(Done { changed: effects.len() > 1, effects, facts, ..Done::default() })
     }
 
     /// A later release that was taken back has started again what this one had brought.
