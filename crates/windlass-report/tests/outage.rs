@@ -77,7 +77,7 @@ fn downtime(plan: Plan, settled: &[(i64, &str, Way)]) -> String {
         entries.push(link(entries.len() as u64 + 1, 1, &previous, entry).0);
     }
     let run = fold(&entries).unwrap().unwrap();
-    let record = record_page(&run, &entries, &TimeZone::UTC, Lang::En).markdown(1);
+    let record = record_page(&run, &entries, &[], &TimeZone::UTC, Lang::En).markdown(1);
     let row = record.lines().find(|line| line.starts_with("| Downtime seen |")).unwrap();
     row.trim_start_matches("| Downtime seen |").trim_end_matches('|').trim().to_owned()
 }
