@@ -69,6 +69,21 @@ fn files_that_were_set_aside_go_with_their_time_and_a_rollback_says_first_what_i
     assert_eq!(project.run(&["show", "--json"]).json()["direction"], "forward");
 }
 
+/// The same for a backup that a step goes back to: put back where it was, it serves.
+#[test]
+fn a_rollback_whose_backup_is_gone_is_refused_until_it_is_back() {
+    let project = Project::new(crate::sealed::RELEASE);
+    let before = project.world();
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    let after = project.world();
+    std::fs::rename(project.path("before.db"), project.path("elsewhere.db")).unwrap();
+    project.run(&["rollback", "--yes"]).code(4).says(&["nothing was taken back", "migrate/1", "before.db"]);
+    assert_eq!((project.world(), project.read("marker.txt")), (after, "切换完成\n".to_owned()));
+    std::fs::rename(project.path("elsewhere.db"), project.path("before.db")).unwrap();
+    project.run(&["rollback", "--yes"]).code(0);
+    assert_eq!(project.world(), before);
+}
+
 const RELEASE: &str = "---\nrelease: 2\nfrom: 1\n---\n# 2\n\n```sql {#tidy on=db}\nUPDATE part SET note = 'x' WHERE id > 1;\n\
     ALTER TABLE part DROP COLUMN old;\nDROP TABLE legacy;\nCREATE TABLE made (id INT PRIMARY KEY);\n```\n";
 
