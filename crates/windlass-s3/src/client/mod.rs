@@ -2,6 +2,7 @@
 
 mod deletes;
 mod operations;
+mod tags;
 mod uploads;
 
 use crate::{
@@ -88,6 +89,8 @@ pub struct Head {
     pub is_hidden: bool,
     /// Headers that a copy in parts has to be given: content type, `x-amz-meta-…` and the like.
     pub attributes: Vec<(String, String)>,
+    /// It has tags, so far as the store says: to who may not read them it may say nothing.
+    pub has_tags: bool,
 }
 
 /// What a store answers to a write.

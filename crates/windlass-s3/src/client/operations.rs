@@ -86,12 +86,8 @@ impl Client {
             Err(error) if error.kind == Kind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let kept = |name: &str| {
-            name.starts_with("x-amz-meta-")
-                || matches!(name, "content-type" | "cache-control" | "content-encoding")
-                || matches!(name, "content-disposition" | "content-language" | "expires")
-        };
-        let attributes = answer.headers().keys().map(http::HeaderName::as_str).filter(|name| kept(name));
+        let names = answer.headers().keys().map(http::HeaderName::as_str);
+        let attributes = names.filter(|name| crate::attributes::is_metadata(name));
         let attributes: Vec<_> =
             attributes.filter_map(|name| Some((name.to_owned(), header(&answer, name)?))).collect();
         let size = header(&answer, "content-length").and_then(|text| text.parse().ok());
@@ -103,6 +99,7 @@ impl Client {
             is_hidden: header(&answer, "x-amz-server-side-encryption").is_some_and(|how| how != "AES256"),
             class: header(&answer, "x-amz-storage-class").and_then(|name| class(&name)),
             attributes,
+            has_tags: header(&answer, "x-amz-tagging-count").is_some_and(|count| count != "0"),
         }))
     }
 

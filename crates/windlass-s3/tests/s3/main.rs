@@ -7,4 +7,5 @@ mod common;
 mod fake;
 mod lines;
 mod mend;
+mod parts;
 mod store;
