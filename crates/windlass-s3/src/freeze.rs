@@ -96,14 +96,7 @@ async fn side(
         }
         Place::S3 { bucket, .. } => {
             let head = client.head(bucket, start, None).await?;
-            let object = head.map(|head| Object {
-                key: start.to_owned(),
-                size: head.size,
-                modified_us: head.modified_us,
-                etag: Some(head.etag),
-                version: head.version,
-                class: head.class,
-            });
+            let object = head.map(|head| head.object(start));
             if object.is_none() && is_source && line.verb != Verb::Remove {
                 let message = format!("s3://{bucket}/{start}: there is no such object");
                 return Err(Error::new(Kind::NotFound, message));

@@ -18,6 +18,7 @@ mod encode;
 mod error;
 mod freeze;
 mod http;
+mod late;
 mod listing;
 mod local;
 mod manifest;
@@ -31,7 +32,7 @@ mod transfer;
 mod xml;
 
 pub use back::{Conflicts, back};
-pub use client::{Begun, Client, Copy, Deleted, Head, Layer, Page, Part, Versioning, Written};
+pub use client::{Begun, Client, Copy, Deleted, Head, Layer, Over, Page, Part, Versioning, Written};
 pub use error::{Error, Kind};
 pub use freeze::{Freeze, freeze, preview};
 pub use listing::{Listing, list};

@@ -82,6 +82,6 @@ impl Job<'_> {
         let tries: Vec<_> = tries.collect();
         let parts: Vec<_> = stream::iter(tries).buffered(16).collect().await;
         let parts: Vec<Part> = parts.into_iter().collect::<Result<_, _>>()?;
-        self.client.end_parts(copy.to.0, copy.to.1, upload, &parts).await
+        self.client.end_parts(copy.to.0, copy.to.1, upload, &parts, copy.over).await
     }
 }

@@ -1,9 +1,12 @@
 //! Requests to a store, each signed, bounded, and repeated where that is safe: all of them are, they name what they make.
 
 mod deletes;
+mod only;
 mod operations;
 mod tags;
 mod uploads;
+
+pub use only::Over;
 
 use crate::{
     credentials::Finder,
@@ -61,6 +64,7 @@ struct Inner {
     requests: AtomicU64,
     /// Bodies that may be in memory.
     bodies: tokio::sync::Semaphore,
+    unconditional: only::Unconditional,
 }
 
 /// One page of a listing.
@@ -137,6 +141,14 @@ pub struct Layer {
     pub size: u64,
 }
 
+impl Head {
+    /// As a listing has it.
+    pub(crate) fn object(self, key: &str) -> Object {
+        let Self { size, modified_us, etag, version, class, .. } = self;
+        Object { key: key.to_owned(), size, modified_us, etag: Some(etag), version, class }
+    }
+}
+
 impl Layer {
     /// Whether it is this object.
     pub(crate) fn is(&self, object: &Object) -> bool {
@@ -155,6 +167,8 @@ pub struct Copy<'a> {
     pub etag: Option<&'a str>,
     /// Bucket and key to copy to.
     pub to: (&'a str, &'a str),
+    /// What it may replace there.
+    pub over: Over<'a>,
     /// Further headers: storage class, ACL, metadata.
     pub headers: Vec<(&'static str, String)>,
     /// Headers with names that follow from names of metadata.
@@ -241,6 +255,7 @@ impl Client {
             day_keys: Mutex::default(),
             requests: AtomicU64::new(0),
             bodies: tokio::sync::Semaphore::new(BODIES_MAX),
+            unconditional: only::Unconditional::default(),
         })))
     }
 
@@ -414,7 +429,7 @@ impl Client {
                 return Ok(());
             }
             Kind::Refused if pauses.is_skewed_now(self) => return Ok(()),
-            _ => return Err(failure),
+            _ => return Err(Error { is_repeated: pauses.tries > 0, ..failure }),
         }
         let Some(pause) = pauses.next() else { return Err(failure) };
         tokio::time::sleep(pause).await;

@@ -1,6 +1,6 @@
 //! What a store is asked for.
 
-use super::{Call, Client, Copy, Head, Layer, Page, Part, Versioning, Written};
+use super::{Call, Client, Copy, Head, Layer, Over, Page, Part, Versioning, Written, only::Write};
 use crate::{
     encode::{header_us, hex, iso_us, percent},
     error::{Error, Kind},
@@ -106,7 +106,7 @@ impl Client {
     /// Copies an object of at most 5 GiB inside the store.
     ///
     /// # Errors
-    /// The store's, after repeated tries; [`Kind::Changed`] where the source is another one.
+    /// The store's, after repeated tries; [`Kind::Changed`] where the source or the destination is another one.
     pub async fn copy(&self, copy: &Copy<'_>) -> Result<Written, Error> {
         let mut call = Call::new("PUT", copy.to.0, copy.to.1).header("x-amz-copy-source", source(copy));
         if let Some(etag) = copy.etag {
@@ -118,12 +118,12 @@ impl Client {
         for (name, value) in &copy.metadata {
             call = call.header(name, value);
         }
-        let answer = self.send(&call).await?;
+        let answer = self.send_over(&call, Write::Copy, copy.over).await?;
         let node = Node::read(answer.body()).map_err(|error| at(error, &call))?;
         Ok(Written { etag: unquoted(node.get("ETag")), version: version(&answer) })
     }
 
-    /// Writes an object.
+    /// Writes an object, whatever stands there.
     ///
     /// # Errors
     /// The store's, after repeated tries.
@@ -134,10 +134,25 @@ impl Client {
         body: Bytes,
         headers: &[(String, String)],
     ) -> Result<Written, Error> {
+        self.put_over(bucket, key, body, headers, Over::Any).await
+    }
+
+    /// Writes an object.
+    ///
+    /// # Errors
+    /// The store's, after repeated tries; [`Kind::Changed`] or [`Kind::NotFound`] where something else stands there.
+    pub async fn put_over(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        headers: &[(String, String)],
+        over: Over<'_>,
+    ) -> Result<Written, Error> {
         let mut call = Call::new("PUT", bucket, key);
         call.headers = headers.to_vec();
         call.body = body;
-        let answer = self.send(&call).await?;
+        let answer = self.send_over(&call, Write::Put, over).await?;
         Ok(Written {
             etag: unquoted(&header(&answer, "etag").unwrap_or_default()),
             version: version(&answer),
@@ -312,14 +327,15 @@ impl Client {
     /// Makes the object of its parts.
     ///
     /// # Errors
-    /// The store's, after repeated tries; [`Kind::Answer`] where the upload is gone and what stands there is not made of these
-    /// parts.
+    /// The store's, after repeated tries; [`Kind::Changed`] where something else stands there; [`Kind::Answer`] where the upload is
+    /// gone and what stands there is not made of these parts.
     pub async fn end_parts(
         &self,
         bucket: &str,
         key: &str,
         upload: &str,
         parts: &[Part],
+        over: Over<'_>,
     ) -> Result<Written, Error> {
         let mut call = Call::new("POST", bucket, key).ask("uploadId", upload);
         let mut body =
@@ -333,8 +349,10 @@ impl Client {
         }
         body.push_str("</CompleteMultipartUpload>");
         call.body = body.into();
-        let answer = match self.send(&call).await {
-            Err(error) if error.kind == Kind::NotFound => return self.ended(bucket, key, parts, error).await,
+        let answer = match self.send_over(&call, Write::Parts, over).await {
+            Err(error) if error.kind == Kind::NotFound => {
+                return self.ended(bucket, key, parts, over, error).await;
+            }
             answer => answer?,
         };
         let node = Node::read(answer.body()).map_err(|error| at(error, &call))?;
@@ -342,12 +360,21 @@ impl Client {
     }
 
     /// An upload that is gone may be complete, when the answer that said so was lost: the object tells.
-    async fn ended(&self, bucket: &str, key: &str, parts: &[Part], lost: Error) -> Result<Written, Error> {
+    async fn ended(
+        &self,
+        bucket: &str,
+        key: &str,
+        parts: &[Part],
+        over: Over<'_>,
+        lost: Error,
+    ) -> Result<Written, Error> {
         let size: u64 = parts.iter().map(|part| part.size).sum();
         match self.head(bucket, key, None).await? {
             Some(head) if head.size == size && Some(&head.etag) == etag_of(parts).as_ref() => {
                 Ok(Written { etag: head.etag, version: head.version })
             }
+            // What was to be replaced is not there.
+            None if matches!(over, Over::Etag(_)) => Err(Error { kind: Kind::Changed, ..lost }),
             // No `NotFound`: that is said of what was to be copied.
             _ => Err(Error::new(
                 Kind::Answer,

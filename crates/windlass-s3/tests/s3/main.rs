@@ -7,5 +7,6 @@ mod common;
 mod fake;
 mod lines;
 mod mend;
+mod only;
 mod parts;
 mod store;

@@ -239,3 +239,51 @@ fn a_preview_shows_groups_and_what_filters_do() {
     shown(&["--exclude", "*", "--include", "*.tx"])
         .says(&["no objects: nothing to do", "note: nothing is meant"]);
 }
+
+/// In front of a store: one that knows no conditions of writes.
+fn without_conditions(port: u16) -> u16 {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{Shutdown, TcpListener, TcpStream},
+    };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut back, mut answers) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+            std::thread::spawn(move || {
+                let mut buffer = [0; 16 * 1024];
+                while let Ok(count @ 1..) = client.read(&mut buffer) {
+                    let head = String::from_utf8_lossy(&buffer[..count]);
+                    if ["\r\nif-match: ", "\r\nif-none-match: "].iter().any(|name| head.contains(name)) {
+                        let text = "<Error><Code>NotImplemented</Code></Error>";
+                        let head = "HTTP/1.1 501 Not Implemented\r\nconnection: close";
+                        let _ = write!(client, "{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+                        break;
+                    }
+                    if server.write_all(&buffer[..count]).is_err() {
+                        break;
+                    }
+                }
+                let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    own
+}
+
+#[test]
+fn a_store_that_refuses_conditions_is_written_to_and_the_effects_say_so() {
+    let scene = Scene::new(StoreKind::Seaweed, RELEASE);
+    let port = scene.store.port().to_string();
+    let config = scene.project.read("windlass.toml");
+    let other = without_conditions(scene.store.port()).to_string();
+    scene.project.write("windlass.toml", config.replace(&port, &other));
+    let told = "note: the store takes no conditions with a copy: ";
+    scene.run(&["apply", "release.md", "--yes"]).code(0);
+    let shown = scene.run(&["show"]).code(0);
+    assert_eq!(shown.stdout.matches(told).count(), 2, "of sync and mv: {}", shown.stdout);
+    assert_eq!(scene.keys().iter().filter(|key| AFTER.contains(&key.as_str())).count(), AFTER.len());
+}
