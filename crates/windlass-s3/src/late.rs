@@ -75,7 +75,7 @@ impl Job<'_> {
         let now = now.get(&item.entry.to);
         if !is_same(now, there) {
             return match now.filter(|now| is_again && self.is_written(now, from)) {
-                Some(now) => self.known(item, now).await.map(Ok),
+                Some(now) => self.known(item, from, now).await.map(Ok),
                 None => Ok(Err(of_others(now, is_again || error.is_repeated))),
             };
         }

@@ -28,6 +28,7 @@ mod run;
 mod settings;
 mod sign;
 mod stream;
+mod sums;
 mod transfer;
 mod xml;
 

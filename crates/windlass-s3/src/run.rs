@@ -270,7 +270,7 @@ impl Job<'_> {
             return (item, None);
         }
         let written = match now.filter(|now| is_ours && !is_same(Some(now), item.entry.there.as_ref())) {
-            Some(now) => self.known(&item, now).await,
+            Some(now) => self.known(&item, &from, now).await,
             None => self.write(&mut item, &from, is_again).await,
         };
         match written {
@@ -291,13 +291,20 @@ impl Job<'_> {
     }
 
     /// What an earlier try wrote.
-    pub(crate) async fn known(&self, item: &Item, now: &Object) -> Result<Written, Error> {
+    pub(crate) async fn known(&self, item: &Item, from: &Object, now: &Object) -> Result<Written, Error> {
         let etag = now.etag.clone().unwrap_or_default();
-        if !self.manifest.head().to_versions {
+        let is_told = now.etag == from.etag || self.is_upload() || self.is_download();
+        if is_told && !self.manifest.head().to_versions {
             return Ok(Written { etag, version: None });
         }
-        let head = self.client.head(self.to(), &item.entry.to, None).await?;
-        Ok(Written { etag, version: head.and_then(|head| head.version) })
+        let copy =
+            Copy { from: (self.from(), &from.key), to: (self.to(), &item.entry.to), ..Copy::default() };
+        let head = self.client.head(copy.to.0, copy.to.1, None).await?;
+        if let Some(head) = head.as_ref().filter(|_| !is_told) {
+            self.same_sums(&copy, from, head).await?;
+        }
+        let version = head.filter(|_| self.manifest.head().to_versions).and_then(|head| head.version);
+        Ok(Written { etag, version })
     }
 
     async fn write(&self, item: &mut Item, from: &Object, is_again: bool) -> Result<Written, Error> {
@@ -327,7 +334,7 @@ impl Job<'_> {
             self.client.copy(&copy).await
         };
         let written = self.unless_ours(copy.to, written, |now| self.is_written(now, from)).await?;
-        self.verify(copy.to, from, written, head.to_versions).await
+        self.verify(copy.to, from, written, head.to_versions, Some(&copy)).await
     }
 
     /// Compares what was written with what it is a copy of.
@@ -337,6 +344,7 @@ impl Job<'_> {
         from: &Object,
         written: Written,
         has_versions: bool,
+        copy: Option<&Copy<'_>>,
     ) -> Result<Written, Error> {
         let is_equal = from.etag.as_deref() == Some(&written.etag);
         if is_equal && (written.version.is_some() || !has_versions) {
@@ -348,6 +356,9 @@ impl Job<'_> {
             Some(head)
                 if head.size == from.size && (head.etag == written.etag || written.etag.is_empty()) =>
             {
+                if let Some(copy) = copy.filter(|_| !is_equal) {
+                    self.same_sums(copy, from, &head).await?;
+                }
                 Ok(Written { etag: head.etag, version: written.version.or(head.version) })
             }
             found => {
@@ -401,7 +412,7 @@ impl Job<'_> {
             self.client.copy(copy).await
         };
         let written = self.unless_ours(copy.to, written, |now| is_copy(now, object)).await?;
-        self.verify(copy.to, object, written, false).await
+        self.verify(copy.to, object, written, false, Some(copy)).await
     }
 
     /// Whether `now` can be what an earlier try of ours made of `from`.

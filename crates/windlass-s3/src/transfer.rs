@@ -81,7 +81,9 @@ impl Job<'_> {
             let written = self.client.put_over(bucket, &key, body, &headers, over).await;
             let written = self.unless_ours((bucket, &key), written, |now| self.is_written(now, from)).await?;
             let expected = Object { etag: Some(digest), ..from.clone() };
-            return self.verify((bucket, &key), &expected, written, self.manifest.head().to_versions).await;
+            return self
+                .verify((bucket, &key), &expected, written, self.manifest.head().to_versions, None)
+                .await;
         }
         if let Some(earlier) = item.upload.take() {
             self.client.drop_parts(bucket, &key, &earlier).await?;
@@ -108,7 +110,7 @@ impl Job<'_> {
         let parts: Vec<Part> = parts.into_iter().collect::<Result<_, _>>()?;
         let written = self.client.end_parts(bucket, &key, &upload, &parts, over).await;
         let written = self.unless_ours((bucket, &key), written, |now| self.is_written(now, from)).await?;
-        self.verify((bucket, &key), from, written, self.manifest.head().to_versions).await
+        self.verify((bucket, &key), from, written, self.manifest.head().to_versions, None).await
     }
 
     /// Receives a file, with the time of its object, as aws-cli does.

@@ -95,6 +95,8 @@ pub struct Head {
     pub attributes: Vec<(String, String)>,
     /// It has tags, so far as the store says: to who may not read them it may say nothing.
     pub has_tags: bool,
+    /// Checksums of the whole object that the store keeps: kind (`crc64nvme`, `sha256`) and value.
+    pub sums: Vec<(String, String)>,
 }
 
 /// What a store answers to a write.

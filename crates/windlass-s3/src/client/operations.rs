@@ -81,7 +81,15 @@ impl Client {
     /// The store's, after repeated tries.
     pub async fn head(&self, bucket: &str, key: &str, at: Option<&str>) -> Result<Option<Head>, Error> {
         let call = Call::new("HEAD", bucket, key).ask_some("versionId", at);
-        let answer = match self.send(&call).await {
+        match self.look(&call.clone().header("x-amz-checksum-mode", "ENABLED")).await {
+            // Who may not use the key of an object may see it all the same, but not its checksum.
+            Err(error) if error.kind == Kind::Denied => self.look(&call).await,
+            answer => answer,
+        }
+    }
+
+    async fn look(&self, call: &Call<'_>) -> Result<Option<Head>, Error> {
+        let answer = match self.send(call).await {
             Ok(answer) => answer,
             Err(error) if error.kind == Kind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -99,6 +107,7 @@ impl Client {
             is_hidden: header(&answer, "x-amz-server-side-encryption").is_some_and(|how| how != "AES256"),
             class: header(&answer, "x-amz-storage-class").and_then(|name| class(&name)),
             attributes,
+            sums: sums(&answer),
             has_tags: header(&answer, "x-amz-tagging-count").is_some_and(|count| count != "0"),
         }))
     }
@@ -435,6 +444,18 @@ impl Client {
     pub async fn read(&self, bucket: &str, key: &str) -> Result<Bytes, Error> {
         Ok(self.send(&Call::new("GET", bucket, key)).await?.into_body())
     }
+}
+
+/// Checksums of the whole object; those of parts only say how they were cut.
+fn sums(answer: &Response<Bytes>) -> Vec<(String, String)> {
+    let prefix = "x-amz-checksum-";
+    if header(answer, "x-amz-checksum-type").is_some_and(|of| of == "COMPOSITE") {
+        return Vec::new();
+    }
+    let names = answer.headers().keys().filter_map(|name| name.as_str().strip_prefix(prefix));
+    let kinds = names.filter(|kind| *kind != "type");
+    let all = kinds.filter_map(|kind| Some((kind.to_owned(), header(answer, &format!("{prefix}{kind}"))?)));
+    all.filter(|(_, value)| !value.contains('-')).collect()
 }
 
 /// ETag of an object of these parts, where those are hashes.

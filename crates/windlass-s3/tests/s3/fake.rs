@@ -198,5 +198,5 @@ async fn a_clock_that_differs_is_learned_from_a_head_too() {
     let endpoint = serve(|_| ("403 Forbidden", String::new(), refusal("AccessDenied")));
     let client = Client::new(&settings(&endpoint)).unwrap();
     let error = client.head("b", "k", None).await.unwrap_err();
-    assert_eq!((error.kind, client.requests()), (Kind::Denied, 2), "{error}");
+    assert_eq!((error.kind, client.requests()), (Kind::Denied, 4), "{error}: with and without checksums");
 }

@@ -10,3 +10,4 @@ mod mend;
 mod only;
 mod parts;
 mod store;
+mod sums;
