@@ -3,6 +3,7 @@
 use crate::{
     client::{Client, Versioning},
     error::{Error, Kind},
+    findings::findings,
     listing::{Listing, list},
     local,
     manifest::{Head, Manifest, Totals, Writer},
@@ -165,7 +166,8 @@ pub async fn preview(
         Ok(())
     };
     let (seen, counts) = choose(client, line, scene, holds, Preview::new(line, scene), each).await?;
-    let surprises = seen.surprises(&counts);
+    let mut surprises = seen.surprises(&counts);
+    surprises.extend(findings(client, line, scene, holds, &seen).await?);
     Ok((seen, surprises))
 }
 

@@ -16,6 +16,7 @@ mod credentials;
 mod delete;
 mod encode;
 mod error;
+mod findings;
 mod freeze;
 mod http;
 mod late;

@@ -3,6 +3,7 @@
 mod deletes;
 mod only;
 mod operations;
+mod rules;
 mod tags;
 mod uploads;
 

@@ -5,6 +5,7 @@
 mod broken;
 mod common;
 mod fake;
+mod findings;
 mod lines;
 mod mend;
 mod only;
