@@ -287,3 +287,45 @@ fn a_store_that_refuses_conditions_is_written_to_and_the_effects_say_so() {
     assert_eq!(shown.stdout.matches(told).count(), 2, "of sync and mv: {}", shown.stdout);
     assert_eq!(scene.keys().iter().filter(|key| AFTER.contains(&key.as_str())).count(), AFTER.len());
 }
+
+#[test]
+fn what_was_set_aside_in_a_bucket_goes_with_its_time() {
+    let scene = Scene::new(StoreKind::Seaweed, RELEASE);
+    scene.run(&["apply", "release.md", "--yes"]).code(0);
+    let run = scene.run(&["runs", "--json"]).json()[0]["run"].as_str().unwrap().to_owned();
+    let held = || {
+        let keys = scene.keys().into_iter().filter(|key| key.starts_with("windlass-hold/"));
+        keys.collect::<Vec<_>>()
+    };
+    let aside =
+        [format!("windlass-hold/{run}/rm/1/old/x"), format!("windlass-hold/{run}/sync/1/spec-v1/1.txt")];
+    assert_eq!(held(), aside);
+    // Of somebody, and of a run of another machine.
+    let (notes, others) = ("windlass-hold/notes/a.txt", "windlass-hold/20200101-000000-00ff/rm/k");
+    let file = scene.project.path("release.md").display().to_string();
+    for key in [notes, others] {
+        scene.aws(&["s3", "cp", "--quiet", &file, &format!("s3://{}/{key}", scene.bucket)]);
+    }
+    let said = scene.run(&["prune", "--yes"]).code(0);
+    let told = [
+        format!("data: 2 objects of run {run}, "),
+        format!("in s3://{}/windlass-hold/{run}/: kept for another 167h", scene.bucket),
+        "data: 1 object of run 20200101-000000-00ff".to_owned(),
+        "its run is not in this journal".to_owned(),
+    ];
+    assert!(told.iter().all(|told| said.stdout.contains(told.as_str())), "{}", said.stdout);
+    assert!(!said.stdout.contains("notes"), "{}", said.stdout);
+    let config = scene.project.read("windlass.toml");
+    scene.project.write("windlass.toml", format!("{config}\n[policy]\nkeep = {{ backup = \"0s\" }}\n"));
+    let said = scene.run(&["prune"]).code(0);
+    assert!(said.stdout.contains("will be deleted for good"), "{}", said.stdout);
+    assert_eq!(held().len(), 4, "only shown");
+    let gone = scene.run(&["prune", "--json", "--yes"]).code(0).json();
+    let fates: Vec<_> = gone["objects"].as_array().unwrap().iter().map(|held| held["fate"].clone()).collect();
+    assert_eq!(fates, ["kept", "dropped"]);
+    assert_eq!(held(), [others, notes]);
+    // A store that does not answer is named; what others hold is done all the same.
+    let config = scene.project.read("windlass.toml").replace(&scene.bucket, "lab-no-such-bucket");
+    scene.project.write("windlass.toml", config);
+    scene.run(&["prune", "--yes"]).code(4).says(&["target `data`: what lies under `hold` is not known"]);
+}
