@@ -295,6 +295,12 @@ pub trait Driver: Send + Sync {
         answers
     }
 
+    /// What its undo needs and is no longer there, one line each: what was set aside is not kept for ever. Changes nothing. What cannot be
+    /// looked at is left out: only the undo can tell.
+    async fn gone(&self, _cx: &Context, _unit: &Unit, _capsule: &Capsule) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Takes it back. Never overwrites anything written since: that is a clean failure that lists the conflict.
     /// `done` is what `apply` reported, if it did.
     async fn undo(

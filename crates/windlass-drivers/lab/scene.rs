@@ -19,7 +19,7 @@ use windlass_drivers::{
 };
 use windlass_plan::{
     Action, Canary, Class, DocumentRef, DriverKind, FrontKind, FrontServer, PLAN_FORMAT, Plan, ProxyFront,
-    Release, Runner, Service, ServiceOperation, Strategy, Target, Undo, UndoBy, Unit, UnitId, Way,
+    Release, Runner, Service, ServiceOperation, Step, Strategy, Target, Undo, UndoBy, Unit, UnitId, Way,
 };
 use windlass_proxy::control::{Request, Status, UpstreamStatus};
 
@@ -57,6 +57,8 @@ pub struct Scene {
     pub stop_within_ms: u64,
     pub limits: Limits,
     pub operation: ServiceOperation,
+    /// What is in front of the unit.
+    pub before: Vec<Step>,
     pub unit: String,
     pub attempt: u32,
     pub facts: BTreeMap<UnitId, serde_json::Value>,
@@ -113,7 +115,7 @@ impl Scene {
             claims: Default::default(),
             services: BTreeMap::from([(NAME.into(), self.service())]),
             budget: Default::default(),
-            steps: vec![],
+            steps: self.before.clone(),
             class: Class::Exact,
         };
         let ticks = ticks.clone();

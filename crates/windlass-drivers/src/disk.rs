@@ -41,6 +41,14 @@ pub(crate) fn sha256_file(path: &Path) -> io::Result<(String, u64)> {
     }
 }
 
+/// What is said of something that was kept and is not there.
+pub(crate) const GONE: &str = "is gone (`windlass prune` removes it after `policy.keep.backup`)";
+
+/// That a file which was kept is not there; `None`: it is, or cannot be looked at.
+pub(crate) fn gone(file: &Path) -> Option<String> {
+    matches!(file.try_exists(), Ok(false)).then(|| format!("{} {GONE}", file.display()))
+}
+
 /// What is wrong with a file that had this SHA-256; `None`: it is unchanged.
 pub(crate) fn complaint(file: &Path, sha256: &str) -> Option<String> {
     match sha256_file(file) {

@@ -129,7 +129,8 @@ impl Stand {
     }
 }
 
-fn to_undo(unit: &Unit, state: &UnitState) -> bool {
+/// Whether anything of a unit is there that has to be taken back.
+pub(crate) fn to_undo(unit: &Unit, state: &UnitState) -> bool {
     !matches!(unit.undo.by, UndoBy::Nothing)
         && state.has_effect()
         && !matches!(state.undo, UndoPhase::Undone | UndoPhase::Left)

@@ -12,6 +12,7 @@ mod dispatch;
 mod edit;
 mod error;
 mod faults;
+mod gone;
 mod lease;
 mod next;
 mod people;

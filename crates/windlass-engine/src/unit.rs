@@ -80,6 +80,13 @@ impl Job {
         Some(Box::new(Self { unit: unit.clone(), way, attempt, before, driver, cx, tools }))
     }
 
+    /// What taking it back needs and is no longer there.
+    pub(crate) async fn gone(&self) -> Vec<String> {
+        let Some(capsule) = self.before.capsule.clone() else { return Vec::new() };
+        let gone = self.driver.gone(&self.cx, &self.unit, &Capsule(capsule)).await;
+        gone.iter().map(|line| self.mask(line)).collect()
+    }
+
     /// First piece: what an undo needs of each of `jobs`, which go together.
     pub(crate) fn capture(jobs: Vec<Self>) -> BoxFuture<'static, Piece> {
         Box::pin(async move {

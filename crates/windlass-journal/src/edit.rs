@@ -2,7 +2,7 @@
 
 use crate::{Direction, Forward, RunState, UndoPhase, UnitState, state::places};
 use std::{collections::BTreeSet, sync::Arc};
-use windlass_plan::{Action, Class, Digest, Plan, Step, StepId, UndoBy, Unit, UnitId};
+use windlass_plan::{Action, Class, Digest, Plan, Step, StepId, UndoBy, Unit, UnitId, Unkept};
 
 /// What a plan that was compiled anew differs in from the plan of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Touched {
     /// A unit that would be taken back by a backup from before statements that have run, which were not recorded for that: a restore
     /// could not tell them from what others wrote.
     Backup(UnitId),
+    /// What would have to be kept from before what has begun.
+    Kept(Unkept),
     /// The header of the document: the name of the field.
     Header(&'static str),
 }
@@ -82,6 +84,18 @@ impl RunState {
             .or_else(|| surroundings(&old, &new, &old.steps[..=last]))
             .or_else(|| self.restored(&old, &new));
         touched.map_or(Edit::Tail, Edit::Begun)
+    }
+
+    /// The plan that takes the place of this run's when its document is compiled to `new`, and what it changes: services that are to be
+    /// kept from now on are kept from behind what has begun, see [`Plan::kept_behind`].
+    #[must_use]
+    pub fn fit(&self, new: &Plan) -> (Plan, Edit) {
+        let (plan, unkept) = new.kept_behind(&self.plan, |id| self.has_begun(id));
+        let edit = match (self.edit(&plan), unkept) {
+            (Edit::Same | Edit::Tail, Some(unkept)) => Edit::Begun(Touched::Kept(unkept)),
+            (edit, _) => edit,
+        };
+        (plan, edit)
     }
 
     /// Goes on with `plan`, if it says of all that has begun what the plan before said. What has not begun is as if it had never

@@ -85,11 +85,12 @@ impl Courier {
         Self { lanes, notes, closing, over: Mutex::new(over) }
     }
 
-    /// Tells each receiver that wants to hear of one of the moments; the first of them is its name. Never waits.
-    pub fn tell(&self, on: &[Moment], words: impl Fn(Option<Lang>) -> Notice) {
+    /// Tells each receiver that wants to hear of one of the moments, the first of which is its name, but none that wants to hear of one of
+    /// `told`: those know already. Never waits.
+    pub fn tell(&self, on: &[Moment], told: &[Moment], words: impl Fn(Option<Lang>) -> Notice) {
         let Some(first) = on.first() else { return };
-        let hears = |lane: &&Lane| on.iter().any(|moment| lane.receiver.on.contains(moment));
-        for lane in self.lanes.iter().filter(hears) {
+        let hears = |lane: &Lane, of: &[Moment]| of.iter().any(|moment| lane.receiver.on.contains(moment));
+        for lane in self.lanes.iter().filter(|lane| hears(lane, on) && !hears(lane, told)) {
             self.put(lane, first.word(), words(lane.receiver.lang));
         }
     }

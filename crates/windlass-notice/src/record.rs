@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,8 @@ use std::{
 const FORMAT: u32 = 1;
 /// A file that is longer becomes the old one, in the place of the old one before.
 const BYTES_MAX: u64 = 1024 * 1024;
+/// Who is told of what is nobody else's business.
+const MODE: u32 = 0o600;
 /// A file is not read further: one that was not rotated, because of its rights, still ends.
 const READ_MAX: u64 = 4 * BYTES_MAX;
 
@@ -105,7 +107,12 @@ impl Record {
     }
 
     fn open(&self) -> io::Result<File> {
-        OpenOptions::new().append(true).create(true).open(&self.path)
+        let file = OpenOptions::new().append(true).create(true).mode(MODE).open(&self.path)?;
+        if file.metadata()?.mode() & 0o777 != MODE {
+            // One of an older version; where it is somebody else's, it stays as they want it.
+            let _ = file.set_permissions(Permissions::from_mode(MODE));
+        }
+        Ok(file)
     }
 
     /// Sets the file aside, unless somebody else does so now or did just now.
@@ -170,6 +177,18 @@ mod tests {
         record.add(&sent("b", 1)).unwrap();
         record.add(&sent("a", 2)).unwrap();
         assert_eq!(record.of("a").unwrap(), [sent("a", 1), sent("a", 2)]);
+    }
+
+    #[test]
+    fn only_its_owner_may_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = Record::beside(dir.path());
+        let mode = || fs::metadata(&record.path).unwrap().mode() & 0o777;
+        record.add(&sent("a", 1)).unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&record.path, Permissions::from_mode(0o644)).unwrap();
+        record.add(&sent("a", 2)).unwrap();
+        assert_eq!((mode(), record.of("a").unwrap().len()), (0o600, 2), "one of an older version");
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub fn answer(kind: NoticeKind, status: u16, body: &[u8]) -> Answer {
         (200..=299, None) => {
             Answer::Refused("it answered without a code: is this the address of a robot?".to_owned())
         }
+        (200..=299, Some((code, words))) if is_busy(kind, code) => {
+            Answer::Again(format!("code {code}: {words}"))
+        }
         (200..=299, Some((code, words))) => Answer::Refused(format!("code {code}: {words}")),
         (_, Some((code, words))) => Answer::Refused(format!("HTTP {status}, code {code}: {words}")),
         // Slack says why in a word (`no_service`); of others it may be a page.
@@ -74,6 +77,16 @@ pub fn answer(kind: NoticeKind, status: u16, body: &[u8]) -> Answer {
             }
             _ => Answer::Refused(format!("HTTP {status}")),
         },
+    }
+}
+
+/// Whether the code says that the service has too much to do, or that too many notices came at a time.
+fn is_busy(kind: NoticeKind, code: i64) -> bool {
+    match kind {
+        NoticeKind::Dingtalk => matches!(code, 130_101 | -1),
+        NoticeKind::Wecom => code == 45_009,
+        NoticeKind::Feishu => code == 11_232,
+        NoticeKind::Slack | NoticeKind::Webhook | NoticeKind::Mail => false,
     }
 }
 

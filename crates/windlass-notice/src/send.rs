@@ -34,9 +34,11 @@ pub(crate) struct Sender {
 impl Sender {
     /// Tries until it is delivered, refused, or was tried often enough; `tries` is kept up, for whoever stops this.
     pub(crate) async fn deliver(&self, notice: &Notice, on: &str, tries: &mut Tries) -> Outcome {
+        // A mail of which only the answer was lost comes under the same name again.
+        let id = format!("windlass.{}.{on}.{}", notice.run.as_deref().unwrap_or("none"), (self.clock)());
         loop {
             tries.count += 1;
-            let answer = match tokio::time::timeout(TRY_MAX, self.once(notice, on)).await {
+            let answer = match tokio::time::timeout(TRY_MAX, self.once(notice, &id)).await {
                 Ok(answer) => answer,
                 Err(_) => Answer::Again(format!("no answer within {} s", TRY_MAX.as_secs())),
             };
@@ -60,10 +62,10 @@ impl Sender {
         }
     }
 
-    async fn once(&self, notice: &Notice, on: &str) -> Answer {
+    async fn once(&self, notice: &Notice, id: &str) -> Answer {
         let done = match &self.way {
             NoticeWay::Http { kind, url, secret } => self.post(*kind, url, secret.as_ref(), notice).await,
-            NoticeWay::Mail(way) => self.mail(way, notice, on).await,
+            NoticeWay::Mail(way) => self.mail(way, notice, id).await,
         };
         done.unwrap_or_else(Answer::Refused)
     }
@@ -106,16 +108,14 @@ impl Sender {
         }))
     }
 
-    async fn mail(&self, way: &MailWay, notice: &Notice, on: &str) -> Result<Answer, String> {
+    async fn mail(&self, way: &MailWay, notice: &Notice, id: &str) -> Result<Answer, String> {
         let login = match &way.login {
             Some((user, password)) => {
                 Some(Credentials::new(self.value(user).await?, self.value(password).await?))
             }
             None => None,
         };
-        let now_ms = (self.clock)();
-        let id = format!("windlass.{}.{on}.{now_ms}", notice.run.as_deref().unwrap_or("none"));
-        let mail: Message = mail::message(way, notice, &id, now_ms)?;
+        let mail: Message = mail::message(way, notice, id, (self.clock)())?;
         Ok(mail::send(way, login, mail).await)
     }
 }

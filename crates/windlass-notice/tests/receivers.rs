@@ -9,11 +9,14 @@ use server::{Asked, Reply, Server};
 use smtp::{Behaviour, MailServer};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 use windlass_driver::Secrets;
-use windlass_notice::{Courier, FINISH_MAX, Notice, Outcome, Record, Sent, TRIES_MAX, hmac_sha256};
+use windlass_notice::{Clock, Courier, FINISH_MAX, Notice, Outcome, Record, Sent, TRIES_MAX, hmac_sha256};
 use windlass_plan::{Lang, MailTls, MailWay, Moment, NoticeKind, NoticeWay, Receiver, Secret};
 
 const NOW_MS: i64 = 1_763_692_987_123;
@@ -59,17 +62,21 @@ struct World {
 }
 
 fn world<const N: usize>(receivers: [(&str, Receiver); N]) -> World {
+    world_at(receivers, || NOW_MS)
+}
+
+fn world_at<const N: usize>(receivers: [(&str, Receiver); N], clock: Clock) -> World {
     let dir = tempfile::tempdir().unwrap();
     let receivers: BTreeMap<_, _> =
         receivers.into_iter().map(|(name, receiver)| (name.to_owned(), receiver)).collect();
     let secrets: Arc<dyn Secrets> = Arc::new(Plain);
-    let courier = Courier::start(&receivers, &secrets, Record::beside(dir.path()), None, || NOW_MS);
+    let courier = Courier::start(&receivers, &secrets, Record::beside(dir.path()), None, clock);
     World { dir, courier }
 }
 
 impl World {
     fn tell(&self, moment: Moment) {
-        self.courier.tell(&[moment], |lang| notice(lang, moment));
+        self.courier.tell(&[moment], &[], |lang| notice(lang, moment));
     }
 
     /// What became of all notices, which has to be what the record says.
@@ -211,13 +218,22 @@ fn only_those_are_told_who_want_to_hear() {
     let waiting = Receiver { on: BTreeSet::from([Moment::Waiting]), ..slack() };
     let world = world([("failed", failed), ("waiting", waiting), ("all", slack())]);
     world.tell(Moment::Done);
-    world.courier.tell(&[Moment::Waiting, Moment::Failed], |lang| notice(lang, Moment::Waiting));
+    let needs_a_person = [Moment::Waiting, Moment::Failed];
+    world.courier.tell(&needs_a_person, &[], |lang| notice(lang, Moment::Waiting));
+    // Those who were told of the question hear nothing of it again.
+    world.courier.tell(&needs_a_person, &[Moment::Waiting], |lang| notice(lang, Moment::Waiting));
     let mut sent: Vec<_> = world.finish().into_iter().map(|sent| (sent.name, sent.on)).collect();
     sent.sort();
     let pair = |name: &str, on: &str| (name.to_owned(), on.to_owned());
     assert_eq!(
         sent,
-        [pair("all", "done"), pair("all", "waiting"), pair("failed", "waiting"), pair("waiting", "waiting")]
+        [
+            pair("all", "done"),
+            pair("all", "waiting"),
+            pair("failed", "waiting"),
+            pair("failed", "waiting"),
+            pair("waiting", "waiting")
+        ]
     );
 }
 
@@ -238,6 +254,30 @@ fn a_server_in_trouble_is_tried_again_and_given_up() {
     );
     assert_eq!((sent[1].outcome, sent[1].tries, sent[1].why.as_deref()), (Outcome::Delivered, 3, None));
     assert_eq!((broken.asked(), troubled.asked()), (3, 3));
+}
+
+/// They answer 200 and say in the body that too many notices come at a time.
+#[test]
+fn a_limit_of_a_service_is_tried_again() {
+    let busy = |first: &'static str| {
+        Server::start_counting(move |nth, _| {
+            Reply::json(if nth < 2 { first } else { r#"{"errcode":0,"code":0}"# })
+        })
+    };
+    let ding = busy(r#"{"errcode":130101,"errmsg":"send too fast"}"#);
+    let down = busy(r#"{"errcode":-1,"errmsg":"system busy"}"#);
+    let wecom = busy(r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#);
+    let feishu = busy(r#"{"code":11232,"msg":"create message trigger service rate limit"}"#);
+    let world = world([
+        ("a", http(NoticeKind::Dingtalk, &ding.url("/robot/send?access_token=token-of-robot"), None)),
+        ("b", http(NoticeKind::Dingtalk, &down.url("/robot/send?access_token=token-of-robot"), None)),
+        ("c", http(NoticeKind::Wecom, &wecom.url("/cgi-bin/webhook/send?key=key-of-robot"), None)),
+        ("d", http(NoticeKind::Feishu, &feishu.url("/open-apis/bot/v2/hook/abcdefgh"), None)),
+    ]);
+    world.tell(Moment::Done);
+    let sent = world.finish();
+    assert_eq!(sent.len(), 4);
+    assert!(sent.iter().all(|sent| (sent.outcome, sent.tries) == (Outcome::Delivered, 3)), "{sent:#?}");
 }
 
 #[test]
@@ -322,6 +362,21 @@ fn a_mail_server_that_refuses_is_recorded_with_its_words() {
     let sent = world.finish();
     assert_eq!((sent[0].outcome, sent[0].tries), (Outcome::Refused, 1), "{sent:?}");
     assert!(sent[0].why.as_deref().unwrap().contains("no such user here"), "{sent:?}");
+}
+
+/// The receiver's program shows a mail once that came under the same name before.
+#[test]
+fn a_mail_that_is_tried_again_keeps_its_name() {
+    static TICKS: AtomicI64 = AtomicI64::new(NOW_MS);
+    let server = MailServer::start(Behaviour::Late);
+    let clock = || TICKS.fetch_add(1, Ordering::Relaxed);
+    let world = world_at([("ops", mail(server.port(), MailTls::None, None))], clock);
+    world.tell(Moment::Done);
+    let sent = world.finish();
+    assert_eq!((sent[0].outcome, sent[0].tries), (Outcome::Delivered, 3), "{sent:?}");
+    let id = |text: &str| text.lines().find(|line| line.starts_with("Message-ID:")).unwrap().to_owned();
+    let ids: BTreeSet<_> = server.mails().iter().map(|mail| id(&mail.text)).collect();
+    assert_eq!((server.mails().len(), ids.len()), (3, 1), "{ids:?}");
 }
 
 #[test]

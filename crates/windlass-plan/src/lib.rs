@@ -16,6 +16,7 @@ mod digest;
 mod endpoint;
 mod git;
 mod install;
+mod kept;
 mod leg;
 mod lift;
 mod lint;
@@ -46,6 +47,7 @@ pub use digest::{Digest, canonical_json};
 pub use endpoint::{Endpoint, UrlParts, endpoint, percent_decoded, url_parts};
 pub use git::{GitLine, GitRev, GitVerb};
 pub use install::{InstallLine, Installer};
+pub use kept::Unkept;
 pub use leg::Leg;
 pub use lint::{
     AboutRule, Catalogs, EXAMPLE_CONFIG, RULES, Rule, SQL_RULES, SqlFinding, SqlRule, SqlText, about_rules,

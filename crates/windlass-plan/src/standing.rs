@@ -2,7 +2,7 @@
 //! turn comes.
 
 use crate::{
-    Action, GitVerb, Plan, ServiceOperation, Step, SystemdVerb, Target, Unit, UnitId, UrlKind, Value,
+    Action, GitVerb, Plan, Step, Target, Unit, UnitId, UrlKind, Value,
     config::sqlite_path,
     lift::{join, normal},
 };
@@ -33,8 +33,7 @@ impl Plan {
             Action::Gate { .. } => true,
             Action::Watch(_) => false,
             Action::Http { check } => !matches!(check.method.as_str(), "GET" | "HEAD"),
-            Action::Service { operation: ServiceOperation::Keep, .. }
-            | Action::Systemd { verb: SystemdVerb::Keep, .. } => false,
+            action if action.is_keep() => false,
             Action::Service { service, .. } => {
                 matches!(&unit.action, Action::Service { service: other, .. } if other == service)
             }

@@ -33,6 +33,8 @@ page-head-undo = how it is undone
 page-head-undo-duration = undo
 page-head-rows = rows
 page-head-back = way back
+page-head-receiver = receiver
+page-head-moment = moment
 
 ## Records
 
@@ -62,6 +64,11 @@ record-way-back = Way back
 record-hosts = Hosts
 record-controller = Controller
 record-people = Confirmations and decisions
+record-notices = Notices
+outcome-delivered = delivered
+outcome-refused = refused
+outcome-failed = not delivered
+outcome-unsent = not sent
 record-turns = Changes of direction
 record-turned-forward = forward again
 record-turned-back = back

@@ -33,6 +33,8 @@ page-head-undo = 切り戻し方法
 page-head-undo-duration = 切り戻し時間
 page-head-rows = 行数
 page-head-back = 切り戻し結果
+page-head-receiver = 通知先
+page-head-moment = 時点
 
 ## 作業記録
 
@@ -58,6 +60,11 @@ record-way-back = 切り戻し時間
 record-hosts = ホスト
 record-controller = 実行プロセス
 record-people = 確認と判断
+record-notices = 通知
+outcome-delivered = 送達
+outcome-refused = 拒否
+outcome-failed = 未達
+outcome-unsent = 未送信
 record-turns = 方向の変更
 record-turned-forward = 再び前進
 record-turned-back = 切り戻しへ

@@ -33,6 +33,8 @@ page-head-undo = 回滚方式
 page-head-undo-duration = 回滚用时
 page-head-rows = 行数
 page-head-back = 回滚结果
+page-head-receiver = 接收方
+page-head-moment = 时机
 
 ## 更新记录
 
@@ -58,6 +60,11 @@ record-way-back = 回滚用时
 record-hosts = 主机
 record-controller = 执行进程
 record-people = 人工确认与决定
+record-notices = 通知
+outcome-delivered = 已送达
+outcome-refused = 被拒绝
+outcome-failed = 未送达
+outcome-unsent = 未发送
 record-turns = 方向变更
 record-turned-forward = 继续执行
 record-turned-back = 转为回滚

@@ -9,7 +9,7 @@ use crate::{
 use similar::{Algorithm, ChangeTag, DiffOp, TextDiff, capture_diff_slices};
 use std::collections::BTreeMap;
 use windlass_journal::{RunState, Touched};
-use windlass_plan::{Action, Plan, StepId, UndoBy, Unit, UnitId};
+use windlass_plan::{Action, Plan, StepId, UndoBy, Unit, UnitId, Unkept};
 
 /// Lines of a unit that are compared, from the first that differs.
 const COMPARED_MAX: usize = 2_000;
@@ -38,6 +38,7 @@ pub fn begun_text(run: &RunState, new: &Plan, touched: &Touched, mask: Mask<'_>)
             "{unit} would be taken back by a backup from before statements that have run, and these were not recorded for that; put a backup \
              of its own in front of it"
         ),
+        Touched::Kept(unkept) => unkept_words(run, new, unkept),
         Touched::Header(name) => format!("`{name}:` of the document is not what it was when the run began"),
     };
     text.wrapped("", Mark::Strong, &words);
@@ -61,6 +62,25 @@ pub fn begun_text(run: &RunState, new: &Plan, touched: &Touched, mask: Mask<'_>)
     }
     lists(&mut text, run);
     text
+}
+
+/// Why it is too late to note how something runs, and which lines make it so.
+fn unkept_words(run: &RunState, new: &Plan, unkept: &Unkept) -> String {
+    let place = |id: &UnitId| {
+        let place = new.unit(id).map(|(_, unit)| place_of(new, unit));
+        place.map_or_else(|| id.to_string(), |place| format!("{id} ({place})"))
+    };
+    let restarts = place(&unkept.restarts);
+    let why = "on the way back it starts again last of all, when files are back, and for that it is noted how it runs before they change";
+    match &unkept.edits {
+        Some(edits) if run.has_begun(edits) => {
+            format!("{restarts} comes too late: {why}, but {} has changed files already", place(edits))
+        }
+        Some(edits) => {
+            format!("{} changes files in a step that has begun, in front of {restarts}: {why}", place(edits))
+        }
+        None => format!("{restarts} stands in a step that has begun: {why}"),
+    }
 }
 
 fn unit_words(run: &RunState, old: Option<&UnitId>, new: Option<&UnitId>) -> String {

@@ -73,6 +73,11 @@ impl Messages {
         self.say(&keyed("decision", word))
     }
 
+    /// The word for what became of a notice.
+    pub(crate) fn outcome(&self, word: &str) -> String {
+        self.say(&keyed("outcome", word))
+    }
+
     /// Several things that are to be said, one behind another.
     pub(crate) fn join(&self, parts: &[String]) -> String {
         parts.join(&self.say("page-join"))

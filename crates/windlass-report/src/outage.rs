@@ -28,15 +28,15 @@ pub(crate) fn outages(
     let mut outages: BTreeMap<(&str, &str), Outage> = BTreeMap::new();
     let mut direction = Way::Forward;
     for entry in entries {
-        let (unit, way, took_ms) = match &entry.event {
+        let (unit, way, took_ms, report) = match &entry.event {
             Event::Settled {
                 unit,
                 way,
-                outcome: Outcome::Applied(_) | Outcome::NoEffect(_),
+                outcome: Outcome::Applied(report) | Outcome::NoEffect(report),
                 took_ms,
                 ..
-            } => (unit, Some(*way), took_ms.unwrap_or(0)),
-            Event::Decided { verb: Verb::MarkDone, unit: Some(unit), .. } => (unit, None, 0),
+            } => (unit, Some(*way), took_ms.unwrap_or(0), Some(report)),
+            Event::Decided { verb: Verb::MarkDone, unit: Some(unit), .. } => (unit, None, 0, None),
             Event::Turned { to: Direction::Forward, .. } => {
                 direction = Way::Forward;
                 continue;
@@ -52,7 +52,10 @@ pub(crate) fn outages(
         let way = way.unwrap_or(if about.script { Way::Forward } else { direction });
         let changed = !matches!(&entry.event, Event::Settled { outcome: Outcome::NoEffect(_), .. });
         let outage = outages.entry((about.service, about.host)).or_default();
-        outage.settled(about.operation, way, changed, entry.time_ms, took_ms);
+        match report.and_then(|report| report.facts.get("away")?.as_bool()) {
+            Some(away) => outage.left(away, entry.time_ms),
+            None => outage.settled(about.operation, way, changed, entry.time_ms, took_ms),
+        }
     }
     let hosts = |name: &str| outages.keys().filter(|(service, _)| *service == name).count();
     let label = |(service, host): &(&str, &str)| match hosts(service) {
@@ -89,6 +92,13 @@ fn services(run: &RunState) -> BTreeMap<&UnitId, About<'_>> {
 }
 
 impl Outage {
+    /// The way back of a unit was left to the one that keeps the service; it may stand still until then.
+    fn left(&mut self, away: bool, at_ms: i64) {
+        if away {
+            self.since_ms.get_or_insert(at_ms);
+        }
+    }
+
     /// A unit came to its end. `changed`: it was not so before.
     fn settled(&mut self, operation: ServiceOperation, way: Way, changed: bool, at_ms: i64, took_ms: u64) {
         use ServiceOperation::{Keep, Restart, Start, Stop};
@@ -96,11 +106,14 @@ impl Outage {
             (Stop, Way::Forward) | (Start, Way::Undo) if changed => {
                 self.since_ms.get_or_insert(at_ms);
             }
-            (Start, Way::Forward) | (Stop, Way::Undo) => {
+            (Keep, Way::Undo) if changed && self.since_ms.is_none() => {
+                *self.restarts_ms.get_or_insert(0) += took_ms;
+            }
+            (Start, Way::Forward) | (Stop | Keep, Way::Undo) => {
                 let stopped = self.since_ms.take().map_or(0, |since| at_ms.saturating_sub(since));
                 self.stopped_ms += u64::try_from(stopped).unwrap_or(0);
             }
-            (Restart, _) | (Keep, Way::Undo) if changed => *self.restarts_ms.get_or_insert(0) += took_ms,
+            (Restart, _) if changed => *self.restarts_ms.get_or_insert(0) += took_ms,
             _ => {}
         }
     }

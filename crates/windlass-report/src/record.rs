@@ -6,6 +6,7 @@ use crate::{
     json::{DecisionJson, HeldJson, decisions, held},
     messages::Messages,
     moment,
+    notice::SentNoticeJson,
     outage::outages,
     page::{Block, Page},
     run::shown_units,
@@ -21,14 +22,21 @@ use windlass_plan::{Lang, Step, Unit, UnitId};
 /// Columns of what a step changed, in the table; all of it stands in the details.
 const EFFECT_COLUMNS: usize = 60;
 
-/// The record. `entries` are the entries of this run; times are shown in `zone`.
+/// The record. `entries` are the entries of this run, `notices` what became of those about it; times are shown in `zone`.
 #[must_use]
-pub fn record_page(run: &RunState, entries: &[Entry], zone: &TimeZone, lang: Lang) -> Page {
+pub fn record_page(
+    run: &RunState,
+    entries: &[Entry],
+    notices: &[SentNoticeJson],
+    zone: &TimeZone,
+    lang: Lang,
+) -> Page {
     let messages = Messages::new(lang);
     let values = [("release", named(run).into())];
     let record = Record { run, entries, zone, messages: &messages, in_short: false };
     let mut page = Page::new(lang, messages.with("record-title", values));
     record.short(&mut page);
+    record.notices(&mut page, notices);
     record.details(&mut page);
     page
 }
@@ -224,6 +232,22 @@ impl Record<'_> {
         let heads = ["when", "who", "what", "about", "words"];
         let heads = heads.map(|head| self.say(&format!("page-head-{head}")));
         page.table(self.say("record-people"), heads.into(), decisions.iter().map(row).collect());
+    }
+
+    /// Who was told, and whether it arrived.
+    fn notices(&self, page: &mut Page, notices: &[SentNoticeJson]) {
+        let row = |sent: &SentNoticeJson| {
+            vec![
+                self.moment(sent.at_ms),
+                format!("{} ({})", sent.name, sent.kind),
+                sent.on.clone(),
+                self.messages.outcome(&sent.outcome),
+                sent.why.clone().unwrap_or_default(),
+            ]
+        };
+        let heads = ["when", "receiver", "moment", "state", "note"];
+        let heads = heads.map(|head| self.say(&format!("page-head-{head}")));
+        page.table(self.say("record-notices"), heads.into(), notices.iter().map(row).collect());
     }
 
     fn turns(&self, page: &mut Page) {

@@ -9,7 +9,8 @@ use windlass_journal::{
 use windlass_plan::{Lang, Plan, UnitId, Way};
 use windlass_report::record_page;
 
-const UNITS: [(&str, &str, &str); 5] = [
+const UNITS: [(&str, &str, &str); 6] = [
+    ("keep/1", "a", "keep"),
     ("stop/1@a", "a", "stop"),
     ("stop/1@b", "b", "stop"),
     ("start/1@a", "a", "start"),
@@ -61,8 +62,12 @@ fn downtime(plan: Plan, settled: &[(i64, &str, Way)]) -> String {
             continue;
         }
         let (unit, way, attempt) = (UnitId((*unit).into()), *way, 1);
+        let (unit, left) = match unit.0.strip_prefix("left: ") {
+            Some(left) => (UnitId(left.to_owned()), json!({ "away": true })),
+            None => (unit, Value::Null),
+        };
         events.push((second - 1, Event::Intended { unit: unit.clone(), way, attempt, capsule: json!({}) }));
-        let outcome = Outcome::Applied(Report::default());
+        let outcome = Outcome::Applied(Report { facts: left, ..Report::default() });
         events.push((*second, Event::Settled { unit, way, attempt, outcome, took_ms: Some(1_000) }));
     }
     let mut entries: Vec<Entry> = Vec::new();
@@ -72,7 +77,7 @@ fn downtime(plan: Plan, settled: &[(i64, &str, Way)]) -> String {
         entries.push(link(entries.len() as u64 + 1, 1, &previous, entry).0);
     }
     let run = fold(&entries).unwrap().unwrap();
-    let record = record_page(&run, &entries, &TimeZone::UTC, Lang::En).markdown(1);
+    let record = record_page(&run, &entries, &[], &TimeZone::UTC, Lang::En).markdown(1);
     let row = record.lines().find(|line| line.starts_with("| Downtime seen |")).unwrap();
     row.trim_start_matches("| Downtime seen |").trim_end_matches('|').trim().to_owned()
 }
@@ -117,4 +122,28 @@ fn what_nobody_measured_is_not_called_no_downtime() {
     let proxy = json!({"listen": "127.0.0.1:1", "hold_ms": 1, "drain_ms": 1});
     let stopped = [(10, "stop/1@a", Forward), (15, "start/1@a", Forward)];
     assert_eq!(downtime(plan(proxy), &stopped), "no request was held");
+}
+
+/// Where a database goes back between, a kept service stands still from the undo of its restart to that of the unit that keeps it.
+#[test]
+fn what_stands_still_until_the_end_of_a_way_back_was_stopped_so_long() {
+    let there = [(5, "keep/1", Forward), (10, "restart/1", Forward)];
+    let back = [(20, "left: restart/1", Undo), (60, "keep/1", Undo)];
+    let restarted = "booking was restarted, which took 1.0s";
+    assert_eq!(downtime(plan(Value::Null), &there), restarted);
+    let all = downtime(plan(Value::Null), &[there, back].concat());
+    assert_eq!(all, format!("booking was stopped for 40.0s; {restarted}"));
+    // A stop and a start in between: it does not run again when the stop is taken back.
+    let cycle = [
+        (5, "keep/1", Forward),
+        (10, "stop/1@a", Forward),
+        (12, "start/1@a", Forward),
+        (20, "start/1@a", Undo),
+        (30, "left: stop/1@a", Undo),
+        (60, "keep/1", Undo),
+    ];
+    assert_eq!(downtime(plan(Value::Null), &cycle), "booking was stopped for 42.0s");
+    // It ran on: its restart is all.
+    let ran_on = [there[0], there[1], (60, "keep/1", Undo)];
+    assert_eq!(downtime(plan(Value::Null), &ran_on), "booking was restarted, which took 2.0s");
 }

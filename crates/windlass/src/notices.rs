@@ -16,7 +16,7 @@ use std::{
 };
 use windlass_driver::Secrets;
 use windlass_engine::Stop;
-use windlass_journal::{RunId, RunState};
+use windlass_journal::{Direction, RunId, RunState, UnitState};
 use windlass_notice::{Courier, Notice, Outcome, Record, Sent};
 use windlass_plan::{Config, Lang, Moment, Plan, Receiver, UnitId};
 use windlass_report::{
@@ -73,7 +73,8 @@ impl Notices {
         }))
     }
 
-    fn tell(&self, on: &[Moment], news: News<'_>) {
+    /// Who wants to hear of one of `told` knows already.
+    fn tell(&self, on: &[Moment], told: &[Moment], news: News<'_>) {
         let Some(first) = on.first() else { return };
         let facts = NoticeFacts {
             run: &self.run,
@@ -84,7 +85,7 @@ impl Notices {
             on: *first,
             news,
         };
-        self.courier.tell(on, |lang| {
+        self.courier.tell(on, told, |lang| {
             let lang = lang.unwrap_or(self.lang);
             letter(notice_words(&facts, lang, &self.zone), lang, Some(&self.run))
         });
@@ -97,7 +98,7 @@ impl Notices {
             Work::Rollback(_) => News::TakenBack,
             Work::Resume | Work::Replan(..) | Work::Confirm(..) | Work::Decide(..) => News::GoesOn,
         };
-        self.tell(&[Moment::Before], news);
+        self.tell(&[Moment::Before], &[], news);
     }
 
     /// It waits on the terminal for a person.
@@ -107,27 +108,38 @@ impl Notices {
         if waits.as_ref() != Some(unit) {
             *waits = Some(unit.clone());
             drop(waits);
-            self.tell(&[Moment::Waiting], News::Stands(run, stand));
+            self.tell(&[Moment::Waiting], &[], News::Stands(run, stand));
         }
     }
 
     /// Its controller is done.
     pub fn after(&self, run: &RunState, stop: &Stop, stand: &Stand, wanted: Wanted) {
         let told = self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match stop {
-            Stop::Gate(unit) if told.as_ref() == Some(unit) => {}
-            _ => self.tell(moments(stop, wanted), News::Stands(run, stand)),
-        }
+        let is_told = told.is_some_and(|unit| still_waits(run, stop, &unit));
+        let told: &[Moment] = if is_told { &[Moment::Waiting] } else { &[] };
+        self.tell(moments(stop, wanted), told, News::Stands(run, stand));
     }
 
     /// Its controller was ended by an error.
     pub fn broke(&self) {
-        self.tell(&[Moment::Failed], News::Broke);
+        self.tell(&[Moment::Failed], &[], News::Broke);
     }
 
     /// Waits a little for what is on its way, and says what did not arrive.
     pub fn finish(&self) {
         say(&self.courier.finish());
+    }
+}
+
+/// Whether the command ends in front of the question about this unit, which was told when it was asked: nobody answered it.
+fn still_waits(run: &RunState, stop: &Stop, unit: &UnitId) -> bool {
+    match stop {
+        Stop::Gate(of) | Stop::Person { unit: Some(of), .. } => of == unit,
+        Stop::Interrupted => {
+            let asked = run.person.as_ref().is_some_and(|turn| turn.unit.as_ref() == Some(unit));
+            asked || (run.direction == Direction::Forward && run.unit(unit) == UnitState::default())
+        }
+        _ => false,
     }
 }
 

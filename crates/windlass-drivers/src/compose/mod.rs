@@ -501,6 +501,16 @@ impl Driver for ComposeDriver {
         Work::of(self, cx, unit)?.apply(&capsule.read(unit)?).await
     }
 
+    async fn gone(&self, cx: &Context, unit: &Unit, _capsule: &Capsule) -> Vec<String> {
+        let Ok(work) = Work::of(self, cx, unit) else { return Vec::new() };
+        let files: &[&str] = match work.operation() {
+            // Tags go back, or nothing does.
+            ComposeOperation::Pull | ComposeOperation::Restart => &[],
+            _ => &[CONTAINERS, NETWORKS],
+        };
+        files.iter().filter_map(|name| disk::gone(&cx.workspace.join(name))).collect()
+    }
+
     async fn undo(
         &self,
         cx: &Context,

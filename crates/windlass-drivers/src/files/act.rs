@@ -7,6 +7,7 @@ use super::{
     state::State,
     volume::{Dress, Volume},
 };
+use crate::disk::GONE;
 use std::{
     collections::BTreeSet,
     io,
@@ -88,14 +89,8 @@ impl Worker<'_> {
     /// Keeps what will be overwritten. Writes into the workspace only.
     pub(super) fn save(&self, entries: &[Entry]) -> io::Result<()> {
         for entry in entries {
-            let saved = match &entry.how {
-                How::Edit { saved } | How::SetAside { saved, copied: true } => Some(saved),
-                How::CopyFile { saved, .. } | How::CopyLink { saved, .. } | How::Arrive { saved, .. } => {
-                    saved.as_ref()
-                }
-                _ => None,
-            };
-            if let Some(saved) = saved {
+            let is_moved = matches!(entry.how, How::SetAside { copied: false, .. });
+            if let Some(saved) = entry.how.saved().filter(|_| !is_moved) {
                 self.volume.clear(&[saved])?;
                 self.volume.copy_whole(&entry.path, saved)?;
                 if self.volume.state(saved, entry.whole())? != entry.before {
@@ -105,6 +100,18 @@ impl Worker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is needed to take changes back and is no longer there, at most `max` of it.
+    pub(super) fn gone(&self, entries: &[Entry], max: usize) -> Vec<String> {
+        let gone = entries.iter().filter_map(|entry| {
+            let saved = entry.how.saved()?;
+            let is_gone = matches!(self.volume.state(saved, false), Ok(State::Absent));
+            // An earlier try may have brought it back, which takes what was set aside with it.
+            let is_back = || entry.look(self.volume).is_ok_and(|state| state == entry.before);
+            (is_gone && !is_back()).then(|| format!("{}{} {GONE}", self.volume.label(), saved.display()))
+        });
+        gone.take(max).collect()
     }
 
     /// Removes what a dead controller left beside the entries: unfinished new files, and what was renamed out of
@@ -252,7 +259,7 @@ impl Worker<'_> {
 /// Why what was saved cannot come back.
 fn not_saved(saved: &Path, found: &State) -> io::Error {
     let why = match found {
-        State::Absent => "is gone (`windlass prune` removes it after `policy.keep.backup`)".to_owned(),
+        State::Absent => GONE.to_owned(),
         found => format!("is not what was saved: {found}"),
     };
     io::Error::other(format!("{} {why}", saved.display()))

@@ -106,6 +106,12 @@ impl Driver for FilesDriver {
         self.run(cx, unit, move |job| job.apply(&job.entries(&capsule)?)).await
     }
 
+    async fn gone(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Vec<String> {
+        let capsule = capsule.clone();
+        let gone = self.run(cx, unit, move |job| Ok(job.gone(&capsule)));
+        gone.await.unwrap_or_default()
+    }
+
     async fn undo(
         &self,
         cx: &Context,
@@ -209,6 +215,15 @@ impl Job {
         read().map_err(|why| {
             Failure::clean(Fault::Windlass, format!("the capsule of {} cannot be read: {why}", self.unit.id))
         })
+    }
+
+    fn gone(&self, capsule: &Capsule) -> Vec<String> {
+        let list = capsule.0.get("file").and_then(|file| file.as_str());
+        match (list.and_then(|list| disk::gone(Path::new(list))), self.entries(capsule)) {
+            (Some(gone), _) => vec![gone],
+            (None, Ok(entries)) => self.worker().gone(&entries, SHOWN),
+            (None, Err(_)) => Vec::new(),
+        }
     }
 
     fn apply(&self, entries: &[Entry]) -> Result<Done, Failure> {

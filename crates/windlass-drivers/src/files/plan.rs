@@ -49,6 +49,19 @@ pub(super) enum How {
     SetAside { saved: PathBuf, copied: bool },
 }
 
+impl How {
+    /// Where what stood there before is kept.
+    pub(super) fn saved(&self) -> Option<&Path> {
+        match self {
+            Self::Edit { saved } | Self::SetAside { saved, .. } => Some(saved),
+            Self::CopyFile { saved, .. } | Self::CopyLink { saved, .. } | Self::Arrive { saved, .. } => {
+                saved.as_deref()
+            }
+            Self::MakeFolder { .. } | Self::SetMode | Self::Leave { .. } => None,
+        }
+    }
+}
+
 impl Entry {
     /// Whether the state of a folder includes all it holds.
     pub(super) fn whole(&self) -> bool {

@@ -11,6 +11,7 @@ pub use job::settings;
 pub(crate) use words::fault;
 pub use words::previewed;
 
+use crate::disk;
 use async_trait::async_trait;
 use job::Job;
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Survey};
@@ -54,6 +55,11 @@ impl Driver for S3Driver {
             return job.show().await;
         }
         job.apply(&job.manifest()?).await
+    }
+
+    async fn gone(&self, cx: &Context, unit: &Unit, _capsule: &Capsule) -> Vec<String> {
+        let job = Job::new(&self.settings, cx, unit).ok().filter(|job| !job.is_dry());
+        job.and_then(|job| disk::gone(&job.path())).into_iter().collect()
     }
 
     async fn undo(

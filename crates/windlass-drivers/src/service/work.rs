@@ -13,6 +13,9 @@ use windlass_plan::{ServiceOperation, Way};
 /// The fact that a unit keeps a service, with the service's name.
 pub const KEPT: &str = "kept";
 
+/// The fact of what left the way back to the unit that keeps: whether the service stands still until then. The record reads it.
+const AWAY: &str = "away";
+
 /// One unit being worked on.
 pub struct Work<'a> {
     /// The service and who works on it.
@@ -174,7 +177,9 @@ impl Work<'_> {
             self.job.hold().await?;
             effects.extend(self.job.stop(|_| true).await?);
         }
-        Ok(Done { changed: effects.len() > 1, effects, ..Done::default() })
+        let away = rest == Rest::StandsStill || world.live.iter().all(|live| live.instance.ending());
+        let facts = serde_json::json!({ AWAY: away });
+        Ok(Done { changed: effects.len() > 1, effects, facts, ..Done::default() })
     }
 
     /// A later release that was taken back has started again what this one had brought.
@@ -272,7 +277,12 @@ impl Work<'_> {
 
     /// Nothing ran before: ends what the unit made and leaves requests held or not, as they were.
     async fn undo_to_nothing(&self, world: &World) -> Result<Done, Failure> {
-        let made = |instance: &Instance| instance.spec.origin.same_work(&self.made);
+        // What a later restart of the run has put in its place is the run's too: that left it for this.
+        let is_kept = self.kept.is_some();
+        let made = |instance: &Instance| {
+            let origin = &instance.spec.origin;
+            origin.same_work(&self.made) || (is_kept && origin.run == self.made.run)
+        };
         let (ours, others): (Vec<&Live>, Vec<&Live>) =
             world.live.iter().partition(|live| made(&live.instance));
         if ours.is_empty() && !others.is_empty() {

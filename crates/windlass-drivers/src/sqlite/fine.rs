@@ -15,7 +15,10 @@ use crate::disk::one_line;
 use rusqlite::{Connection, OptionalExtension as _, config::DbConfig, params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use windlass_driver::{Done, Failure, Fault, OnConflict};
 
 /// How a statement is undone, as its ledger row says.
@@ -40,6 +43,13 @@ pub(super) struct Saved {
     /// Definitions.
     #[serde(default)]
     schema: Option<Defined>,
+}
+
+impl Saved {
+    /// The file that keeps rows, if the ledger does not.
+    pub(super) fn file(&self, workspace: &Path) -> Option<PathBuf> {
+        self.images.place.file.then(|| image::path(workspace))
+    }
 }
 
 /// A statement that ran, and is not committed.

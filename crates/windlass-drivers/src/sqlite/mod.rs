@@ -135,6 +135,13 @@ impl Driver for SqliteDriver {
         self.serial.run(move || together::apply(&works, &keeper)).await
     }
 
+    async fn gone(&self, cx: &Context, unit: &Unit, _capsule: &Capsule) -> Vec<String> {
+        if batch::is(unit) {
+            return Vec::new();
+        }
+        self.run(cx, unit, restore::gone).await.unwrap_or_default()
+    }
+
     async fn undo(
         &self,
         cx: &Context,

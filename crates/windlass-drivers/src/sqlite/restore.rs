@@ -53,6 +53,25 @@ pub(super) fn undo(job: &Job) -> Result<Done, Failure> {
     restore(job, &mut live, &source)
 }
 
+/// The file that the undo needs, if it is no longer there.
+pub(super) fn gone(job: &Job) -> Result<Vec<String>, Failure> {
+    let Action::Sql { target, .. } = &job.unit.action else { return Ok(Vec::new()) };
+    let live = job.read()?;
+    let entry = ledger::find(&live, &job.cx.run, &job.unit.id.0)
+        .map_err(|error| job.failure(&error, "reading the ledger"))?;
+    let Some(entry) = entry else { return Ok(Vec::new()) };
+    let way_back = entry.undo.as_deref().map(serde_json::from_str::<WayBack>);
+    let file = match (way_back, &job.unit.undo.by) {
+        (Some(Ok(WayBack::Fine(saved))), _) => saved.file(&job.cx.workspace),
+        (Some(Ok(WayBack::Copy(_))), UndoBy::Driver) => Some(StepCopy::of_unit(job).file),
+        (None, UndoBy::Driver) => Some(StepCopy::of(job, target).file),
+        // A backup says itself what is wrong with it.
+        (_, UndoBy::Backup(unit)) => return Ok(backup_of(job, unit).err().into_iter().collect()),
+        _ => None,
+    };
+    Ok(file.and_then(|file| disk::gone(&file)).into_iter().collect())
+}
+
 /// The file to restore from, proved to be unchanged.
 fn source(job: &Job, step: StepCopy) -> Result<PathBuf, Failure> {
     let refuse = |text: String| {

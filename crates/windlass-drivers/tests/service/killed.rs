@@ -1,7 +1,7 @@
 //! The controller is killed with SIGKILL at each moment of its work: at each line that it tells and on both sides of
 //! each command to the proxy. Then a new controller looks, and goes on or goes back.
 
-use super::*;
+use super::{kept::Kept, *};
 use ServiceOperation::{Keep, Restart, Start, Stop};
 
 /// More moments than any of them has: a loop that never ends its work is a failure.
@@ -142,6 +142,39 @@ async fn kept(strategy: Strategy) {
 #[tokio::test]
 async fn a_kept_service_killed_at_every_moment_of_its_way_back() {
     tokio::join!(kept(Strategy::Recreate), kept(Strategy::Bluegreen));
+}
+
+/// Where a database goes back beneath what was restarted, it is held and ended; also by the next controller, whichever came first.
+#[tokio::test]
+async fn a_kept_service_killed_at_every_moment_before_it_stands_still() {
+    for moment in 1..MOMENTS_MAX {
+        let mut kept = Kept::new().await;
+        kept.changes_a_database();
+        let (mut restart, capsule) = kept.done("restart/1", Restart).await;
+        assert!(kept.stage.serves("2").await);
+        let status = restart.killed_at(moment, Way::Undo, &capsule).await;
+        restart.cx.attempt = 2;
+        if !status.success() {
+            let found = restart.inspect(&capsule, Way::Undo).await;
+            assert_eq!(found, Found::NotApplied, "{moment}: whatever was begun is brought to its end");
+            restart.undone(&capsule).await;
+        }
+        assert!(
+            kept.stands_still().await,
+            "{moment}: {:?} {:?}",
+            kept.stage.status().await,
+            kept.stage.proxy()
+        );
+        // To end what is ended does no harm.
+        assert!(!restart.undone(&capsule).await.changed, "{moment}");
+        kept.keep.undone(&kept.capsule).await;
+        assert!(kept.stage.serves("1").await, "{moment}");
+        if status.success() {
+            assert!(moment > 3, "it was never killed between the hold and the stop");
+            return;
+        }
+    }
+    panic!("it never ended");
 }
 
 /// The same instance in another process: it has read the files anew, which may have been those of the release.

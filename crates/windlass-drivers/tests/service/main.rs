@@ -4,6 +4,7 @@
 mod canary;
 mod fronted;
 mod haproxy;
+mod kept;
 mod killed;
 mod nginx;
 mod proxied;
@@ -46,6 +47,7 @@ impl Scene {
             stop_within_ms: 2_000,
             limits: Limits { backoff_ms: 20, log_check_ms: 20, ..Limits::default() },
             operation: ServiceOperation::Start,
+            before: vec![],
             unit: String::new(),
             attempt: 1,
             facts: BTreeMap::new(),

@@ -13,6 +13,8 @@ pub enum Behaviour {
     Login,
     /// Knows no receiver.
     Refuse,
+    /// Has taken a mail twice before it says so.
+    Late,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -96,8 +98,12 @@ fn serve(stream: &TcpStream, behaviour: Behaviour, seen: &Mutex<Seen>) -> std::i
             "DATA" => {
                 out.write_all(b"354 go on\r\n")?;
                 mail.text = text(&mut lines)?;
-                seen.lock().unwrap().mails.push(mail.clone());
-                "250 queued\r\n"
+                let mails = &mut seen.lock().unwrap().mails;
+                mails.push(mail.clone());
+                match behaviour {
+                    Behaviour::Late if mails.len() < 3 => "451 try again\r\n",
+                    _ => "250 queued\r\n",
+                }
             }
             "QUIT" => {
                 out.write_all(b"221 bye\r\n")?;

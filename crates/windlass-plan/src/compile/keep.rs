@@ -3,10 +3,9 @@
 //! undo, the last of a way back, starts it on what is there then.
 
 use super::{Compiled, Compiler, Draft, Mark, bare, unused, way_back};
-use crate::{Action, Class, GitVerb, ServiceOperation, Step, StepId, SystemdVerb, UndoBy, Unit};
+use crate::{Action, Class, Step, StepId, UndoBy, Unit};
 use std::collections::BTreeMap;
 use windlass_document::{Serial, Span};
-use windlass_objects::Verb;
 
 /// What is kept of one unit of systemd, or of one service.
 struct Kept {
@@ -32,7 +31,7 @@ impl Compiler<'_> {
             for (unit, mark) in compiled.step.units.iter().zip(&compiled.marks) {
                 let kept = by_target.entry(compiled.step.on.clone()).or_default();
                 note(kept, (&compiled.step, unit), mark.span, is_edited);
-                is_edited |= may_edit(unit);
+                is_edited |= unit.may_edit();
             }
         }
         // Undone last first: units are read again everywhere before anything is started by them; targets may share a machine.
@@ -71,36 +70,6 @@ impl Kept {
     fn is_all(&self) -> bool {
         matches!(&self.draft.action, Action::Systemd { name, .. } if name.is_empty())
     }
-
-    /// Whether it is of this unit of systemd, whoever asks, or of this service.
-    fn is_of(&self, action: &Action) -> bool {
-        match (&self.draft.action, action) {
-            (Action::Systemd { name, user, .. }, Action::Systemd { name: other, user: of, .. }) => {
-                name == other && user == of
-            }
-            (own, other) => own == other,
-        }
-    }
-}
-
-/// The action that keeps what a unit changes, and whether it is of use wherever files go back: a stop and a start of systemd alone
-/// go back by themselves, and so do all operations on a service that no file was changed before.
-fn keeping(action: &Action, is_edited: bool) -> Option<(Action, bool)> {
-    match action {
-        Action::Systemd { verb: SystemdVerb::Enable | SystemdVerb::Disable, .. } => None,
-        Action::Systemd { verb, name, sudo, user } => {
-            let again =
-                matches!(verb, SystemdVerb::Restart | SystemdVerb::Reload | SystemdVerb::DaemonReload);
-            let (verb, name) = (SystemdVerb::Keep, name.clone());
-            Some((Action::Systemd { verb, name, sudo: *sudo, user: *user }, again || is_edited))
-        }
-        Action::Service { operation: ServiceOperation::Start, .. } => None,
-        Action::Service { service, .. } => {
-            let kept = Action::Service { service: service.clone(), operation: ServiceOperation::Keep };
-            Some((kept, is_edited))
-        }
-        _ => None,
-    }
 }
 
 fn note(kept: &mut Vec<Kept>, (step, unit): (&Step, &Unit), span: Span, is_edited: bool) {
@@ -108,8 +77,8 @@ fn note(kept: &mut Vec<Kept>, (step, unit): (&Step, &Unit), span: Span, is_edite
     if unit.undo.by != UndoBy::Driver {
         return;
     }
-    let Some((action, is_needed)) = keeping(&unit.action, is_edited) else { return };
-    let at = kept.iter().position(|kept| kept.is_of(&action)).unwrap_or_else(|| {
+    let Some((action, is_needed)) = unit.action.kept(is_edited) else { return };
+    let at = kept.iter().position(|kept| kept.draft.action.keeps_as(&action)).unwrap_or_else(|| {
         kept.push(Kept {
             draft: Draft::new(action, span),
             hosts: vec![],
@@ -126,26 +95,5 @@ fn note(kept: &mut Vec<Kept>, (step, unit): (&Step, &Unit), span: Span, is_edite
     kept.timeout_ms = kept.timeout_ms.max(unit.timeout_ms);
     if !kept.hosts.contains(&unit.host) {
         kept.hosts.push(unit.host.clone());
-    }
-}
-
-/// Whether it may change what a service runs from.
-fn may_edit(unit: &Unit) -> bool {
-    match &unit.action {
-        Action::Shell { readonly, .. } => !readonly,
-        Action::Patch { .. }
-        | Action::Copy { .. }
-        | Action::Move { .. }
-        | Action::Remove { .. }
-        | Action::MakeDir { .. }
-        | Action::Install(_) => true,
-        // To this machine, or from it.
-        Action::Objects { line, from, to, .. } => match line.verb {
-            Verb::Remove => false,
-            Verb::Move => from.is_none() || to.is_none(),
-            Verb::Sync | Verb::Copy => to.is_none(),
-        },
-        Action::Git(line) => !matches!(line.verb, GitVerb::Pin | GitVerb::Fetch),
-        _ => false,
     }
 }

@@ -368,8 +368,13 @@ fn bare(
 }
 
 /// The id of a step of our own: `name`, with dashes behind it where the document has steps of that id.
-fn unused(mut name: String, steps: &[Compiled]) -> StepId {
-    while steps.iter().any(|compiled| compiled.step.id.0 == name) {
+fn unused(name: String, steps: &[Compiled]) -> StepId {
+    free_id(name, |name| steps.iter().any(|compiled| compiled.step.id.0 == name))
+}
+
+/// `name`, or as long as that is taken another one that begins with it.
+pub(crate) fn free_id(mut name: String, is_taken: impl Fn(&str) -> bool) -> StepId {
+    while is_taken(&name) {
         name.push('-');
     }
     StepId(name)

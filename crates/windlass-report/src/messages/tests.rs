@@ -31,8 +31,11 @@ const HEADS: &[&str] = &[
     "undo-duration",
     "rows",
     "back",
+    "receiver",
+    "moment",
 ];
 const DECISIONS: &[&str] = &["confirm", "edit", "retry", "skip", "mark-done", "unwind", "abandon"];
+const OUTCOMES: &[&str] = &["delivered", "refused", "failed", "unsent"];
 const RESULTS: &[&str] = &["done", "undone", "abandoned", "needs a person", "not finished"];
 
 /// Messages of a file with the names of their values.
@@ -85,6 +88,7 @@ fn used() -> BTreeSet<String> {
     used.extend(made("page-head", HEADS));
     used.extend(made("decision", DECISIONS));
     used.extend(made("result", RESULTS));
+    used.extend(made("outcome", OUTCOMES));
     used.extend(states().iter().map(|word| keyed("state", word)));
     used
 }

@@ -31,7 +31,7 @@ fn failed_and_undone() -> Journal {
 
 /// The record as a person reads it.
 fn record(journal: &Journal) -> String {
-    record_page(&journal.run(), &journal.0, &zone(), Lang::En).markdown(1)
+    record_page(&journal.run(), &journal.0, &[], &zone(), Lang::En).markdown(1)
 }
 
 fn surveys() -> Surveys {

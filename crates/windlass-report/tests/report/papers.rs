@@ -55,7 +55,7 @@ fn a_record_in_chinese() {
     let journal = failed_and_undone();
     insta::assert_snapshot!(
         "failed-record-zh",
-        record_page(&journal.run(), &journal.0, &zone(), Lang::Zh).markdown(1)
+        record_page(&journal.run(), &journal.0, &[], &zone(), Lang::Zh).markdown(1)
     );
 }
 
@@ -86,7 +86,7 @@ fn every_language_says_as_much() {
         text.lines().map(mark).collect()
     };
     let pages = |lang| {
-        let record = record_page(&journal.run(), &journal.0, &zone(), lang).markdown(1);
+        let record = record_page(&journal.run(), &journal.0, &[], &zone(), lang).markdown(1);
         [shape(record), shape(ticket_page(&ticket, &zone(), lang).markdown(1))]
     };
     assert_eq!(pages(Lang::Zh), pages(Lang::En));
@@ -163,7 +163,7 @@ fn hostile_text_stays_text() {
 #[test]
 fn html_is_one_file_that_loads_nothing_and_prints() {
     let journal = failed_and_undone();
-    let html = record_page(&journal.run(), &journal.0, &zone(), Lang::Ja).html();
+    let html = record_page(&journal.run(), &journal.0, &[], &zone(), Lang::Ja).html();
     assert!(html.starts_with("<!doctype html>\n<html lang=\"ja\">"), "{html}");
     for words in [
         "<meta charset=\"utf-8\">",

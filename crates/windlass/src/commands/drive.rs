@@ -135,6 +135,22 @@ async fn notices_of(
     Notices::of(place, secrets, run, plan, env.as_deref())
 }
 
+/// What the way back of a run needs and is gone, by unit; nothing is done.
+pub fn gone(
+    place: &Place,
+    store: Arc<SqliteStore>,
+    secrets: Arc<SecretStore>,
+    driving: &DrivingArgs,
+    run: &RunId,
+) -> Result<Vec<(UnitId, Vec<String>)>, Failure> {
+    let runtime = wiring::runtime()?;
+    let Controller { engine, progress } = wiring::controller(place, store, secrets, driving, None)?;
+    let gone = runtime.block_on(engine.gone(run));
+    progress.finish();
+    runtime.shutdown_background();
+    Ok(gone?)
+}
+
 /// Finds out what became of what a dead controller had begun; nothing else is done.
 pub fn settle(
     place: &Place,

@@ -17,7 +17,7 @@ use std::{path::PathBuf, sync::Arc};
 use windlass_document::LineIndex;
 use windlass_driver::Secrets as _;
 use windlass_journal::{Direction, Edit, RunState, SqliteStore, Touched};
-use windlass_plan::{Action, Plan, Target, Unit, Value};
+use windlass_plan::{Action, Plan, Target, Unit, Unkept, Value};
 use windlass_report::{Surveys, Text, begun_text, plan_rest_text, tail_text};
 
 /// A run that is to go on, and what its document is compared by.
@@ -33,6 +33,7 @@ pub struct GoingOn<'a> {
 struct Edited {
     file: PathBuf,
     compiled: Compiled,
+    /// As approvers see it: what has begun does not change it.
     plan: Plan,
 }
 
@@ -41,7 +42,8 @@ impl GoingOn<'_> {
     pub fn refuse_edited(&self) -> Result<(), Failure> {
         let Some(Edited { plan, .. }) = self.edited()? else { return Ok(()) };
         let run = self.settled()?;
-        if let Edit::Begun(touched) = run.edit(&plan) {
+        let (plan, edit) = run.fit(&plan);
+        if let Edit::Begun(touched) = edit {
             return Err(self.begun(&run, &plan, &touched));
         }
         terminal::say(&self.tail(&run, &plan));
@@ -59,13 +61,14 @@ impl GoingOn<'_> {
         }
         let Some(edited) = self.edited()? else { return Ok(as_it_is()) };
         let run = self.settled()?;
-        if let Edit::Begun(touched) = run.edit(&edited.plan) {
-            return Err(self.begun(&run, &edited.plan, &touched));
+        let (plan, edit) = run.fit(&edited.plan);
+        if let Edit::Begun(touched) = edit {
+            return Err(self.begun(&run, &plan, &touched));
         }
-        let Edited { file, mut compiled, plan } = edited;
+        let Edited { file, mut compiled, plan: approved } = edited;
         let rules = compiled.settings.config.policy.clone();
         let env = self.run.origin.as_ref().and_then(|origin| origin.env.as_deref());
-        let start = policy::Start::document(&rules, self.place, &file, env, &plan);
+        let start = policy::Start::document(&rules, self.place, &file, env, &approved);
         let permit = || start.permit(run.on_failure, args.policy.break_glass.as_deref());
         findings_of_rest(&mut compiled, &run, &plan);
         terminal::say(&self.tail(&run, &plan));
@@ -114,10 +117,11 @@ impl GoingOn<'_> {
             let why = unread.map_or_else(|| format!("{} has errors now", origin.path), |why| why.message);
             return Err(self.unreadable(&why));
         };
-        if plan.digest() == run.digest {
+        let (fitted, edit) = run.fit(&plan);
+        if fitted.digest() == run.digest {
             return Ok(None);
         }
-        if run.edit(&plan) == Edit::Same {
+        if edit == Edit::Same {
             let words = "was edited where it says nothing that runs; the plan stays as it was";
             terminal::line(&format!("{} {words}.", origin.path));
             return Ok(None);
@@ -137,7 +141,18 @@ impl GoingOn<'_> {
         let name = &plan.document.name;
         let failure =
             Failure::refused(format!("{name} was edited where run {} has begun; nothing was done", run.id));
-        self.ways_on(failure.hint("put back what has begun; what comes behind it may be edited"))
+        self.ways_on(match touched {
+            Touched::Kept(Unkept { restarts, edits }) => failure.hint(match edits {
+                Some(edits) if run.has_begun(edits) => format!(
+                    "leave {restarts} out of this run, or take the run back and apply the document anew"
+                ),
+                _ => {
+                    let late = edits.as_ref().unwrap_or(restarts);
+                    format!("put {late} in a block of its own, behind the step that has begun")
+                }
+            }),
+            _ => failure.hint("put back what has begun; what comes behind it may be edited"),
+        })
     }
 
     fn tail(&self, run: &RunState, plan: &Plan) -> Text {

@@ -6,6 +6,7 @@ use crate::{
     disk, env,
     exit::{self, Exit, Failure},
     journal::Loaded,
+    notices,
     policy::{self, Start, due},
     project::{self, CONFIG_NAME, Compiled, Place},
     secrets::SecretStore,
@@ -88,8 +89,11 @@ pub fn record(args: &RecordArgs, config: Option<&Path>) -> Result<Exit, Failure>
     match &args.append {
         Some(log) => append(log, &Loaded { run, entries }, &zone, lang),
         None => {
-            let page = record_page(&run, &entries, &zone, lang);
-            give(&args.paper, &page, &record_json(&run, &entries))
+            let notices = notices::sent(&place, &run.id);
+            let page = record_page(&run, &entries, &notices, &zone, lang);
+            let mut json = record_json(&run, &entries);
+            json.run.notices = notices;
+            give(&args.paper, &page, &json)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     apply::agree,
-    drive::{Drive, Work, check_names},
+    drive::{self, Drive, Work, check_names},
     resume::open_to_act,
 };
 use crate::{
@@ -15,8 +15,12 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 use windlass_engine::EngineError;
-use windlass_journal::{Ending, Store};
+use windlass_journal::{Direction, Ending, RunState, Store};
+use windlass_plan::UnitId;
 use windlass_report::rollback_text;
+
+/// Lines shown of what one unit misses.
+const GONE_MAX: usize = 5;
 
 /// Runs the command.
 pub fn run(args: &RollbackArgs, config: Option<&Path>) -> Result<Exit, Failure> {
@@ -38,11 +42,19 @@ pub fn run(args: &RollbackArgs, config: Option<&Path>) -> Result<Exit, Failure> 
     }
     check_names(&loaded.run.plan, &args.driving)?;
     terminal::say(&rollback_text(&loaded.run));
+    let secrets = Arc::new(SecretStore::new(&place.base));
+    // What goes back already is gone on with.
+    if loaded.run.direction == Direction::Forward {
+        let gone = drive::gone(&place, store.clone(), secrets.clone(), &args.driving, &loaded.run.id)?;
+        if !gone.is_empty() {
+            return Err(incomplete(&loaded.run, &gone));
+        }
+    }
     agree(args.yes, "Take it back?", "take back what is shown above")?;
     Drive {
         place: &place,
         store,
-        secrets: Arc::new(SecretStore::new(&place.base)),
+        secrets,
         run: loaded.run.id,
         work: Work::Rollback(args.reason.clone()),
         wanted: Wanted::Undone,
@@ -50,4 +62,31 @@ pub fn run(args: &RollbackArgs, config: Option<&Path>) -> Result<Exit, Failure> 
         output: &args.output,
     }
     .go()
+}
+
+/// The refusal of a way back that would end halfway: what is missing for which unit, and what can be done.
+fn incomplete(run: &RunState, gone: &[(UnitId, Vec<String>)]) -> Failure {
+    let mut text =
+        format!("run {} cannot be taken back wholly, so nothing was taken back; missing are:", run.id);
+    for (unit, lines) in gone {
+        let effect = run.find(unit).map_or("", |unit| unit.effect.as_str());
+        text.push_str(&format!("\n  {unit} ({effect})"));
+        text.extend(lines.iter().take(GONE_MAX).map(|line| format!("\n    {line}")));
+        if lines.len() > GONE_MAX {
+            text.push_str(&format!("\n    and {} more", lines.len() - GONE_MAX));
+        }
+    }
+    let failure = Failure::refused(text)
+        .hint(format!("put it back there from a backup of this machine, then `windlass rollback {}`", run.id))
+        .hint(format!(
+            "or take back by hand what is wanted: `windlass show {}` has what each unit did",
+            run.id
+        ));
+    match run.ending {
+        Some(_) => failure,
+        None => failure.hint(format!(
+            "or `windlass decide unwind --run {} --reason WHY` takes back the rest, and waits for you at these units",
+            run.id
+        )),
+    }
 }

@@ -13,7 +13,7 @@ fn killed() -> Project {
 impl Project {
     /// Replaces text that stands once in the document.
     #[track_caller]
-    fn edit(&self, from: &str, to: &str) {
+    pub fn edit(&self, from: &str, to: &str) {
         let text = self.read("release.md");
         assert_eq!(text.matches(from).count(), 1, "{from}");
         self.write("release.md", text.replace(from, to));

@@ -18,6 +18,7 @@ mod compose_hosts;
 mod crash;
 mod cshine;
 mod edited;
+mod edited_kept;
 mod fleet;
 mod git;
 mod hand_over;

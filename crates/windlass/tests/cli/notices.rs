@@ -1,6 +1,9 @@
 //! Notices: a receiver that hangs or refuses changes nothing of a run, and what became of each notice stands in `show`.
 
-use crate::sealed::{CONFIG, Project, Said, failing, gated, wait_for};
+use crate::{
+    sealed::{CONFIG, Project, Said, failing, gated, wait_for},
+    terminal::Terminal,
+};
 use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -203,4 +206,51 @@ fn a_test_is_sent_by_hand_and_its_exit_code_says_whether_it_arrived() {
     no_token(&project, &[&said]);
     said.says(&["1 of 2 notices did not arrive"]);
     project.run(&["notices", "test", "nobody"]).code(2).says(&["receivers: good, refusing"]);
+}
+
+/// Who is asked on the terminal and leaves has been told of by then; who only hears of failures is told when it stays so.
+#[test]
+fn a_question_that_nobody_answers_is_told_once() {
+    let asked = "later (l)?";
+    let chosen = "stop here (s)?";
+    for (release, question, typed, code, expected) in [
+        (gated(), asked, "\u{3}", 130, &["before team delivered", "waiting team delivered"][..]),
+        (gated(), asked, "l\n", 3, &["before team delivered", "waiting team delivered"]),
+        (
+            failing(),
+            chosen,
+            "s\n",
+            3,
+            &["before team delivered", "waiting failed delivered", "waiting team delivered"],
+        ),
+    ] {
+        let good = Receiver::start(As::Good);
+        let project = Project::new(&release);
+        let failed = format!("{}on = [\"failed\"]\n", good.table(&project, "failed", "webhook"));
+        told(&project, &[good.table(&project, "team", "webhook"), failed]);
+        let args = ["apply", "release.md", "--yes", "--on-failure=ask"];
+        let mut terminal = Terminal::start(&project, &args, true);
+        let (ended, text) = terminal.answer(question, typed).end();
+        assert_eq!(ended, Some(code), "{text}");
+        assert_eq!(notices(&project), expected, "{question} {typed:?}");
+    }
+}
+
+#[test]
+fn a_record_lists_who_was_told() {
+    let (good, refusing) = (Receiver::start(As::Good), Receiver::start(As::Refusing));
+    let project = Project::new(crate::sealed::RELEASE);
+    told(&project, &[good.table(&project, "team", "webhook"), refusing.table(&project, "ops", "dingtalk")]);
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    let record = project.run(&["record"]).code(0);
+    for row in ["## Notices", "| team (webhook) | done | delivered |", "| ops (dingtalk) | done | refused |"]
+    {
+        assert!(record.stdout.contains(row), "no {row:?} in:\n{}", record.stdout);
+    }
+    assert!(record.stdout.contains("code 310000: sign not match"), "{}", record.stdout);
+    let chinese = project.run(&["record", "--lang", "zh"]).code(0);
+    assert!(chinese.stdout.contains("| team (webhook) | done | 已送达 |"), "{}", chinese.stdout);
+    let json = project.run(&["record", "--format", "json"]).code(0).json();
+    assert_eq!(json["notices"].as_array().unwrap().len(), 4, "{json}");
+    no_token(&project, &[&record]);
 }

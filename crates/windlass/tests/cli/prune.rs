@@ -33,10 +33,10 @@ fn what_was_set_aside_is_kept_for_its_time_and_dropped_after_it_was_asked() {
     assert!(!held(&db));
 }
 
-const FILES: &str = "---\nrelease: 3\n---\n# 3\n\n```sh {#clear on=app}\nrm -r old\n```\n";
+const FILES: &str = "---\nrelease: 3\n---\n# 3\n\n```sh {#clear on=app}\nrm -r old\n```\n```sh {#make on=app}\nmkdir new\n```\n";
 
 #[test]
-fn files_that_were_set_aside_go_with_their_time_and_a_rollback_says_what_is_missing() {
+fn files_that_were_set_aside_go_with_their_time_and_a_rollback_says_first_what_is_missing() {
     let project = Project::new(FILES);
     project.write("old/a", "one");
     project.write("old/b", "two");
@@ -57,13 +57,16 @@ fn files_that_were_set_aside_go_with_their_time_and_a_rollback_says_what_is_miss
     project.write(".windlass/runs/.going-x/step/1/saved-0", "rest");
     project.run(&["prune", "--yes"]).code(0);
     assert_eq!(std::fs::read_dir(project.path(".windlass/runs")).unwrap().count(), 0);
-    project
-        .run(&["rollback", "--yes"])
-        .code(3)
-        .says(&["is gone (`windlass prune` removes it", "needs a person"]);
-    assert!(!project.path("old").exists());
-    let status = project.run(&["status"]);
-    assert!(status.stdout.contains("clear/1"), "{}", status.stdout);
+    // Said before anything goes back: also what could go back stays.
+    project.run(&["rollback", "--yes"]).code(4).says(&[
+        "cannot be taken back wholly, so nothing was taken back",
+        "clear/1",
+        "is gone (`windlass prune` removes it",
+        &format!("then `windlass rollback {run}`"),
+        &format!("`windlass show {run}`"),
+    ]);
+    assert!(!project.path("old").exists() && project.path("new").exists());
+    assert_eq!(project.run(&["show", "--json"]).json()["direction"], "forward");
 }
 
 const RELEASE: &str = "---\nrelease: 2\nfrom: 1\n---\n# 2\n\n```sql {#tidy on=db}\nUPDATE part SET note = 'x' WHERE id > 1;\n\

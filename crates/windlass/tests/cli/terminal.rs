@@ -9,13 +9,13 @@ use std::{
 };
 
 /// `windlass` on a terminal of its own.
-struct Terminal {
+pub struct Terminal {
     child: Child,
     shown: Arc<Mutex<String>>,
 }
 
 impl Terminal {
-    fn start(project: &Project, args: &[&str], no_color: bool) -> Self {
+    pub fn start(project: &Project, args: &[&str], no_color: bool) -> Self {
         let mut command = Command::new("script");
         let line = format!("exec {} {}", env!("CARGO_BIN_EXE_windlass"), args.join(" "));
         command.args(["-qefc", &line, "/dev/null"]);
@@ -40,7 +40,7 @@ impl Terminal {
     }
 
     /// Waits for `words`, then types.
-    fn answer(&mut self, words: &str, typed: &str) -> &mut Self {
+    pub fn answer(&mut self, words: &str, typed: &str) -> &mut Self {
         wait_for(words, || self.text().contains(words));
         let stdin = self.child.stdin.as_mut().unwrap();
         stdin.write_all(typed.as_bytes()).unwrap();
@@ -52,7 +52,7 @@ impl Terminal {
         self.shown.lock().unwrap().clone()
     }
 
-    fn end(&mut self) -> (Option<i32>, String) {
+    pub fn end(&mut self) -> (Option<i32>, String) {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -75,3 +75,57 @@ fn a_service_is_kept_where_files_are_changed_before_it_stops() {
     assert_eq!(kept(&format!("{}{edit}", of(&restart))), [""; 0]);
     assert_eq!(kept(&of(&restart)), [""; 0]);
 }
+
+const COPY: &str = "```sh {#copy on=app}\ncp a b\n```\n";
+const UP: &str = "```sql {#up on=db}\nDELETE FROM record WHERE id = 1\n```\n";
+const RESTART: &str = "```sh {#restart on=app}\nwindlass service restart booking\n```\n";
+
+/// Ids of the units of the edited document, kept behind what has begun of the first one; and what is too late.
+fn behind(old: &str, new: &str, begun: &[&str]) -> (Vec<String>, Option<(String, Option<String>)>) {
+    let has_begun = |id: &UnitId| begun.contains(&id.0.as_str());
+    let (old, new) = (plan(old), plan(new));
+    let (kept, unkept) = new.kept_behind(&old, has_begun);
+    if unkept.is_none() {
+        assert_eq!(kept.kept_behind(&old, has_begun), (kept.clone(), None), "once is as good as twice");
+        assert_eq!(new.kept_behind(&kept, has_begun).0, kept, "and as good as the next time");
+    }
+    let ids = kept.units().map(|(_, unit)| unit.id.0.clone()).collect();
+    (ids, unkept.map(|unkept| (unkept.restarts.0, unkept.edits.map(|edits| edits.0))))
+}
+
+#[test]
+fn what_is_to_be_kept_since_an_edit_is_kept_behind_what_has_begun() {
+    let edited = format!("{UP}{COPY}{RESTART}");
+    let (old, ran) = (format!("{UP}{RESTART}"), ["up/1"]);
+    assert_eq!(plan(&edited).steps[0].id.0, "keep-app", "as if nothing had run");
+    assert_eq!(behind(&old, &edited, &[]).0, ["keep-app/1", "up/1", "copy/1", "restart/1"]);
+    let moved = ["up/1", "keep-app/1", "copy/1", "restart/1"];
+    assert_eq!(behind(&old, &edited, &ran), (moved.map(str::to_owned).to_vec(), None));
+    // What nobody takes back is no reason.
+    let by_nobody = "```sh {#up on=app irreversible}\n./up\n```\n";
+    let ids = behind(by_nobody, &edited.replace(UP, by_nobody), &ran).0;
+    assert_eq!(ids, moved);
+    let more = format!("{edited}```sh {{#units on=app}}\nsystemctl restart web\n```\n");
+    let begun = ["keep-app/1", "up/1"];
+    let ids = ["keep-app/1", "up/1", "keep-app-/2", "copy/1", "restart/1", "units/1"];
+    assert_eq!(behind(&edited, &more, &begun), (ids.map(str::to_owned).to_vec(), None));
+    // What was kept stays, also when nothing needs it any more.
+    assert_eq!(behind(&edited, UP, &begun).0, ["keep-app/1", "up/1"]);
+    let kept = plan(UP).kept_behind(&plan(&edited), |id| begun.contains(&id.0.as_str())).0;
+    assert!(kept.services.contains_key("booking") && kept.targets.contains_key("app"));
+}
+
+#[test]
+fn what_is_to_be_kept_from_before_what_has_begun_is_named() {
+    let late = |old: &str, new: &str, begun: &[&str]| behind(old, new, begun).1;
+    let named = |restarts: &str, edits: Option<&str>| Some((restarts.to_owned(), edits.map(str::to_owned)));
+    let edited = format!("{COPY}{RESTART}");
+    assert_eq!(late(COPY, &edited, &["copy/1"]), named("restart/1", Some("copy/1")));
+    let one = "```sh {#one on=app}\nsystemctl stop web\nwindlass service restart booking\n```\n";
+    let begun = ["one/1"];
+    let copied = one.replace("windlass", "cp a b\nwindlass");
+    assert_eq!(late(one, &copied, &begun), named("one/3", Some("one/2")));
+    let other = one.replace("windlass service restart booking", "systemctl restart api");
+    assert_eq!(late(one, &other, &begun), named("one/2", None));
+    assert_eq!(late(one, &format!("{one}{COPY}{RESTART}"), &begun), None);
+}

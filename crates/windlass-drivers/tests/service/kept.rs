@@ -1,0 +1,96 @@
+//! What a release does to a service that it keeps, on the way back.
+
+use super::*;
+use ServiceOperation::{Keep, Restart, Start, Stop};
+use windlass_plan::{Action, Class, Step, StepId, UnitId};
+
+/// Version 1 serves and is kept by `keep/1`; version 2 is to come.
+pub struct Kept {
+    pub stage: Stage,
+    pub keep: Act,
+    pub capsule: Capsule,
+}
+
+impl Kept {
+    pub async fn new() -> Self {
+        let mut stage = Stage::serving().await;
+        stage.scene.release("2", &[]);
+        stage.scene.stable_ms = 0;
+        let keep = stage.act("keep/1", Keep);
+        let (capsule, done) = keep.applied().await;
+        stage.scene.facts.insert(keep.unit.id.clone(), done.facts);
+        stage.scene.before.push(step(keep.unit.clone()));
+        Self { stage, keep, capsule }
+    }
+
+    /// A line that changes a database comes next.
+    pub fn changes_a_database(&mut self) {
+        let script = "./migrate".to_owned();
+        let action = Action::Shell { script, dir: None, readonly: false, database: Some("db".into()) };
+        let unit = Unit { id: UnitId("up/1".into()), action, ..self.keep.unit.clone() };
+        self.stage.scene.before.push(step(unit));
+    }
+
+    /// A unit behind what was there so far, done.
+    pub async fn done(&mut self, unit: &str, operation: ServiceOperation) -> (Act, Capsule) {
+        let act = self.stage.act(unit, operation);
+        let (capsule, done) = act.applied().await;
+        self.stage.scene.facts.insert(act.unit.id.clone(), done.facts);
+        self.stage.scene.before.push(step(act.unit.clone()));
+        (act, capsule)
+    }
+
+    /// No instance, and requests wait.
+    pub async fn stands_still(&self) -> bool {
+        self.stage.versions().await.is_empty() && self.stage.proxy().holding_ms.is_some()
+    }
+}
+
+fn step(unit: Unit) -> Step {
+    Step {
+        id: StepId(unit.id.0.clone()),
+        stage: None,
+        gate: None,
+        line: 1,
+        on: "app".into(),
+        class: Class::Exact,
+        units: vec![unit],
+        undo: None,
+        serial: None,
+        after_ms: None,
+        online: false,
+        again: None,
+    }
+}
+
+/// What is between the stop and the start ran while nothing served: it goes back so, too.
+#[tokio::test]
+async fn what_is_between_a_stop_and_a_start_goes_back_while_the_service_stands_still() {
+    let mut kept = Kept::new().await;
+    let (stop, stopped) = kept.done("stop/1", Stop).await;
+    let (start, started) = kept.done("start/1", Start).await;
+    let (restart, restarted) = kept.done("restart/1", Restart).await;
+    assert!(kept.stage.serves("2").await);
+    assert!(!restart.undone(&restarted).await.changed, "it runs on");
+    assert!(kept.stage.serves("2").await);
+    assert!(start.undone(&started).await.changed);
+    assert!(kept.stands_still().await, "{:?} {:?}", kept.stage.status().await, kept.stage.proxy());
+    assert!(applied(&start.inspect(&started, Way::Undo).await));
+    assert_eq!(stop.undone(&stopped).await.facts["away"], true);
+    assert!(kept.stands_still().await);
+    kept.keep.undone(&kept.capsule).await;
+    assert!(kept.stage.serves("1").await);
+}
+
+/// What somebody else has put there since is theirs.
+#[tokio::test]
+async fn what_another_run_has_started_since_is_not_ended_with_a_kept_start() {
+    let mut kept = Kept::new().await;
+    kept.done("stop/1", Stop).await;
+    let (start, started) = kept.done("start/1", Start).await;
+    let mut other = kept.stage.act("other/1", Restart);
+    other.cx.run = "run-2".into();
+    other.applied().await;
+    assert!(!start.undone(&started).await.changed);
+    assert!(kept.stage.serves("2").await);
+}
