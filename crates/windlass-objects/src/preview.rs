@@ -28,7 +28,7 @@ impl Tally {
     }
 }
 
-/// What only the listings tell of a line.
+/// What only the listings and the bucket tell of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Surprise {
     /// The source has nothing, and `--delete` deletes all that the filters leave of the destination.
@@ -41,6 +41,12 @@ pub enum Surprise {
     CopiedAgain(u64),
     /// So many objects would be overwritten that are themselves meant by the line: the order decides what is left.
     Tangled(u64),
+    /// So many objects would be overwritten or deleted in a bucket that keeps no versions.
+    NoVersions(u64),
+    /// A rule of the bucket deletes what is set aside after so many days.
+    HoldExpires(u32),
+    /// So many of the first thousand objects there are of another account than the bucket.
+    OthersOwn(u64),
 }
 
 /// Sums up the entries of a line; its memory does not grow with them.
@@ -262,6 +268,19 @@ impl Surprise {
             }
             Self::Tangled(objects) => format!(
                 "{} that the line itself means would be overwritten: the order would decide what is left",
+                count(objects)
+            ),
+            Self::NoVersions(objects) => format!(
+                "the bucket keeps no versions: {} would come back only from what is set aside",
+                count(objects)
+            ),
+            Self::HoldExpires(days) => format!(
+                "a lifecycle rule of the bucket deletes what is set aside under `hold` after {}: a rollback behind that \
+                 finds nothing",
+                if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
+            ),
+            Self::OthersOwn(objects) => format!(
+                "another account than the bucket's owns {} of the first 1,000 there: what a rollback puts back belongs to yours",
                 count(objects)
             ),
         }

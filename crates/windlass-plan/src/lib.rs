@@ -54,7 +54,7 @@ pub use lint::{
     lint_sql, placeholder, rules_markdown,
 };
 pub use model::*;
-pub use preflight::{Checked, Needed, Needs, State, Thing};
+pub use preflight::{Checked, Needed, Needs, Place, State, Thing, Written};
 pub use probe::{Budget, Downtime};
 pub use require::{Requirement, Unmet};
 pub use watch::{WatchLimits, Watching};

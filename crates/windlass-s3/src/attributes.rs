@@ -2,6 +2,9 @@
 
 use windlass_objects::Options;
 
+/// Whether a copy has the metadata of its source (`COPY`, as without it) or those of the request (`REPLACE`).
+pub(crate) const DIRECTIVE: &str = "x-amz-metadata-directive";
+
 /// Storage class, where it is not the usual one.
 pub(crate) fn class(class: Option<&str>) -> Vec<(&'static str, String)> {
     class.map(|class| ("x-amz-storage-class", class.to_owned())).into_iter().collect()
@@ -13,7 +16,7 @@ pub(crate) fn of_copy(options: &Options, from_class: Option<&str>) -> Vec<(&'sta
     // aws-cli replaces metadata when some is given.
     let implied = (!options.metadata.is_empty()).then(|| "REPLACE".to_owned());
     if let Some(directive) = options.metadata_directive.clone().or(implied) {
-        headers.push(("x-amz-metadata-directive", directive));
+        headers.push((DIRECTIVE, directive));
     }
     headers
 }
@@ -33,6 +36,13 @@ pub(crate) fn of_object(options: &Options, from_class: Option<&str>) -> Vec<(&'s
         ("content-language", &options.content_language),
     ];
     pairs.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+}
+
+/// Whether a header is what `x-amz-metadata-directive` speaks of: what is kept with an object and does not say how.
+pub(crate) fn is_metadata(name: &str) -> bool {
+    name.starts_with("x-amz-meta-")
+        || matches!(name, "content-type" | "cache-control" | "content-encoding")
+        || matches!(name, "content-disposition" | "content-language" | "expires")
 }
 
 /// Headers of `--metadata`.

@@ -2,7 +2,7 @@
 
 use crate::{
     behind::Behind,
-    client::{Client, Copy, DELETES_MAX},
+    client::{Client, Copy, DELETES_MAX, Over},
     delete::GONE,
     error::{Error, Kind},
     manifest::{Count, Item, Manifest, State},
@@ -55,6 +55,8 @@ pub(crate) struct Go {
     pub(crate) from_hold: bool,
     /// Delete what was written.
     pub(crate) delete: bool,
+    /// What stands at the destination.
+    pub(crate) now: Option<Object>,
 }
 
 /// Takes back what was done; gives how far all objects are.
@@ -197,10 +199,13 @@ impl Job<'_> {
             let now = at_destination.get(&item.entry.to);
             let source = item.entry.from.as_ref().and_then(|from| at_source.get(&from.key));
             async move {
-                let step = match item.entry.work {
+                let mut step = match item.entry.work {
                     Work::Delete => self.of_delete(item, now, is_forced).await?,
                     _ => self.of_copy(item, now, source, is_forced).await?,
                 };
+                if let Step::Go(go) = &mut step {
+                    go.now = now.cloned();
+                }
                 Ok((step, is_same(now, item.entry.there.as_ref())))
             }
         });
@@ -447,6 +452,7 @@ impl Job<'_> {
                 from: (self.to(), &item.entry.to),
                 etag: item.etag.as_deref().or(from.etag.as_deref()),
                 to: (self.from(), &from.key),
+                over: Over::Nothing,
                 headers: crate::attributes::class(from.class.as_deref()),
                 ..Copy::default()
             };
@@ -471,6 +477,7 @@ impl Job<'_> {
             from: (self.to(), from),
             version: go.on_top.as_deref(),
             to: (self.to(), &there.key),
+            over: Over::seen(go.now.as_ref()),
             headers: crate::attributes::class(there.class.as_deref()),
             ..Copy::default()
         };

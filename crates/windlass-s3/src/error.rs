@@ -42,6 +42,8 @@ pub struct Error {
     pub message: String,
     /// What to do about it; one line each.
     pub hints: Vec<String>,
+    /// An earlier try of the same request was not answered well: it may have taken effect.
+    pub is_repeated: bool,
 }
 
 impl fmt::Display for Error {
@@ -52,7 +54,7 @@ impl fmt::Display for Error {
 
 impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: Vec::new() }
+        Self { kind, message: message.into(), hints: Vec::new(), is_repeated: false }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -63,7 +65,7 @@ impl Error {
     /// Whether the request may have taken effect although it failed.
     #[must_use]
     pub fn is_uncertain(&self) -> bool {
-        matches!(self.kind, Kind::Transport | Kind::Busy | Kind::Answer)
+        self.is_repeated || matches!(self.kind, Kind::Transport | Kind::Busy | Kind::Answer)
     }
 }
 
@@ -78,13 +80,15 @@ pub(crate) fn kind(status: u16, code: &str) -> Kind {
     match (status, code) {
         (_, "NoSuchBucket") => Kind::NoBucket,
         (_, "NoSuchKey" | "NoSuchVersion" | "NoSuchUpload") => Kind::NotFound,
-        (_, "PreconditionFailed" | "ConditionalRequestConflict") | (412, _) => Kind::Changed,
+        (_, "PreconditionFailed") | (412, _) => Kind::Changed,
         (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken")
         | (_, "ExpiredTokenException" | "TokenRefreshRequired" | "InvalidClientTokenId") => Kind::Credentials,
         (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
             Kind::Region
         }
-        (_, "SlowDown" | "ServiceUnavailable" | "InternalError" | "RequestTimeout" | "OperationAborted") => {
+        (_, "SlowDown" | "ServiceUnavailable" | "InternalError" | "RequestTimeout" | "OperationAborted")
+        // Two conditional writes at a time: one of them is done first.
+        | (_, "ConditionalRequestConflict") => {
             Kind::Busy
         }
         (_, "NotImplemented") | (501, _) => Kind::Unsupported,

@@ -3,6 +3,7 @@
 use crate::{
     client::{Client, Versioning},
     error::{Error, Kind},
+    findings::findings,
     listing::{Listing, list},
     local,
     manifest::{Head, Manifest, Totals, Writer},
@@ -96,14 +97,7 @@ async fn side(
         }
         Place::S3 { bucket, .. } => {
             let head = client.head(bucket, start, None).await?;
-            let object = head.map(|head| Object {
-                key: start.to_owned(),
-                size: head.size,
-                modified_us: head.modified_us,
-                etag: Some(head.etag),
-                version: head.version,
-                class: head.class,
-            });
+            let object = head.map(|head| head.object(start));
             if object.is_none() && is_source && line.verb != Verb::Remove {
                 let message = format!("s3://{bucket}/{start}: there is no such object");
                 return Err(Error::new(Kind::NotFound, message));
@@ -172,7 +166,8 @@ pub async fn preview(
         Ok(())
     };
     let (seen, counts) = choose(client, line, scene, holds, Preview::new(line, scene), each).await?;
-    let surprises = seen.surprises(&counts);
+    let mut surprises = seen.surprises(&counts);
+    surprises.extend(findings(client, line, scene, holds, &seen).await?);
     Ok((seen, surprises))
 }
 

@@ -1,6 +1,7 @@
 //! Copies inside a store that are too large for one request.
 
 use crate::{
+    attributes::{DIRECTIVE, is_metadata},
     client::{Copy, Part, Written},
     error::{Error, Kind},
     manifest::Item,
@@ -9,17 +10,27 @@ use crate::{
 use futures_util::{StreamExt as _, stream};
 
 impl Job<'_> {
+    /// Begins a copy in parts; its object gets what a copy in one request gives it: metadata of the source, or with `REPLACE` those of
+    /// the line, and the tags of the source.
     pub(crate) async fn begin_parts(&self, copy: &Copy<'_>) -> Result<String, Error> {
-        let head = self.client.head(copy.from.0, copy.from.1, copy.version).await?;
-        let head = head.ok_or_else(|| {
-            Error::new(Kind::NotFound, format!("s3://{}/{}: it is gone", copy.from.0, copy.from.1))
-        })?;
-        let mut headers = head.attributes;
-        for (name, value) in &copy.headers {
-            if !name.ends_with("-directive") {
-                headers.retain(|(other, _)| other != name);
-                headers.push(((*name).to_owned(), value.clone()));
-            }
+        let (bucket, key) = copy.from;
+        let head = self.client.head(bucket, key, copy.version).await?;
+        let head =
+            head.ok_or_else(|| Error::new(Kind::NotFound, format!("s3://{bucket}/{key}: it is gone")))?;
+        let own = copy.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let (described, mut headers): (Vec<_>, Vec<_>) =
+            own.filter(|(name, _)| name != DIRECTIVE).partition(|(name, _)| is_metadata(name));
+        if copy.headers.iter().any(|(name, value)| *name == DIRECTIVE && value == "REPLACE") {
+            headers.extend(described.into_iter().chain(copy.metadata.clone()));
+        } else {
+            headers.extend(head.attributes);
+        }
+        match self.client.tags(bucket, key, copy.version).await {
+            Ok(tags) if tags.is_empty() => {}
+            Ok(tags) => headers.push(("x-amz-tagging".into(), tags)),
+            // A store without tags.
+            Err(error) if error.kind == Kind::Unsupported && !head.has_tags => {}
+            Err(error) => return Err(error),
         }
         self.client.begin_parts(copy.to.0, copy.to.1, &headers).await
     }
@@ -71,6 +82,6 @@ impl Job<'_> {
         let tries: Vec<_> = tries.collect();
         let parts: Vec<_> = stream::iter(tries).buffered(16).collect().await;
         let parts: Vec<Part> = parts.into_iter().collect::<Result<_, _>>()?;
-        self.client.end_parts(copy.to.0, copy.to.1, upload, &parts).await
+        self.client.end_parts(copy.to.0, copy.to.1, upload, &parts, copy.over).await
     }
 }

@@ -5,10 +5,10 @@
 //! deleted what is to go. After a kill only objects that were begun and not settled are looked at again.
 
 use crate::{
-    client::{Client, Copy, Written},
-    delete::MAYBE,
+    client::{Client, Copy, Over, Written},
     encode::hex,
     error::{Error, Kind},
+    late::of_others,
     listing::{before, shared},
     manifest::{Count, Item, Manifest, State},
 };
@@ -266,42 +266,45 @@ impl Job<'_> {
         let is_ours = is_again && now.is_some_and(|now| self.is_written(now, &from));
         if !is_same(now, item.entry.there.as_ref()) && !is_ours {
             item.state = State::Left;
-            item.note = Some(match now {
-                Some(_) if is_again => format!("the destination was written to after the preview; {MAYBE}"),
-                Some(_) => "the destination was written to after the preview".into(),
-                None => "the destination was deleted after the preview".into(),
-            });
+            item.note = Some(of_others(now, is_again));
             return (item, None);
         }
         let written = match now.filter(|now| is_ours && !is_same(Some(now), item.entry.there.as_ref())) {
-            Some(now) => self.known(&item, now).await,
+            Some(now) => self.known(&item, &from, now).await,
             None => self.write(&mut item, &from, is_again).await,
         };
         match written {
-            Ok(written) => {
-                item.etag = Some(written.etag);
-                item.version = written.version;
-                item.upload = None;
-                item.state = if self.moves() { State::Written } else { State::Done };
-                (item, None)
-            }
+            Ok(written) => self.wrote(item, written),
             Err(error) if error.kind == Kind::Changed || error.kind == Kind::NotFound => {
-                item.state = State::Left;
-                item.note = Some("the source was changed or deleted after the preview".into());
-                (item, None)
+                self.refused(item, &from, is_again, error).await
             }
             Err(error) => (item, Some(error)),
         }
     }
 
+    pub(crate) fn wrote(&self, mut item: Item, written: Written) -> (Item, Option<Error>) {
+        item.etag = Some(written.etag);
+        item.version = written.version;
+        item.upload = None;
+        item.state = if self.moves() { State::Written } else { State::Done };
+        (item, None)
+    }
+
     /// What an earlier try wrote.
-    async fn known(&self, item: &Item, now: &Object) -> Result<Written, Error> {
+    pub(crate) async fn known(&self, item: &Item, from: &Object, now: &Object) -> Result<Written, Error> {
         let etag = now.etag.clone().unwrap_or_default();
-        if !self.manifest.head().to_versions {
+        let is_told = now.etag == from.etag || self.is_upload() || self.is_download();
+        if is_told && !self.manifest.head().to_versions {
             return Ok(Written { etag, version: None });
         }
-        let head = self.client.head(self.to(), &item.entry.to, None).await?;
-        Ok(Written { etag, version: head.and_then(|head| head.version) })
+        let copy =
+            Copy { from: (self.from(), &from.key), to: (self.to(), &item.entry.to), ..Copy::default() };
+        let head = self.client.head(copy.to.0, copy.to.1, None).await?;
+        if let Some(head) = head.as_ref().filter(|_| !is_told) {
+            self.same_sums(&copy, from, head).await?;
+        }
+        let version = head.filter(|_| self.manifest.head().to_versions).and_then(|head| head.version);
+        Ok(Written { etag, version })
     }
 
     async fn write(&self, item: &mut Item, from: &Object, is_again: bool) -> Result<Written, Error> {
@@ -315,20 +318,23 @@ impl Job<'_> {
         if self.is_upload() {
             return self.upload(item, from).await;
         }
+        let (to, there) = (item.entry.to.clone(), item.entry.there.clone());
         let copy = Copy {
             from: (self.from(), &from.key),
             etag: from.etag.as_deref(),
-            to: (self.to(), &item.entry.to.clone()),
+            to: (self.to(), &to),
+            over: Over::seen(there.as_ref()),
             headers: crate::attributes::of_copy(&head.line.options, from.class.as_deref()),
             metadata: crate::attributes::metadata(&head.line.options),
             ..Copy::default()
         };
         let written = if from.size > head.copy_bytes_max {
-            self.in_parts(item, &copy, from.size).await?
+            self.in_parts(item, &copy, from.size).await
         } else {
-            self.client.copy(&copy).await?
+            self.client.copy(&copy).await
         };
-        self.verify(copy.to, from, written, head.to_versions).await
+        let written = self.unless_ours(copy.to, written, |now| self.is_written(now, from)).await?;
+        self.verify(copy.to, from, written, head.to_versions, Some(&copy)).await
     }
 
     /// Compares what was written with what it is a copy of.
@@ -338,6 +344,7 @@ impl Job<'_> {
         from: &Object,
         written: Written,
         has_versions: bool,
+        copy: Option<&Copy<'_>>,
     ) -> Result<Written, Error> {
         let is_equal = from.etag.as_deref() == Some(&written.etag);
         if is_equal && (written.version.is_some() || !has_versions) {
@@ -349,6 +356,9 @@ impl Job<'_> {
             Some(head)
                 if head.size == from.size && (head.etag == written.etag || written.etag.is_empty()) =>
             {
+                if let Some(copy) = copy.filter(|_| !is_equal) {
+                    self.same_sums(copy, from, &head).await?;
+                }
                 Ok(Written { etag: head.etag, version: written.version.or(head.version) })
             }
             found => {
@@ -397,11 +407,12 @@ impl Job<'_> {
                 // What failed is told; what is left of it costs only space.
                 let _ = self.client.drop_parts(copy.to.0, copy.to.1, &upload).await;
             }
-            written?
+            written
         } else {
-            self.client.copy(copy).await?
+            self.client.copy(copy).await
         };
-        self.verify(copy.to, object, written, false).await
+        let written = self.unless_ours(copy.to, written, |now| is_copy(now, object)).await?;
+        self.verify(copy.to, object, written, false, Some(copy)).await
     }
 
     /// Whether `now` can be what an earlier try of ours made of `from`.
@@ -455,16 +466,7 @@ impl Job<'_> {
         let heads: Vec<_> = stream::iter(asks).buffer_unordered(WIDTH).collect().await;
         for (key, head) in heads {
             if let Some(head) = head? {
-                let key = key.to_owned();
-                let object = Object {
-                    key: key.clone(),
-                    size: head.size,
-                    modified_us: head.modified_us,
-                    etag: Some(head.etag),
-                    version: head.version,
-                    class: head.class,
-                };
-                found.insert(key, object);
+                found.insert(key.to_owned(), head.object(key));
             }
         }
         Ok(found)

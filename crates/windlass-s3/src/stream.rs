@@ -2,7 +2,7 @@
 //! back. A connection that breaks is made anew, for what is still missing.
 
 use crate::{
-    client::{Client, Part, Written},
+    client::{Client, Over, Part, Written},
     error::{Error, Kind},
     http::piece,
 };
@@ -114,7 +114,7 @@ impl Upload {
             self.settle().await?;
         }
         self.parts.sort_by_key(|part| part.number);
-        self.client.end_parts(&self.bucket, &self.key, &self.id, &self.parts).await
+        self.client.end_parts(&self.bucket, &self.key, &self.id, &self.parts, Over::Any).await
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     attributes,
-    client::{Part, Written},
+    client::{Over, Part, Written},
     encode::hex,
     error::{Error, Kind},
     http::piece,
@@ -72,13 +72,18 @@ impl Job<'_> {
             headers.push(("content-type".into(), kind.into()));
         }
         let (bucket, key) = (self.to(), item.entry.to.clone());
+        let there = item.entry.there.clone();
+        let over = Over::seen(there.as_ref());
         if from.size <= PART {
             let _room = self.client.body().await?;
             let body = read(path.clone(), 0, from.size).await?;
             let digest = hex(&Md5::digest(&body));
-            let written = self.client.put(bucket, &key, body, &headers).await?;
+            let written = self.client.put_over(bucket, &key, body, &headers, over).await;
+            let written = self.unless_ours((bucket, &key), written, |now| self.is_written(now, from)).await?;
             let expected = Object { etag: Some(digest), ..from.clone() };
-            return self.verify((bucket, &key), &expected, written, self.manifest.head().to_versions).await;
+            return self
+                .verify((bucket, &key), &expected, written, self.manifest.head().to_versions, None)
+                .await;
         }
         if let Some(earlier) = item.upload.take() {
             self.client.drop_parts(bucket, &key, &earlier).await?;
@@ -103,8 +108,9 @@ impl Job<'_> {
         )
         .await;
         let parts: Vec<Part> = parts.into_iter().collect::<Result<_, _>>()?;
-        let written = self.client.end_parts(bucket, &key, &upload, &parts).await?;
-        self.verify((bucket, &key), from, written, self.manifest.head().to_versions).await
+        let written = self.client.end_parts(bucket, &key, &upload, &parts, over).await;
+        let written = self.unless_ours((bucket, &key), written, |now| self.is_written(now, from)).await?;
+        self.verify((bucket, &key), from, written, self.manifest.head().to_versions, None).await
     }
 
     /// Receives a file, with the time of its object, as aws-cli does.

@@ -167,7 +167,7 @@ impl Bucket {
                     let message = format!("there are more than {OBJECTS_MAX} objects below {shown}");
                     let hints =
                         vec!["give backups a prefix of their own: `folder = \"s3://BUCKET/PREFIX\"`".into()];
-                    return Err(Error { kind: Kind::Refused, message, hints });
+                    return Err(Error { kind: Kind::Refused, message, hints, is_repeated: false });
                 }
                 match object.key.strip_prefix(&prefix) {
                     Some(name) if !name.is_empty() && !name.contains('/') => {
@@ -271,7 +271,7 @@ impl Bucket {
 fn ended<T>(told: &Receiver<Result<T, Error>>) -> Result<T, Error> {
     told.recv().unwrap_or_else(|_| {
         let message = "the work with the store has ended without a word".to_owned();
-        Err(Error { kind: Kind::Windlass, message, hints: vec![] })
+        Err(Error { kind: Kind::Windlass, message, hints: vec![], is_repeated: false })
     })
 }
 

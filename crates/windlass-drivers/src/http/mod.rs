@@ -45,13 +45,13 @@ pub fn client(within: Duration) -> Result<Client, Failure> {
     built(builder(within)?)
 }
 
-fn built(builder: ClientBuilder) -> Result<Client, Failure> {
+pub(crate) fn built(builder: ClientBuilder) -> Result<Client, Failure> {
     builder
         .build()
         .map_err(|error| Failure::clean(Fault::Transport, format!("no HTTP client: {}", cause(&error))))
 }
 
-fn builder(within: Duration) -> Result<ClientBuilder, Failure> {
+pub(crate) fn builder(within: Duration) -> Result<ClientBuilder, Failure> {
     // reqwest panics without one.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         return Err(Failure::clean(

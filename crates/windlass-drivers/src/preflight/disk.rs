@@ -7,7 +7,7 @@ use super::{
 };
 use crate::disk::human_bytes;
 use std::path::Path;
-use windlass_plan::{Checked, Needs, State};
+use windlass_plan::{Checked, Needs, Place, State, Written};
 
 /// With less a disk is full, KiB: whatever writes fails.
 const FULL_KIB: u64 = 1024;
@@ -26,10 +26,8 @@ pub(super) enum Folder {
     Kept(String),
     /// What a host keeps of lines.
     State,
-    Work(String),
-    Backups(String),
-    /// Those of docker, wherever they are.
-    Images,
+    /// Where units write.
+    Written(Written),
 }
 
 /// What a host is asked of.
@@ -40,9 +38,7 @@ pub(super) fn folders(needs: &Needs, kept: &Path) -> Vec<Folder> {
     } else if needs.lines {
         folders.push(Folder::State);
     }
-    folders.extend(needs.folders.iter().cloned().map(Folder::Work));
-    folders.extend(needs.backups.iter().cloned().map(Folder::Backups));
-    folders.extend(needs.images.then_some(Folder::Images));
+    folders.extend(needs.written.iter().cloned().map(Folder::Written));
     folders
 }
 
@@ -76,17 +72,14 @@ pub(super) fn judge(needs: &Needs, questions: &[Question], answers: &Answers) ->
 
 /// What is wrong, if anything is.
 fn complaint(folder: &Folder, kib: u64, inodes: Option<u64>) -> Option<(State, String)> {
-    let low = if *folder == Folder::Images { LOW_IMAGES_KIB } else { LOW_KIB };
+    let low = if is_images(folder) { LOW_IMAGES_KIB } else { LOW_KIB };
     let size = |kib: u64| human_bytes(kib.saturating_mul(1024));
     if kib < FULL_KIB {
-        return Some((State::Error, format!("the disk is full: {} left", size(kib))));
+        return Some(full(folder, format!("the disk is full: {} left", size(kib))));
     }
     match inodes {
         Some(inodes) if inodes < FULL_INODES => {
-            return Some((
-                State::Error,
-                format!("the disk has no room for more files: {inodes} inodes left"),
-            ));
+            return Some(full(folder, format!("the disk has no room for more files: {inodes} inodes left")));
         }
         Some(inodes) if inodes < LOW_INODES => {
             return Some((State::Warning, format!("{inodes} inodes left; fewer than {LOW_INODES} are few")));
@@ -96,12 +89,28 @@ fn complaint(folder: &Folder, kib: u64, inodes: Option<u64>) -> Option<(State, S
     (kib < low).then(|| (State::Warning, format!("{} left; less than {} is little", size(kib), size(low))))
 }
 
+/// A full disk is an error, unless something may make room.
+fn full(folder: &Folder, said: String) -> (State, String) {
+    match folder {
+        Folder::Written(Written { maker: Some(maker), .. }) => {
+            (State::Warning, format!("{said}; {maker} may make room"))
+        }
+        _ => (State::Error, said),
+    }
+}
+
+fn is_images(folder: &Folder) -> bool {
+    matches!(folder, Folder::Written(Written { place: Place::Images, .. }))
+}
+
 fn title(folder: &Folder) -> &'static str {
     match folder {
         Folder::Kept(_) => "what Windlass keeps of runs",
         Folder::State => "what Windlass keeps of lines",
-        Folder::Work(_) => "working folder",
-        Folder::Backups(_) => "backups",
-        Folder::Images => "images of docker",
+        Folder::Written(written) => match written.place {
+            Place::Work(_) => "working folder",
+            Place::Backups(_) => "backups",
+            Place::Images => "images of docker",
+        },
     }
 }

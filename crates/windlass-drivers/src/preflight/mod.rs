@@ -1,8 +1,9 @@
 //! A look at all hosts of a plan before anything runs: whether they answer, have what the lines need, have space, and agree about
-//! the time. One script a host, over the connection that its units use. Nothing is changed.
+//! the time; and whether its services are well. One script a host, over the connection that its units use. Nothing is changed.
 
 mod clock;
 mod disk;
+mod health;
 mod question;
 mod reach;
 mod sudo;
@@ -37,9 +38,12 @@ pub async fn look(cx: &Context, hosts: &Hosts, kept: PathBuf) -> Vec<Checked> {
             (number, one(&cx, &hosts, &needs, &kept).await)
         });
     }
-    let mut seen = looks.join_all().await;
+    let (mut seen, healths) = tokio::join!(looks.join_all(), health::look(&cx.plan));
     seen.sort_by_key(|(number, _)| *number);
     let mut checked: Vec<Checked> = seen.into_iter().flat_map(|(_, checked)| checked).collect();
+    // They are asked from here, and this machine is the first.
+    let here = checked.iter().take_while(|one| one.host == "local").count();
+    checked.splice(here..here, healths);
     checked.iter_mut().for_each(|one| one.said = cx.secrets.mask(&one.said));
     checked
 }

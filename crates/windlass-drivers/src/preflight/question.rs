@@ -2,19 +2,23 @@
 
 use super::disk::Folder;
 use crate::host::{Call, End, Event, Host, Hosts};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
     collections::BTreeMap,
     process::Stdio,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::{io::AsyncWriteExt as _, process::Command};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    process::Command,
+};
 use windlass_document::shell::quote;
 use windlass_driver::Failure;
-use windlass_plan::{Needs, Thing};
+use windlass_plan::{Needs, Place, Thing};
 
 const SCRIPT: &str = include_str!("look.sh");
 /// Answers taken from this machine, bytes.
-const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,16 +126,12 @@ pub(super) async fn here(base: &str, (needs, questions): (&Needs, &[Question]), 
     let (mut answers, asked_at) = (Answers::default(), now());
     let say = r#"say() { printf '%s\n' "$*"; }"#;
     let text = format!("base={}\n{say}\n{}", quote(base), script(needs, questions));
-    match tokio::time::timeout(within, shell(&text)).await {
-        Ok(Ok(said)) => {
-            for line in said.lines() {
-                let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-                answers.hear(word, rest, asked_at);
-            }
-        }
-        Ok(Err(error)) => answers.cut = Some(format!("/bin/sh: {error}")),
-        Err(_) => answers.cut = Some(late(within)),
-    }
+    let run = shell(&text, |word, rest| answers.hear(word, rest, asked_at));
+    answers.cut = match tokio::time::timeout(within, run).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("/bin/sh: {error}")),
+        Err(_) => Some(late(within)),
+    };
     answers
 }
 
@@ -139,20 +139,46 @@ fn late(within: Duration) -> String {
     format!("no answer within {} s", within.as_secs())
 }
 
-async fn shell(text: &str) -> std::io::Result<String> {
+/// Runs the script and says each line of it at once, by its first word and the rest: what a program that hangs keeps back is not more
+/// than its own answer. What is not waited for any longer is killed with all that it started.
+pub(super) async fn shell(text: &str, mut said: impl FnMut(&str, &str)) -> std::io::Result<()> {
     let mut child = Command::new("/bin/sh")
         .arg("-s")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(text.as_bytes()).await?;
+    let _group = child.id().map(Group);
+    let (input, output) = (child.stdin.take(), child.stdout.take());
+    let write = async {
+        match input {
+            Some(mut input) => input.write_all(text.as_bytes()).await,
+            None => Ok(()),
+        }
+    };
+    let read = async {
+        let Some(output) = output else { return Ok(()) };
+        let mut lines = BufReader::new(output.take(ANSWER_BYTES_MAX)).lines();
+        while let Some(line) = lines.next_line().await? {
+            let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            said(word, rest);
+        }
+        Ok(())
+    };
+    tokio::try_join!(write, read).map(|_| ())
+}
+
+/// A process group that ends with its scope. Its leader is still a child that nobody waited for: the number is its own.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = i32::try_from(self.0).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(id, Signal::KILL);
+        }
     }
-    let mut said = child.wait_with_output().await?.stdout;
-    said.truncate(ANSWER_BYTES_MAX);
-    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 /// The script with a line for each question: those that are quickest first.
@@ -177,16 +203,21 @@ fn script(needs: &Needs, questions: &[Question]) -> String {
             },
             Question::Sudo => format!("look_password {number}"),
             Question::Disk(Folder::State) => format!("look_state {number}"),
-            Question::Disk(Folder::Images) => format!("look_images {number}"),
-            Question::Disk(Folder::Kept(path) | Folder::Work(path) | Folder::Backups(path)) => {
-                format!("look_disk {number} {}", quote(path))
-            }
+            Question::Disk(Folder::Kept(path)) => look_disk(number, path),
+            Question::Disk(Folder::Written(written)) => match &written.place {
+                Place::Images => format!("look_images {number}"),
+                Place::Work(path) | Place::Backups(path) => look_disk(number, path),
+            },
         };
         text.push_str(&line);
         text.push('\n');
     }
     text.push_str("exit 0\n");
     text
+}
+
+fn look_disk(number: usize, path: &str) -> String {
+    format!("look_disk {number} {}", quote(path))
 }
 
 /// Seconds since 1970.

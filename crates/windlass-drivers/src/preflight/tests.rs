@@ -5,7 +5,7 @@ use super::{
     sudo, things,
 };
 use std::time::Duration;
-use windlass_plan::{Checked, Needed, Needs, State, Thing};
+use windlass_plan::{Checked, Needed, Needs, Place, State, Thing, Written};
 
 fn needs(things: Vec<Thing>) -> Needs {
     let needed = |thing| Needed { thing, line: 7, missing: State::Error, maker: None, back: false };
@@ -16,14 +16,16 @@ fn needs(things: Vec<Thing>) -> Needs {
         lines: true,
         sudo: Some(9),
         things: things.into_iter().map(needed).collect(),
-        folders: vec![],
-        backups: vec![],
-        images: false,
+        written: vec![],
     }
 }
 
 fn program(name: &str) -> Thing {
     Thing::Program { name: name.to_owned(), by_sudo: false }
+}
+
+fn written(place: Place) -> Folder {
+    Folder::Written(Written { place, maker: None })
 }
 
 fn states(checked: &[Checked]) -> Vec<(State, &str)> {
@@ -52,7 +54,7 @@ fn disks_are_full_low_or_fine() {
         let checked = disk::judge(&needs(vec![]), &questions, &Answers::heard(&[("disk", said)]));
         (checked[0].state, checked[0].said.clone())
     };
-    let full = of(Folder::Work("x".to_owned()), "0 12 900 /srv/a b");
+    let full = of(written(Place::Work("x".to_owned())), "0 12 900 /srv/a b");
     assert_eq!(full, (State::Error, "/srv/a b (working folder): the disk is full: 12.0 KiB left".to_owned()));
     assert_eq!(of(Folder::State, "0 99999999 3 /").0, State::Error, "no inode is left");
     assert_eq!(of(Folder::State, "0 99999999 3000 /").0, State::Warning);
@@ -62,8 +64,12 @@ fn disks_are_full_low_or_fine() {
         "some file systems have no number of inodes"
     );
     assert_eq!(of(Folder::State, "0 1000000 90000 /").0, State::Ok);
-    assert_eq!(of(Folder::Images, "0 1000000 90000 /").0, State::Warning, "images are large");
+    assert_eq!(of(written(Place::Images), "0 1000000 90000 /").0, State::Warning, "images are large");
     assert_eq!(of(Folder::State, "0 - - /").0, State::Unknown);
+    let freed = Written { place: Place::Images, maker: Some("line 4".to_owned()) };
+    let freed = of(Folder::Written(freed), "0 12 900 /var/lib/docker");
+    assert_eq!(freed.0, State::Warning);
+    assert!(freed.1.ends_with("12.0 KiB left; line 4 may make room"), "{}", freed.1);
 }
 
 #[test]
@@ -92,7 +98,7 @@ async fn this_machine_says_what_is_there() {
         program("["),
     ]);
     let mut questions: Vec<Question> = (0..needs.things.len()).map(Question::Thing).collect();
-    questions.push(Question::Disk(Folder::Work(String::new())));
+    questions.push(Question::Disk(written(Place::Work(String::new()))));
     let base = folder.path().to_string_lossy().into_owned();
     let answers = question::here(&base, (&needs, &questions), Duration::from_secs(60)).await;
     assert_eq!(answers.cut, None);
@@ -124,4 +130,23 @@ async fn what_takes_too_long_is_not_known() {
     let answers = question::here("/", (&needs, &questions), Duration::ZERO).await;
     let checked = things::judge(&needs, &questions, &answers);
     assert_eq!(states(&checked), [(State::Unknown, "not known of 1 program or file: no answer within 0 s")]);
+}
+
+/// What was said before a program that hangs is known, and the program does not stay.
+#[tokio::test]
+async fn what_hangs_keeps_only_its_own_answer_back() {
+    use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("never");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    // `cat` hangs until somebody writes to it.
+    let text = format!("echo there 0\ncat {}\necho there 1\n", fifo.display());
+    let (tell, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let run = question::shell(&text, move |word, rest| tell.send(format!("{word} {rest}")).unwrap());
+    tokio::select! {
+        line = heard.recv() => assert_eq!(line.as_deref(), Some("there 0")),
+        end = run => panic!("it ended: {end:?}"),
+    }
+    let no_reader = || open(&fifo, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty()).is_err();
+    crate::testing::wait_until("the end of cat", no_reader);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     conflicts, listed,
-    words::{Progress, clean, dry, effects, partly, previewed, refusals},
+    words::{Progress, clean, dry, effects, partly, previewed, refusals, unconditional},
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -211,7 +211,7 @@ impl<'a> Job<'a> {
         }
         Ok(Done {
             changed: totals.copies + totals.deletes > 0,
-            effects: effects(&totals, self.verb()),
+            effects: self.told(effects(&totals, self.verb())),
             output: String::new(),
             facts: json!({
                 "objects": totals.copies + totals.deletes,
@@ -230,7 +230,13 @@ impl<'a> Job<'a> {
             Err(error) if is_stopped(&error) => return Err(self.paused("not all objects are back")),
             Err(error) => return Err(partly(self.unit, error)),
         };
-        Ok(back_again(manifest, count))
+        let done = back_again(manifest, count);
+        Ok(Done { effects: self.told(done.effects), ..done })
+    }
+
+    /// With what the store has refused on the way.
+    fn told(&self, effects: Vec<String>) -> Vec<String> {
+        effects.into_iter().chain(unconditional(&self.client.unconditional())).collect()
     }
 
     pub(super) fn inspect(&self, manifest: &Manifest, way: Way) -> Result<Found, Failure> {

@@ -61,6 +61,14 @@ pub(super) fn effects(totals: &Totals, verb: &str) -> Vec<String> {
     lines
 }
 
+/// Which writes were done without conditions, as the store knows none.
+pub(super) fn unconditional(ways: &[&str]) -> Option<String> {
+    let told =
+        "what others wrote between the last look and the write was overwritten, unless a version keeps it";
+    (!ways.is_empty())
+        .then(|| format!("note: the store takes no conditions with {}: {told}", ways.join(" and ")))
+}
+
 /// A failure of the store as one of the unit, of which nothing was changed.
 pub(super) fn clean(unit: &Unit, error: Error) -> Failure {
     failure(unit, error, Failure::clean)

@@ -83,6 +83,38 @@ const NO_INSTALLERS: &[&str] = &[
     "touch",
 ];
 
+/// Programs that make no room on a disk.
+const FILLERS: &[&str] = &[
+    "chgrp", "chmod", "chown", "cp", "curl", "git", "ln", "mkdir", "pip", "sync", "tar", "touch", "unzip",
+    "wget",
+];
+
+/// Whether a unit may leave more room on a disk than there was. Copies and installations of Windlass's own never do.
+pub(super) fn may_make_room(action: &Action) -> bool {
+    match action {
+        Action::Gate { .. } => true,
+        Action::Shell { readonly: true, .. } => false,
+        // Whatever a redirection is written over becomes shorter.
+        Action::Shell { script, .. } => parse(script).0.commands.iter().any(|command| {
+            let text = &script[command.span.start..command.span.end];
+            text.contains('>') || text.contains('$') || text.contains('`') || any_program(command, frees)
+        }),
+        _ => false,
+    }
+}
+
+fn frees(name: &str) -> bool {
+    !READERS.contains(&name) && !FILLERS.contains(&name)
+}
+
+fn any_program(command: &ShellCommand, is: impl Fn(&str) -> bool) -> bool {
+    let commands = match &command.kind {
+        CommandKind::Simple(simple) => std::slice::from_ref(simple),
+        CommandKind::Compound { commands, .. } => commands,
+    };
+    commands.iter().filter_map(|simple| simple.words.first()).any(|word| is(&word.text))
+}
+
 /// How much a unit may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Effects {

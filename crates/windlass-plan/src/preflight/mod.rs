@@ -7,7 +7,7 @@ mod tests;
 mod wrapped;
 
 use crate::{Action, ComposeOperation, Plan, Step, Target, Unit, UnitId};
-use harmless::Effects;
+use harmless::{Effects, may_make_room};
 pub use script::Thing;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -54,12 +54,28 @@ pub struct Needs {
     pub sudo: Option<usize>,
     /// Programs and files, in order of execution.
     pub things: Vec<Needed>,
-    /// Working folders; relative ones begin at the home folder there, and here at the folder of `windlass.toml`.
-    pub folders: Vec<String>,
-    /// Folders that backups are written to.
-    pub backups: Vec<String>,
-    /// Images come there.
-    pub images: bool,
+    /// Where units write.
+    pub written: Vec<Written>,
+}
+
+/// A place that units write to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Which.
+    pub place: Place,
+    /// What may make room there before its turn comes, or by itself.
+    pub maker: Option<String>,
+}
+
+/// Where something is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A working folder; a relative one begins at the home folder there, and here at the folder of `windlass.toml`.
+    Work(String),
+    /// A folder that backups are written to.
+    Backups(String),
+    /// Where docker has its images.
+    Images,
 }
 
 /// A program or a file that a line needs.
@@ -99,26 +115,16 @@ impl Plan {
     }
 
     fn note(&self, needs: &mut Needs, step: &Step, unit: &Unit, back: bool) {
-        let at_home = |dir: &Option<String>| dir.clone().unwrap_or_default();
-        match &unit.action {
-            Action::Shell { script, dir, .. } => {
-                needs.lines = true;
-                push(&mut needs.folders, at_home(dir));
-                self.lines(needs, step, unit, script, back);
-            }
-            Action::Backup { file, dir, .. } => {
-                let path = crate::lift::join(dir.as_deref(), file);
-                push(&mut needs.backups, path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned());
-            }
-            Action::Compose(line) => {
-                needs.images |= matches!(line.operation, ComposeOperation::Pull | ComposeOperation::Up);
-            }
-            Action::Patch { dir, .. } | Action::Copy { dir, .. } | Action::MakeDir { dir, .. } => {
-                push(&mut needs.folders, at_home(dir));
-            }
-            Action::Install(line) => push(&mut needs.folders, at_home(&line.dir)),
-            Action::Git(line) => push(&mut needs.folders, at_home(&line.dir)),
-            _ => {}
+        if let Action::Shell { script, .. } = &unit.action {
+            needs.lines = true;
+            self.lines(needs, step, unit, script, back);
+        }
+        let Some(place) = place(&unit.action) else { return };
+        if needs.written.iter().all(|known| known.place != place) {
+            // A line may well begin with making room.
+            let own = may_make_room(&unit.action).then(|| format!("line {}", unit.line));
+            let maker = self.maker(step, unit, may_make_room).or(own);
+            needs.written.push(Written { place, maker });
         }
     }
 
@@ -126,7 +132,7 @@ impl Plan {
         for found in script::read(script, unit_dir(unit)) {
             let line = unit.line + found.line;
             let maker = found.maker.map(|maker| format!("line {}", unit.line + maker));
-            let maker = maker.or_else(|| self.maker(step, unit, &found.thing));
+            let maker = maker.or_else(|| self.maker(step, unit, |action| may_make(action, &found.thing)));
             if found.sudo && found.stops && !back && maker.is_none() {
                 needs.sudo.get_or_insert(line);
             }
@@ -145,8 +151,9 @@ impl Plan {
         }
     }
 
-    /// What in front of `unit` may make the thing: a line that nobody understands, a person, time that passes.
-    fn maker(&self, own: &Step, unit: &Unit, thing: &Thing) -> Option<String> {
+    /// What in front of `unit` may have the effects that are asked for, wherever it runs: what is on one host may come from another. A line
+    /// that nobody understands, a person, time that passes.
+    fn maker(&self, own: &Step, unit: &Unit, makes: impl Fn(&Action) -> bool) -> Option<String> {
         let since = |step: &Step| step.after_ms.map(|_| format!("the time until {}", step.id));
         // In front of the units of a hand-written undo, which are not among them, stand all.
         let mut before = self.before(&unit.id);
@@ -155,7 +162,7 @@ impl Plan {
             if other.host != unit.host && other.host != "local" {
                 return None;
             }
-            since(step).or_else(|| may_make(other, thing).then(|| format!("line {}", other.line)))
+            since(step).or_else(|| makes(&other.action).then(|| format!("line {}", other.line)))
         });
         maker.or_else(|| since(own))
     }
@@ -196,15 +203,27 @@ fn entry<'m, 'p>(
         lines: false,
         sudo: None,
         things: Vec::new(),
-        folders: Vec::new(),
-        backups: Vec::new(),
-        images: false,
+        written: Vec::new(),
     })
 }
 
-fn push(folders: &mut Vec<String>, folder: String) {
-    if !folders.contains(&folder) {
-        folders.push(folder);
+/// Where a unit writes.
+fn place(action: &Action) -> Option<Place> {
+    let work = |dir: &Option<String>| Some(Place::Work(dir.clone().unwrap_or_default()));
+    match action {
+        Action::Shell { dir, .. } => Effects::of(action).may_write().then(|| work(dir)).flatten(),
+        Action::Patch { dir, .. } | Action::Copy { dir, .. } | Action::MakeDir { dir, .. } => work(dir),
+        Action::Install(line) => work(&line.dir),
+        Action::Git(line) => work(&line.dir),
+        Action::Backup { file, dir, .. } => {
+            let path = crate::lift::join(dir.as_deref(), file);
+            Some(Place::Backups(path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned()))
+        }
+        Action::Compose(line) => {
+            let brings = matches!(line.operation, ComposeOperation::Pull | ComposeOperation::Up);
+            brings.then_some(Place::Images)
+        }
+        _ => None,
     }
 }
 
@@ -215,9 +234,8 @@ fn unit_dir(unit: &Unit) -> Option<&str> {
     }
 }
 
-/// Whether `unit` may make the thing, wherever it runs: what is on one host may come from another.
-fn may_make(unit: &Unit, thing: &Thing) -> bool {
-    let effects = Effects::of(&unit.action);
+fn may_make(action: &Action, thing: &Thing) -> bool {
+    let effects = Effects::of(action);
     match thing {
         Thing::Program { .. } => effects.may_install(),
         Thing::Path { .. } => effects.may_write(),

@@ -1,8 +1,13 @@
 //! Requests to a store, each signed, bounded, and repeated where that is safe: all of them are, they name what they make.
 
 mod deletes;
+mod only;
 mod operations;
+mod rules;
+mod tags;
 mod uploads;
+
+pub use only::Over;
 
 use crate::{
     credentials::Finder,
@@ -60,6 +65,7 @@ struct Inner {
     requests: AtomicU64,
     /// Bodies that may be in memory.
     bodies: tokio::sync::Semaphore,
+    unconditional: only::Unconditional,
 }
 
 /// One page of a listing.
@@ -88,6 +94,10 @@ pub struct Head {
     pub is_hidden: bool,
     /// Headers that a copy in parts has to be given: content type, `x-amz-meta-…` and the like.
     pub attributes: Vec<(String, String)>,
+    /// It has tags, so far as the store says: to who may not read them it may say nothing.
+    pub has_tags: bool,
+    /// Checksums of the whole object that the store keeps: kind (`crc64nvme`, `sha256`) and value.
+    pub sums: Vec<(String, String)>,
 }
 
 /// What a store answers to a write.
@@ -134,6 +144,14 @@ pub struct Layer {
     pub size: u64,
 }
 
+impl Head {
+    /// As a listing has it.
+    pub(crate) fn object(self, key: &str) -> Object {
+        let Self { size, modified_us, etag, version, class, .. } = self;
+        Object { key: key.to_owned(), size, modified_us, etag: Some(etag), version, class }
+    }
+}
+
 impl Layer {
     /// Whether it is this object.
     pub(crate) fn is(&self, object: &Object) -> bool {
@@ -152,6 +170,8 @@ pub struct Copy<'a> {
     pub etag: Option<&'a str>,
     /// Bucket and key to copy to.
     pub to: (&'a str, &'a str),
+    /// What it may replace there.
+    pub over: Over<'a>,
     /// Further headers: storage class, ACL, metadata.
     pub headers: Vec<(&'static str, String)>,
     /// Headers with names that follow from names of metadata.
@@ -238,6 +258,7 @@ impl Client {
             day_keys: Mutex::default(),
             requests: AtomicU64::new(0),
             bodies: tokio::sync::Semaphore::new(BODIES_MAX),
+            unconditional: only::Unconditional::default(),
         })))
     }
 
@@ -411,7 +432,7 @@ impl Client {
                 return Ok(());
             }
             Kind::Refused if pauses.is_skewed_now(self) => return Ok(()),
-            _ => return Err(failure),
+            _ => return Err(Error { is_repeated: pauses.tries > 0, ..failure }),
         }
         let Some(pause) = pauses.next() else { return Err(failure) };
         tokio::time::sleep(pause).await;

@@ -1,6 +1,6 @@
 //! What a store is asked for.
 
-use super::{Call, Client, Copy, Head, Layer, Page, Part, Versioning, Written};
+use super::{Call, Client, Copy, Head, Layer, Over, Page, Part, Versioning, Written, only::Write};
 use crate::{
     encode::{header_us, hex, iso_us, percent},
     error::{Error, Kind},
@@ -81,17 +81,21 @@ impl Client {
     /// The store's, after repeated tries.
     pub async fn head(&self, bucket: &str, key: &str, at: Option<&str>) -> Result<Option<Head>, Error> {
         let call = Call::new("HEAD", bucket, key).ask_some("versionId", at);
-        let answer = match self.send(&call).await {
+        match self.look(&call.clone().header("x-amz-checksum-mode", "ENABLED")).await {
+            // Who may not use the key of an object may see it all the same, but not its checksum.
+            Err(error) if error.kind == Kind::Denied => self.look(&call).await,
+            answer => answer,
+        }
+    }
+
+    async fn look(&self, call: &Call<'_>) -> Result<Option<Head>, Error> {
+        let answer = match self.send(call).await {
             Ok(answer) => answer,
             Err(error) if error.kind == Kind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let kept = |name: &str| {
-            name.starts_with("x-amz-meta-")
-                || matches!(name, "content-type" | "cache-control" | "content-encoding")
-                || matches!(name, "content-disposition" | "content-language" | "expires")
-        };
-        let attributes = answer.headers().keys().map(http::HeaderName::as_str).filter(|name| kept(name));
+        let names = answer.headers().keys().map(http::HeaderName::as_str);
+        let attributes = names.filter(|name| crate::attributes::is_metadata(name));
         let attributes: Vec<_> =
             attributes.filter_map(|name| Some((name.to_owned(), header(&answer, name)?))).collect();
         let size = header(&answer, "content-length").and_then(|text| text.parse().ok());
@@ -103,13 +107,15 @@ impl Client {
             is_hidden: header(&answer, "x-amz-server-side-encryption").is_some_and(|how| how != "AES256"),
             class: header(&answer, "x-amz-storage-class").and_then(|name| class(&name)),
             attributes,
+            sums: sums(&answer),
+            has_tags: header(&answer, "x-amz-tagging-count").is_some_and(|count| count != "0"),
         }))
     }
 
     /// Copies an object of at most 5 GiB inside the store.
     ///
     /// # Errors
-    /// The store's, after repeated tries; [`Kind::Changed`] where the source is another one.
+    /// The store's, after repeated tries; [`Kind::Changed`] where the source or the destination is another one.
     pub async fn copy(&self, copy: &Copy<'_>) -> Result<Written, Error> {
         let mut call = Call::new("PUT", copy.to.0, copy.to.1).header("x-amz-copy-source", source(copy));
         if let Some(etag) = copy.etag {
@@ -121,12 +127,12 @@ impl Client {
         for (name, value) in &copy.metadata {
             call = call.header(name, value);
         }
-        let answer = self.send(&call).await?;
+        let answer = self.send_over(&call, Write::Copy, copy.over).await?;
         let node = Node::read(answer.body()).map_err(|error| at(error, &call))?;
         Ok(Written { etag: unquoted(node.get("ETag")), version: version(&answer) })
     }
 
-    /// Writes an object.
+    /// Writes an object, whatever stands there.
     ///
     /// # Errors
     /// The store's, after repeated tries.
@@ -137,10 +143,25 @@ impl Client {
         body: Bytes,
         headers: &[(String, String)],
     ) -> Result<Written, Error> {
+        self.put_over(bucket, key, body, headers, Over::Any).await
+    }
+
+    /// Writes an object.
+    ///
+    /// # Errors
+    /// The store's, after repeated tries; [`Kind::Changed`] or [`Kind::NotFound`] where something else stands there.
+    pub async fn put_over(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        headers: &[(String, String)],
+        over: Over<'_>,
+    ) -> Result<Written, Error> {
         let mut call = Call::new("PUT", bucket, key);
         call.headers = headers.to_vec();
         call.body = body;
-        let answer = self.send(&call).await?;
+        let answer = self.send_over(&call, Write::Put, over).await?;
         Ok(Written {
             etag: unquoted(&header(&answer, "etag").unwrap_or_default()),
             version: version(&answer),
@@ -315,14 +336,15 @@ impl Client {
     /// Makes the object of its parts.
     ///
     /// # Errors
-    /// The store's, after repeated tries; [`Kind::Answer`] where the upload is gone and what stands there is not made of these
-    /// parts.
+    /// The store's, after repeated tries; [`Kind::Changed`] where something else stands there; [`Kind::Answer`] where the upload is
+    /// gone and what stands there is not made of these parts.
     pub async fn end_parts(
         &self,
         bucket: &str,
         key: &str,
         upload: &str,
         parts: &[Part],
+        over: Over<'_>,
     ) -> Result<Written, Error> {
         let mut call = Call::new("POST", bucket, key).ask("uploadId", upload);
         let mut body =
@@ -336,8 +358,10 @@ impl Client {
         }
         body.push_str("</CompleteMultipartUpload>");
         call.body = body.into();
-        let answer = match self.send(&call).await {
-            Err(error) if error.kind == Kind::NotFound => return self.ended(bucket, key, parts, error).await,
+        let answer = match self.send_over(&call, Write::Parts, over).await {
+            Err(error) if error.kind == Kind::NotFound => {
+                return self.ended(bucket, key, parts, over, error).await;
+            }
             answer => answer?,
         };
         let node = Node::read(answer.body()).map_err(|error| at(error, &call))?;
@@ -345,12 +369,21 @@ impl Client {
     }
 
     /// An upload that is gone may be complete, when the answer that said so was lost: the object tells.
-    async fn ended(&self, bucket: &str, key: &str, parts: &[Part], lost: Error) -> Result<Written, Error> {
+    async fn ended(
+        &self,
+        bucket: &str,
+        key: &str,
+        parts: &[Part],
+        over: Over<'_>,
+        lost: Error,
+    ) -> Result<Written, Error> {
         let size: u64 = parts.iter().map(|part| part.size).sum();
         match self.head(bucket, key, None).await? {
             Some(head) if head.size == size && Some(&head.etag) == etag_of(parts).as_ref() => {
                 Ok(Written { etag: head.etag, version: head.version })
             }
+            // What was to be replaced is not there.
+            None if matches!(over, Over::Etag(_)) => Err(Error { kind: Kind::Changed, ..lost }),
             // No `NotFound`: that is said of what was to be copied.
             _ => Err(Error::new(
                 Kind::Answer,
@@ -411,6 +444,18 @@ impl Client {
     pub async fn read(&self, bucket: &str, key: &str) -> Result<Bytes, Error> {
         Ok(self.send(&Call::new("GET", bucket, key)).await?.into_body())
     }
+}
+
+/// Checksums of the whole object; those of parts only say how they were cut.
+fn sums(answer: &Response<Bytes>) -> Vec<(String, String)> {
+    let prefix = "x-amz-checksum-";
+    if header(answer, "x-amz-checksum-type").is_some_and(|of| of == "COMPOSITE") {
+        return Vec::new();
+    }
+    let names = answer.headers().keys().filter_map(|name| name.as_str().strip_prefix(prefix));
+    let kinds = names.filter(|kind| *kind != "type");
+    let all = kinds.filter_map(|kind| Some((kind.to_owned(), header(answer, &format!("{prefix}{kind}"))?)));
+    all.filter(|(_, value)| !value.contains('-')).collect()
 }
 
 /// ETag of an object of these parts, where those are hashes.

@@ -11,25 +11,25 @@ use windlass_s3::{Client, Freeze, Kind, Settings, State, freeze, run};
 
 /// A request as it arrived.
 #[derive(Clone, Debug, Default)]
-struct Asked {
-    method: String,
+pub struct Asked {
+    pub method: String,
     /// With the query.
-    path: String,
-    headers: Vec<(String, String)>,
-    body: String,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
 }
 
 impl Asked {
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(of, _)| of == name).map_or("", |(_, value)| value)
     }
 }
 
 /// Status, headers (each with its line end), body.
-type Answer = (&'static str, String, String);
+pub type Answer = (&'static str, String, String);
 
 /// Answers one request of each connection; gives its endpoint.
-fn serve(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> String {
+pub fn serve(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -66,11 +66,11 @@ fn one(stream: TcpStream, answer: &impl Fn(&Asked) -> Answer) {
     let _ = (&stream).write_all(format!("{head}{sent}").as_bytes());
 }
 
-fn refusal(code: &str) -> String {
+pub fn refusal(code: &str) -> String {
     format!("<Error><Code>{code}</Code><Message>No.</Message></Error>")
 }
 
-fn listing(keys: &[&str]) -> String {
+pub fn listing(keys: &[&str]) -> String {
     let item = |key: &&str| {
         format!(
             "<Contents><Key>{key}</Key><Size>1</Size><ETag>e</ETag><LastModified>2026-11-26T08:00:00Z</LastModified></Contents>"
@@ -198,5 +198,5 @@ async fn a_clock_that_differs_is_learned_from_a_head_too() {
     let endpoint = serve(|_| ("403 Forbidden", String::new(), refusal("AccessDenied")));
     let client = Client::new(&settings(&endpoint)).unwrap();
     let error = client.head("b", "k", None).await.unwrap_err();
-    assert_eq!((error.kind, client.requests()), (Kind::Denied, 2), "{error}");
+    assert_eq!((error.kind, client.requests()), (Kind::Denied, 4), "{error}: with and without checksums");
 }

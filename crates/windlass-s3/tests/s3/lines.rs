@@ -40,7 +40,7 @@ impl Case {
         case
     }
 
-    fn how(&self) -> Freeze {
+    pub fn how(&self) -> Freeze {
         Freeze::at(&self.folder.path().join("manifest.db"), [HOLD, HOLD], "run/unit/")
     }
 

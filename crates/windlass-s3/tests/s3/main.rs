@@ -5,6 +5,10 @@
 mod broken;
 mod common;
 mod fake;
+mod findings;
 mod lines;
 mod mend;
+mod only;
+mod parts;
 mod store;
+mod sums;

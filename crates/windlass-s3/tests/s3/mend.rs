@@ -5,12 +5,12 @@ use crate::{
     lines::{Case, HOLD},
 };
 use windlass_lab::StoreKind;
-use windlass_s3::{Conflicts, Kind, Manifest, State, back, run};
+use windlass_s3::{Conflicts, Kind, Manifest, Over, State, back, run};
 
 const OLD: &str = "text/x-old";
 
 impl Case {
-    async fn with(has_versions: bool, objects: &[(&str, &str)]) -> Self {
+    pub async fn with(has_versions: bool, objects: &[(&str, &str)]) -> Self {
         let case = Self::new(StoreKind::Seaweed, has_versions).await;
         for (key, text) in objects {
             case.put(key, text).await;
@@ -18,17 +18,17 @@ impl Case {
         case
     }
 
-    async fn put(&self, key: &str, text: &str) {
+    pub async fn put(&self, key: &str, text: &str) {
         fill(&self.client, &self.bucket, &[(key.into(), text.into())]).await;
     }
 
-    async fn done(&self, text: &str) -> Manifest {
+    pub async fn done(&self, text: &str) -> Manifest {
         let manifest = self.freeze(text).await;
         run(&self.client, &manifest, &()).await.unwrap();
         manifest
     }
 
-    async fn text(&self, key: &str) -> Option<String> {
+    pub async fn text(&self, key: &str) -> Option<String> {
         match self.client.read(&self.bucket, key).await {
             Ok(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
             Err(error) if error.kind == Kind::NotFound => None,
@@ -202,13 +202,15 @@ async fn a_completion_whose_answer_was_lost_is_known_again() {
         let (client, bucket) = fresh(kind).await;
         let upload = client.begin_parts(&bucket, "k", &[]).await.unwrap();
         let part = client.put_part(&bucket, "k", &upload, 1, "text".into()).await.unwrap();
-        let first = client.end_parts(&bucket, "k", &upload, std::slice::from_ref(&part)).await.unwrap();
-        let again = client.end_parts(&bucket, "k", &upload, std::slice::from_ref(&part)).await.unwrap();
+        let first =
+            client.end_parts(&bucket, "k", &upload, std::slice::from_ref(&part), Over::Any).await.unwrap();
+        let again =
+            client.end_parts(&bucket, "k", &upload, std::slice::from_ref(&part), Over::Any).await.unwrap();
         assert_eq!(first.etag, again.etag, "{}", kind.name());
         client.put(&bucket, "k", "other".into(), &[]).await.unwrap();
         // moto answers that with an error of its own; SeaweedFS as the first time, or not.
         if kind == StoreKind::Seaweed
-            && let Err(error) = client.end_parts(&bucket, "k", &upload, &[part]).await
+            && let Err(error) = client.end_parts(&bucket, "k", &upload, &[part], Over::Any).await
         {
             assert_eq!(error.kind, Kind::Answer, "{error}");
         }

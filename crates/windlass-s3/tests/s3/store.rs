@@ -3,7 +3,7 @@
 use crate::common::fresh;
 use futures_util::{StreamExt as _, stream};
 use windlass_lab::{READER_KEY, READER_SECRET, StoreKind, store};
-use windlass_s3::{Client, Copy, Kind, Settings, Versioning, list};
+use windlass_s3::{Client, Copy, Kind, Over, Settings, Versioning, list};
 
 const KEYS: &[&str] =
     &["a b", "a+b", "a//b", "a/", "a%20b", "日本/語", "q?x=1&y", "é", "~-_.", "<&>\"'", "x/y/z"];
@@ -122,7 +122,7 @@ async fn versions_and_parts() {
         let two = client.copy_part(&copy, &upload, 2, (5 << 20, (11 << 20) - 1)).await.unwrap();
         let known = client.parts(&bucket, "parts", &upload).await.unwrap().unwrap();
         assert_eq!(known.iter().map(|part| part.size).sum::<u64>(), 11 << 20, "{}", kind.name());
-        client.end_parts(&bucket, "parts", &upload, &[one, two]).await.unwrap();
+        client.end_parts(&bucket, "parts", &upload, &[one, two], Over::Any).await.unwrap();
         assert_eq!(client.read(&bucket, "parts").await.unwrap(), big);
     }
 }

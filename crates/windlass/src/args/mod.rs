@@ -175,11 +175,11 @@ pub enum Command {
     Backup(BackupArgs),
     /// Send a test notice to those whom windlass.toml names to be told about releases.
     Notices(NoticesArgs),
-    /// Drop for good what releases have set aside in databases and on this machine.
+    /// Drop for good what releases have set aside in databases, buckets and on this machine.
     ///
     /// Tables and columns that a release drops are only set aside, so that a rollback brings them back; so are those that it
     /// made and that were written to before it was taken back. Rows as they were before a statement
-    /// changed them are kept as long, and files that were removed or overwritten (`.windlass/runs`). Shows all; drops what is older than `policy.keep.backup` (7 days where it says nothing) and
+    /// changed them are kept as long, objects under `hold` of a bucket, and files that were removed or overwritten (`.windlass/runs`). Shows all; drops what is older than `policy.keep.backup` (7 days where it says nothing) and
     /// whose run ended that long ago, after it has asked. Where the run is not in the journal, `policy.keep.record` (90 days) counts.
     Prune(PruneArgs),
     /// Print the JSON Schema of windlass.toml and of the front matter.

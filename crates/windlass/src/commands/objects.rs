@@ -42,7 +42,8 @@ struct ListedJson<'a> {
     etag: Option<&'a str>,
 }
 
-fn client(store: &Store, options: &Options) -> Result<Client, Failure> {
+/// For a bucket, as its target says.
+pub fn client(store: &Store, options: &Options) -> Result<Client, Failure> {
     Client::new(&settings(&wiring::aws(), options, store)).map_err(failed)
 }
 

@@ -1,6 +1,7 @@
-//! `windlass prune`: drops for good what releases have set aside in databases and on this machine, and the rows as they were before them.
+//! `windlass prune`: drops for good what releases have set aside in databases, in buckets and on this machine, and the rows as they were before them.
 
 mod files;
+mod held;
 
 use crate::{
     args::PruneArgs,
@@ -11,10 +12,12 @@ use crate::{
     terminal, wiring,
 };
 use files::RunFiles;
+use held::Held;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 use windlass_driver::Secrets as _;
 use windlass_drivers::aside::{self, Aside, Asides};
+use windlass_journal::Store as _;
 use windlass_plan::{Target, Value};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -55,34 +58,41 @@ pub fn run(args: &PruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
             }
         }
     }
+    let (mut held, unknown) = held::list_all(&settings.config, &rule)?;
+    failed |= unknown;
     let mut files = files::list(&place, &rule)?;
     if !args.output.json {
         show(&found)?;
+        held::show(&held)?;
         files::show(&files)?;
     }
     let asides = found.iter().flat_map(|(_, asides)| asides).map(|aside| aside.fate);
-    let fates = asides.chain(files.iter().map(|files| files.fate));
+    let fates = asides.chain(held.iter().map(|held| held.fate)).chain(files.iter().map(|files| files.fate));
     let count = fates.filter(|fate| *fate == Fate::Due).count();
     let ask = || terminal::can_ask() && terminal::yes_or_no(&format!("Drop {count} for good?"));
     if count == 0 {
         terminal::line("Nothing is old enough to be dropped for good.");
     } else if args.yes || (!args.output.json && ask()) {
         failed |= drop_all(&mut found, &secrets);
+        failed |= held::delete_all(&mut held, &place)?;
+        // At the end: the manifests of what is gone by now are among them.
         failed |= files::remove_all(&mut files, &place)?;
     } else {
         terminal::line("Nothing was dropped; `windlass prune --yes` drops them.");
     }
     if args.output.json {
         let asides = found.iter().flat_map(|(_, asides)| asides).collect();
-        terminal::json(&PrunedJson { asides, files: &files })?;
+        terminal::json(&PrunedJson { asides, objects: &held, files: &files })?;
     }
     Ok(if failed { Exit::Refused } else { Exit::Done })
 }
 
 /// `windlass prune --json`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct PrunedJson<'a> {
     asides: Vec<&'a Judged>,
+    /// What runs have set aside in buckets.
+    objects: &'a [Held],
     /// What runs have set aside on this machine.
     files: &'a [RunFiles],
 }
@@ -156,6 +166,17 @@ struct Known {
 }
 
 impl Rule {
+    /// Whether this is the name of a run: of one of the journal, or made as `new_run` makes them.
+    fn is_run(&self, name: &str) -> bool {
+        let is = |part: Option<&str>, length: usize| {
+            part.is_some_and(|part| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        };
+        let mut parts = name.split('-');
+        let is_made =
+            is(parts.next(), 8) && is(parts.next(), 6) && is(parts.next(), 4) && parts.next().is_none();
+        is_made || self.runs.contains_key(name)
+    }
+
     /// Why it is kept; `None`: nobody needs it any more.
     fn keeps(&self, run: &str, age_s: u64) -> Option<String> {
         let more = |age_s: u64, keep_s: u64, why: &str| {
@@ -173,6 +194,18 @@ impl Rule {
             None => more(age_s, self.unknown_s, ": its run is not in this journal"),
         }
     }
+}
+
+/// Whether the run is at work now.
+fn is_open(place: &Place, run: &str) -> Result<bool, Failure> {
+    let Some(store) = journal::open_existing(place)? else { return Ok(false) };
+    journal::block_on(async {
+        let known = store.runs().await?.into_iter().find(|known| known.0 == run);
+        match known {
+            Some(id) => Ok(journal::load(&store, &id).await?.run.ending.is_none()),
+            None => Ok(false),
+        }
+    })?
 }
 
 /// All runs.

@@ -239,3 +239,93 @@ fn a_preview_shows_groups_and_what_filters_do() {
     shown(&["--exclude", "*", "--include", "*.tx"])
         .says(&["no objects: nothing to do", "note: nothing is meant"]);
 }
+
+/// In front of a store: one that knows no conditions of writes.
+fn without_conditions(port: u16) -> u16 {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{Shutdown, TcpListener, TcpStream},
+    };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut back, mut answers) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+            std::thread::spawn(move || {
+                let mut buffer = [0; 16 * 1024];
+                while let Ok(count @ 1..) = client.read(&mut buffer) {
+                    let head = String::from_utf8_lossy(&buffer[..count]);
+                    if ["\r\nif-match: ", "\r\nif-none-match: "].iter().any(|name| head.contains(name)) {
+                        let text = "<Error><Code>NotImplemented</Code></Error>";
+                        let head = "HTTP/1.1 501 Not Implemented\r\nconnection: close";
+                        let _ = write!(client, "{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+                        break;
+                    }
+                    if server.write_all(&buffer[..count]).is_err() {
+                        break;
+                    }
+                }
+                let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    own
+}
+
+#[test]
+fn a_store_that_refuses_conditions_is_written_to_and_the_effects_say_so() {
+    let scene = Scene::new(StoreKind::Seaweed, RELEASE);
+    let port = scene.store.port().to_string();
+    let config = scene.project.read("windlass.toml");
+    let other = without_conditions(scene.store.port()).to_string();
+    scene.project.write("windlass.toml", config.replace(&port, &other));
+    let told = "note: the store takes no conditions with a copy: ";
+    scene.run(&["apply", "release.md", "--yes"]).code(0);
+    let shown = scene.run(&["show"]).code(0);
+    assert_eq!(shown.stdout.matches(told).count(), 2, "of sync and mv: {}", shown.stdout);
+    assert_eq!(scene.keys().iter().filter(|key| AFTER.contains(&key.as_str())).count(), AFTER.len());
+}
+
+#[test]
+fn what_was_set_aside_in_a_bucket_goes_with_its_time() {
+    let scene = Scene::new(StoreKind::Seaweed, RELEASE);
+    scene.run(&["apply", "release.md", "--yes"]).code(0);
+    let run = scene.run(&["runs", "--json"]).json()[0]["run"].as_str().unwrap().to_owned();
+    let held = || {
+        let keys = scene.keys().into_iter().filter(|key| key.starts_with("windlass-hold/"));
+        keys.collect::<Vec<_>>()
+    };
+    let aside =
+        [format!("windlass-hold/{run}/rm/1/old/x"), format!("windlass-hold/{run}/sync/1/spec-v1/1.txt")];
+    assert_eq!(held(), aside);
+    // Of somebody, and of a run of another machine.
+    let (notes, others) = ("windlass-hold/notes/a.txt", "windlass-hold/20200101-000000-00ff/rm/k");
+    let file = scene.project.path("release.md").display().to_string();
+    for key in [notes, others] {
+        scene.aws(&["s3", "cp", "--quiet", &file, &format!("s3://{}/{key}", scene.bucket)]);
+    }
+    let said = scene.run(&["prune", "--yes"]).code(0);
+    let told = [
+        format!("data: 2 objects of run {run}, "),
+        format!("in s3://{}/windlass-hold/{run}/: kept for another 167h", scene.bucket),
+        "data: 1 object of run 20200101-000000-00ff".to_owned(),
+        "its run is not in this journal".to_owned(),
+    ];
+    assert!(told.iter().all(|told| said.stdout.contains(told.as_str())), "{}", said.stdout);
+    assert!(!said.stdout.contains("notes"), "{}", said.stdout);
+    let config = scene.project.read("windlass.toml");
+    scene.project.write("windlass.toml", format!("{config}\n[policy]\nkeep = {{ backup = \"0s\" }}\n"));
+    let said = scene.run(&["prune"]).code(0);
+    assert!(said.stdout.contains("will be deleted for good"), "{}", said.stdout);
+    assert_eq!(held().len(), 4, "only shown");
+    let gone = scene.run(&["prune", "--json", "--yes"]).code(0).json();
+    let fates: Vec<_> = gone["objects"].as_array().unwrap().iter().map(|held| held["fate"].clone()).collect();
+    assert_eq!(fates, ["kept", "dropped"]);
+    assert_eq!(held(), [others, notes]);
+    // A store that does not answer is named; what others hold is done all the same.
+    let config = scene.project.read("windlass.toml").replace(&scene.bucket, "lab-no-such-bucket");
+    scene.project.write("windlass.toml", config);
+    scene.run(&["prune", "--yes"]).code(4).says(&["target `data`: what lies under `hold` is not known"]);
+}

@@ -123,7 +123,12 @@ fn a_host_that_is_away_is_an_error() {
 
 #[test]
 fn a_full_disk_is_an_error() {
-    let fleet = release("echo a");
+    let full = |lines: &str| {
+        format!(
+            "```sh {{#ran on=app irreversible}}\n{lines}\n```\n```sh {{#next on=app irreversible}}\ntouch ran\n```\n"
+        )
+    };
+    let fleet = Fleet::of(2, &full("touch ran"));
     let Some(_small) = crate::bad_input::Small::mount(fleet.project.path("srv")) else { return };
     row(&fleet, "warning");
     let mut ballast = std::fs::File::create(fleet.project.path("srv/ballast")).unwrap();
@@ -132,4 +137,59 @@ fn a_full_disk_is_an_error() {
     let said = fleet.project.run(&["apply", "release.md", "--yes"]).code(4);
     said.says(&["disk: ", "(working folder): the disk is full", "nothing was started"]);
     assert!(!ran(&fleet));
+
+    // A line may well begin with making room.
+    fleet.project.write(
+        "release.md",
+        fleet.project.read("release.md").replacen("touch ran", "truncate -s 0 ballast", 1),
+    );
+    row(&fleet, "disk warning");
+    fleet.project.run(&["apply", "release.md", "--yes"]).code(0).says(&["may make room"]);
+}
+
+/// A service that answers with this status line, for as long as this is kept.
+fn answering(status: &'static str) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        }
+    });
+    port
+}
+
+#[test]
+fn a_service_that_is_not_well_before_is_said() {
+    let project = crate::sealed::Project::empty();
+    let config = |name: &str, answer| {
+        let port = answering(answer);
+        format!(
+            "[service.{name}]\non = \"app\"\nrun = [\"./{name}\"]\nhealth = \"http://127.0.0.1:{port}/{name}\"\n"
+        )
+    };
+    let services = [
+        config("a", "200 OK"),
+        config("b", "503 Service Unavailable"),
+        config("c", "302 Found\r\nLocation: /in"),
+    ];
+    project.write("windlass.toml", format!("[target.app]\ndir = \".\"\n{}", services.concat()));
+    let lines = "windlass service restart a\nwindlass service restart b\nwindlass service restart c";
+    project.write(
+        "release.md",
+        format!("---\nrelease: 2.0.0\n---\n# B\n\n```sh {{#all on=app}}\n{lines}\n```\n"),
+    );
+    let plan = project.run(&["plan", "release.md"]).stdout;
+    let table = plan.split("Pre-flight").nth(1).unwrap_or_else(|| panic!("no heading:\n{plan}"));
+    let table = table.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "health ok a answers 2xx",
+        "health warning b answers 503 Service Unavailable at http://127.0.0.1:",
+        "health warning c answers 302 Found to /in at http://127.0.0.1:",
+    ] {
+        assert!(table.contains(words), "no {words:?} in:\n{plan}");
+    }
 }

@@ -1,9 +1,8 @@
 //! Files that runs have set aside on this machine, in `.windlass/runs`: what was overwritten or removed, copies of databases, long output.
 
-use super::{Fate, Rule};
+use super::{Fate, Rule, is_open};
 use crate::{
     exit::{self, Failure},
-    journal,
     project::Place,
     terminal,
 };
@@ -14,7 +13,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 use windlass_drivers::backup::human_bytes;
-use windlass_journal::Store as _;
 use windlass_report::count;
 
 /// Folder of looks at the world, which needs nothing when it is over.
@@ -156,15 +154,4 @@ fn remove(folder: &Path, run: &str) -> io::Result<()> {
     }
     fs::rename(folder, &going)?;
     fs::remove_dir_all(going)
-}
-
-fn is_open(place: &Place, run: &str) -> Result<bool, Failure> {
-    let Some(store) = journal::open_existing(place)? else { return Ok(false) };
-    journal::block_on(async {
-        let known = store.runs().await?.into_iter().find(|known| known.0 == run);
-        match known {
-            Some(id) => Ok(journal::load(&store, &id).await?.run.ending.is_none()),
-            None => Ok(false),
-        }
-    })?
 }
