@@ -1,5 +1,5 @@
-//! Whether each service answers now, as a user asks for it: what was ill before is nobody's release, and where a redirect answers, a
-//! check of the release would look at something else. With TLS, how long its certificate is good.
+//! Whether each service answers now, as a user asks for it: what was ill before is nobody's release, and where a redirect answers the
+//! question for its health, a check of the release would look at something else. With TLS, how long its certificate is good.
 
 use crate::http::{builder, built, cause};
 use futures_util::future::join_all;
@@ -18,6 +18,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A certificate that is good for less deserves a look, days. Who renews them by machine does it earlier
 /// (<https://letsencrypt.org/docs/integration-guide/#when-to-renew>: with a third of the time left).
 const CERTIFICATE_DAYS: u64 = 14;
+/// So much is shown of where a redirect leads, characters.
+const TO_CHARS_MAX: usize = 200;
 const WHAT: &str = "health";
 
 /// How a service answered.
@@ -44,14 +46,18 @@ pub(super) async fn look(plan: &Plan) -> Vec<Checked> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (mut fine, mut checked) = (Vec::new(), Vec::new());
     for ((name, url), seen) in known.iter().zip(seen) {
-        match judge(name, url, &seen, now) {
-            Some(found) => checked.push(found),
-            None => fine.push(*name),
+        let asks_health =
+            plan.services.get(*name).is_some_and(|own| own.health.is_some() && own.probe.is_none());
+        let found = judge(name, url, &seen, asks_health).into_iter().chain(expires(name, &seen, now));
+        let before = checked.len();
+        checked.extend(found);
+        if checked.len() == before {
+            fine.push(*name);
         }
     }
     if !fine.is_empty() {
         let verb = if fine.len() == 1 { "answers" } else { "answer" };
-        checked.insert(0, said(State::Ok, format!("{} {verb} 2xx", fine.join(", "))));
+        checked.insert(0, said(State::Ok, format!("{} {verb}", fine.join(", "))));
     }
     checked
 }
@@ -101,29 +107,35 @@ fn is_refused(error: &reqwest::Error) -> bool {
     false
 }
 
-/// What is wrong with it, if anything is.
-fn judge(name: &str, url: &str, seen: &Seen, now: u64) -> Option<Checked> {
+/// What is wrong with it, if anything is. A user may be led elsewhere; who `asks_health` may not.
+fn judge(name: &str, url: &str, seen: &Seen, asks_health: bool) -> Option<Checked> {
     let (state, what) = match seen {
-        Seen::Answer { status, to, .. } if status.is_redirection() => {
-            let to = to.as_deref().map(|to| format!(" to {to}")).unwrap_or_default();
+        Seen::Answer { status, to, .. } if status.is_redirection() && asks_health => {
+            let to = to.as_deref().map(|to| format!(" to {}", short(to))).unwrap_or_default();
             (State::Warning, format!("answers {status}{to} at {url}: a redirect says nothing of its health"))
         }
-        Seen::Answer { status, .. } if !status.is_success() => {
+        Seen::Answer { status, .. } if status.is_success() || status.is_redirection() => return None,
+        Seen::Answer { status, .. } => {
             (State::Warning, format!("answers {status} at {url}, before anything runs"))
         }
-        Seen::Answer { until: Some(until), .. } => return expires(name, *until, now),
-        Seen::Answer { .. } => return None,
         Seen::Nobody => (State::Unknown, format!("does not run, or not yet: nobody listens at {url}")),
         Seen::None(why) => (State::Warning, format!("does not answer at {url}, before anything runs: {why}")),
     };
     Some(said(state, format!("{name} {what}")))
 }
 
-/// A certificate that has ended is no answer: the connection failed.
-fn expires(name: &str, until: u64, now: u64) -> Option<Checked> {
+/// Where a redirect leads, without its query: words of one visit may stand there.
+fn short(to: &str) -> String {
+    let to = to.split(['?', '#']).next().unwrap_or_default();
+    to.chars().take(TO_CHARS_MAX).collect()
+}
+
+/// A certificate that has ended already is no answer: the connection failed.
+fn expires(name: &str, seen: &Seen, now: u64) -> Option<Checked> {
+    let Seen::Answer { until: Some(until), .. } = seen else { return None };
     let days = until.saturating_sub(now) / (24 * 60 * 60);
-    (days < CERTIFICATE_DAYS)
-        .then(|| said(State::Warning, format!("{name} answers, but its certificate ends in {days} days")))
+    let what = format!("the certificate of {name} ends in {days} {}", if days == 1 { "day" } else { "days" });
+    (days < CERTIFICATE_DAYS).then(|| said(State::Warning, what))
 }
 
 fn said(state: State, said: String) -> Checked {
@@ -136,7 +148,7 @@ mod tests {
     use std::process::Command;
 
     fn found(seen: &Seen) -> Option<(State, String)> {
-        judge("api", "http://a/h", seen, 1_000).map(|checked| (checked.state, checked.said))
+        judge("api", "http://a/h", seen, true).map(|checked| (checked.state, checked.said))
     }
 
     fn answer(code: u16, to: Option<&str>) -> Seen {
@@ -150,12 +162,13 @@ mod tests {
         let ill = found(&answer(503, None)).unwrap();
         assert_eq!(ill.0, State::Warning);
         assert_eq!(ill.1, "api answers 503 Service Unavailable at http://a/h, before anything runs");
-        let led = found(&answer(301, Some("https://a/login"))).unwrap();
+        let led = answer(301, Some("https://a/login?state=once"));
+        let words = found(&led).unwrap().1;
         assert!(
-            led.1.contains("301 Moved Permanently to https://a/login at http://a/h: a redirect"),
-            "{}",
-            led.1
+            words.contains("301 Moved Permanently to https://a/login at http://a/h: a redirect"),
+            "{words}"
         );
+        assert_eq!(judge("api", "http://a/", &led, false), None, "users are led to a login");
         assert_eq!(found(&Seen::Nobody).unwrap().0, State::Unknown, "it may be its first release");
     }
 
@@ -172,9 +185,10 @@ mod tests {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let until = ends(&der).unwrap();
         assert!((29 * 86_400..=30 * 86_400).contains(&(until - now)), "it is made for 30 days");
-        assert_eq!(expires("api", until, now), None);
-        let soon = expires("api", until, now + 20 * 86_400).unwrap();
-        assert!(soon.said.starts_with("api answers, but its certificate ends in "), "{}", soon.said);
+        let ill = Seen::Answer { status: StatusCode::BAD_GATEWAY, to: None, until: Some(until) };
+        assert_eq!(expires("api", &ill, now), None);
+        let soon = expires("api", &ill, until - 86_400).unwrap();
+        assert_eq!(soon.said, "the certificate of api ends in 1 day", "whatever it answers");
         assert_eq!(ends(b"no certificate"), None);
     }
 }

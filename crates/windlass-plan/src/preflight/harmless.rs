@@ -1,7 +1,7 @@
 //! What a unit may leave behind, as far as later lines could need it.
 
 use crate::{Action, GitVerb};
-use windlass_document::shell::{CommandKind, ShellCommand, parse};
+use windlass_document::shell::{CommandKind, Redirect, ShellCommand, SimpleCommand, parse};
 
 /// Programs that write nothing that a later line could run, and start no machine.
 const READERS: &[&str] = &[
@@ -85,34 +85,83 @@ const NO_INSTALLERS: &[&str] = &[
 
 /// Programs that make no room on a disk.
 const FILLERS: &[&str] = &[
-    "chgrp", "chmod", "chown", "cp", "curl", "git", "ln", "mkdir", "pip", "sync", "tar", "touch", "unzip",
+    "chgrp",
+    "chmod",
+    "chown",
+    "cp",
+    "curl",
+    "git",
+    "gzip",
+    "ln",
+    "mariadb-dump",
+    "mkdir",
+    "mysql",
+    "mysqldump",
+    "pg_dump",
+    "pg_dumpall",
+    "pip",
+    "psql",
+    "redis-cli",
+    "service",
+    "sync",
+    "systemctl",
+    "tar",
+    "tee",
+    "touch",
+    "unzip",
     "wget",
+    "zstd",
 ];
 
-/// Whether a unit may leave more room on a disk than there was. Copies and installations of Windlass's own never do.
+/// Whether a unit may leave more room on a disk than there was, for those behind it. Copies and installations of Windlass's own never do.
 pub(super) fn may_make_room(action: &Action) -> bool {
     match action {
         Action::Gate { .. } => true,
-        Action::Shell { readonly: true, .. } => false,
-        // Whatever a redirection is written over becomes shorter.
-        Action::Shell { script, .. } => parse(script).0.commands.iter().any(|command| {
-            let text = &script[command.span.start..command.span.end];
-            text.contains('>') || text.contains('$') || text.contains('`') || any_program(command, frees)
-        }),
+        // What a redirection is written over becomes shorter; what stands in a substitution is not read.
+        Action::Shell { readonly: false, script, .. } => commands(script)
+            .any(|(command, text)| text.contains(['>', '$', '`']) || any_program(&command, frees)),
         _ => false,
     }
+}
+
+/// Whether a unit may make the room that it needs itself.
+pub(super) fn may_begin_with_room(action: &Action) -> bool {
+    matches!(action, Action::Shell { script, .. } if commands(script).any(|(command, _)| any_program(&command, frees)))
+}
+
+/// Whether a line leaves something on a disk; one that only reads may still write down what it read.
+pub(super) fn fills(action: &Action) -> bool {
+    let Action::Shell { script, .. } = action else { return false };
+    let writes = |simple: &SimpleCommand| {
+        let into = |redirect: &Redirect| redirect.operator.starts_with('>') && redirect.operator != ">&";
+        simple.redirects.iter().any(|redirect| into(redirect) && redirect.target.text != "/dev/null")
+    };
+    Effects::of(action).may_write()
+        || commands(script).any(|(command, _)| simples(&command).iter().any(writes))
 }
 
 fn frees(name: &str) -> bool {
     !READERS.contains(&name) && !FILLERS.contains(&name)
 }
 
-fn any_program(command: &ShellCommand, is: impl Fn(&str) -> bool) -> bool {
-    let commands = match &command.kind {
+/// The commands of a script, with their texts.
+fn commands(script: &str) -> impl Iterator<Item = (ShellCommand, &str)> {
+    let all = parse(script).0.commands.into_iter();
+    all.map(|command| {
+        let text = &script[command.span.start..command.span.end];
+        (command, text)
+    })
+}
+
+fn simples(command: &ShellCommand) -> &[SimpleCommand] {
+    match &command.kind {
         CommandKind::Simple(simple) => std::slice::from_ref(simple),
         CommandKind::Compound { commands, .. } => commands,
-    };
-    commands.iter().filter_map(|simple| simple.words.first()).any(|word| is(&word.text))
+    }
+}
+
+fn any_program(command: &ShellCommand, is: impl Fn(&str) -> bool) -> bool {
+    simples(command).iter().filter_map(|simple| simple.words.first()).any(|word| is(&word.text))
 }
 
 /// How much a unit may change.
@@ -142,13 +191,7 @@ impl Effects {
     }
 
     fn of_script(script: &str) -> Self {
-        parse(script)
-            .0
-            .commands
-            .iter()
-            .map(|command| Self::of_command(script, command))
-            .max()
-            .unwrap_or(Self::None)
+        commands(script).map(|(command, _)| Self::of_command(script, &command)).max().unwrap_or(Self::None)
     }
 
     /// Of one command of a script.
@@ -158,11 +201,7 @@ impl Effects {
         if ["$(", "`", "<(", ">("].iter().any(|opens| text.contains(opens)) {
             return Self::Any;
         }
-        let commands = match &command.kind {
-            CommandKind::Simple(simple) => std::slice::from_ref(simple),
-            CommandKind::Compound { commands, .. } => commands,
-        };
-        let programs = commands.iter().filter_map(|simple| simple.words.first());
+        let programs = simples(command).iter().filter_map(|simple| simple.words.first());
         let worst = programs.map(|word| Self::of_program(&word.text)).max().unwrap_or(Self::None);
         match text.contains('>') {
             true if text.contains("bin/") => Self::Any,

@@ -7,7 +7,7 @@ mod tests;
 mod wrapped;
 
 use crate::{Action, ComposeOperation, Plan, Step, Target, Unit, UnitId};
-use harmless::{Effects, may_make_room};
+use harmless::{Effects, fills, may_begin_with_room, may_make_room};
 pub use script::Thing;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -122,7 +122,7 @@ impl Plan {
         let Some(place) = place(&unit.action) else { return };
         if needs.written.iter().all(|known| known.place != place) {
             // A line may well begin with making room.
-            let own = may_make_room(&unit.action).then(|| format!("line {}", unit.line));
+            let own = may_begin_with_room(&unit.action).then(|| format!("line {}", unit.line));
             let maker = self.maker(step, unit, may_make_room).or(own);
             needs.written.push(Written { place, maker });
         }
@@ -211,7 +211,7 @@ fn entry<'m, 'p>(
 fn place(action: &Action) -> Option<Place> {
     let work = |dir: &Option<String>| Some(Place::Work(dir.clone().unwrap_or_default()));
     match action {
-        Action::Shell { dir, .. } => Effects::of(action).may_write().then(|| work(dir)).flatten(),
+        Action::Shell { dir, .. } => fills(action).then(|| work(dir)).flatten(),
         Action::Patch { dir, .. } | Action::Copy { dir, .. } | Action::MakeDir { dir, .. } => work(dir),
         Action::Install(line) => work(&line.dir),
         Action::Git(line) => work(&line.dir),

@@ -1,4 +1,9 @@
-use super::{State, Thing, script::read};
+use super::{
+    State, Thing,
+    harmless::{fills, may_begin_with_room, may_make_room},
+    script::read,
+};
+use crate::Action;
 
 /// The things of a script that starts in `/srv`, as a test reads them: `name`, `sudo:name`, `/path`, `file:/path`; with `?` behind
 /// what a line of it may make and `!` behind what ends it.
@@ -152,4 +157,21 @@ fn within_a_line_one_part_may_make_what_the_next_one_needs() {
     assert_eq!(needs("sudo -S foo"), ["sudo!", "sudo:foo!"]);
     assert!(!read("echo x | sudo -S foo", None).iter().any(|found| found.sudo), "it is told the password");
     assert!(read("sudo foo", None).iter().any(|found| found.sudo));
+}
+
+/// Whether a line may make room for those behind it, and for itself, and whether it fills.
+fn room(script: &str, readonly: bool) -> (bool, bool, bool) {
+    let action = Action::Shell { script: script.to_owned(), dir: None, readonly, database: None };
+    (may_make_room(&action), may_begin_with_room(&action), fills(&action))
+}
+
+#[test]
+fn who_makes_room_and_who_needs_it() {
+    assert_eq!(room("truncate -s 0 big.log", false), (true, true, true));
+    assert_eq!(room("docker system prune -f && docker pull x", false), (true, true, true));
+    assert_eq!(room("cat x >y", false), (true, false, true), "y may have been large");
+    assert_eq!(room("pg_dump biz | gzip >before.sql.gz", false), (true, false, true));
+    assert_eq!(room("pg_dump biz >before.sql", true), (false, false, true), "it reads the database only");
+    assert_eq!(room("psql -c 'SELECT 1' >/dev/null 2>&1", true), (false, false, false));
+    assert_eq!(room("cp a b\nmkdir c", false), (false, false, true));
 }

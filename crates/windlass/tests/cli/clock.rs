@@ -3,7 +3,12 @@
 
 use crate::sealed::{Project, RELEASE, Running, Said, skipped, wait_for};
 use rustix::process::Signal;
-use std::{path::PathBuf, time::Instant};
+use std::{
+    io::BufRead as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 /// Where Debian keeps it; `None`: not installed, which `./test` does.
 fn library() -> Option<PathBuf> {
@@ -36,6 +41,10 @@ impl Jumpy {
     }
 
     fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.command(args))
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         command
             .env("LD_PRELOAD", &self.library)
@@ -44,7 +53,7 @@ impl Jumpy {
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .env("FAKETIME_DISABLE_SHM", "1")
             .env("NO_FAKE_STAT", "1");
-        Running::start(command)
+        command
     }
 
     fn run(&self, args: &[&str]) -> Said {
@@ -147,4 +156,55 @@ fn the_newest_run_is_the_last_one_started_also_when_its_clock_is_behind() {
     jumpy.set("+3650d");
     jumpy.run(&["rollback", "--yes"]).code(0);
     assert_eq!(jumpy.project.world(), before);
+}
+
+/// openssl's own server, with a certificate for 30 days; it ends with this.
+struct Secure(std::process::Child, u16);
+
+impl Secure {
+    fn new(authority: &windlass_lab::Authority) -> Self {
+        let (certificate, key) = authority.server();
+        let mut openssl = Command::new("openssl");
+        openssl
+            .args(["s_server", "-accept", "127.0.0.1:0", "-www", "-cert"])
+            .arg(certificate)
+            .arg("-key")
+            .arg(key);
+        openssl.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut server = openssl.spawn().unwrap();
+        let mut lines = std::io::BufReader::new(server.stdout.as_mut().unwrap()).lines();
+        let port = lines.find_map(|line| line.unwrap().strip_prefix("ACCEPT 127.0.0.1:")?.parse().ok());
+        Self(server, port.unwrap())
+    }
+}
+
+impl Drop for Secure {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_told_before_a_release() {
+    let restart = "---\nrelease: 2.1.0\n---\n```sh {#restart on=app}\nwindlass service restart web\n```\n";
+    let Some(jumpy) = Jumpy::new(restart) else { return };
+    let authority = windlass_lab::Authority::new(jumpy.project.path("").as_path(), "IP:127.0.0.1");
+    let secure = Secure::new(&authority);
+    let service = format!(
+        "[service.web]\non = \"app\"\nrun = [\"./web\"]\nhealth = \"https://127.0.0.1:{}/\"\n",
+        secure.1
+    );
+    jumpy.project.write("windlass.toml", format!("{}\n{service}", jumpy.project.read("windlass.toml")));
+    let plan = || {
+        let mut command = jumpy.command(&["plan", "release.md"]);
+        command.env("SSL_CERT_FILE", authority.certificate());
+        let plan = Running::start(command).end().stdout;
+        plan.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let today = plan();
+    assert!(today.contains("health ok web answers"), "{today}");
+    jumpy.set("+25d");
+    let late = plan();
+    assert!(late.contains("health warning the certificate of web ends in 4 days"), "{late}");
 }

@@ -2,12 +2,12 @@
 
 use crate::sealed::{CONFIG, Project, Said};
 
-/// It runs from `settings.txt`, and says in `serving.txt` with what it was started. Perl is part of every Debian.
+/// It runs from `settings.txt`, and says in `serving.txt` with what it was started, before it listens. Perl is part of every Debian.
 const SERVER: &str = r#"
 use IO::Socket::INET;
 open my $f, '<', 'settings.txt' or die; my $settings = <$f>; close $f;
-my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1", LocalPort => $ARGV[0]) or die;
 open my $o, '>', 'serving.txt' or die; print $o $settings; close $o;
+my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1", LocalPort => $ARGV[0]) or die;
 while (my $c = $s->accept) { close $c }
 "#;
 
