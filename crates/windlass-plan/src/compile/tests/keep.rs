@@ -115,6 +115,26 @@ fn what_is_to_be_kept_since_an_edit_is_kept_behind_what_has_begun() {
     assert!(kept.services.contains_key("booking") && kept.targets.contains_key("app"));
 }
 
+/// What nobody edited is no edit, wherever the run stands.
+#[test]
+fn what_has_not_begun_is_kept_where_it_was_compiled_to() {
+    let backup = "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n";
+    let units = "```sh {#units on=app}\nsystemctl daemon-reload\nsystemctl restart web\n```\n";
+    let body = format!("{backup}- [ ] fine\n\n{COPY}{RESTART}{units}");
+    let own = plan(&body);
+    let ids: Vec<_> = own.steps.iter().map(|step| step.id.0.as_str()).collect();
+    assert_eq!(ids, ["backup", "gate-1", "keep-app", "keep-units-app", "copy", "restart", "units"]);
+    let all: Vec<_> = own.units().map(|(_, unit)| unit.id.0.clone()).collect();
+    for begun in 0..=all.len() {
+        let begun: Vec<_> = all[..begun].iter().map(String::as_str).collect();
+        assert_eq!(behind(&body, &body, &begun), (all.clone(), None), "{begun:?}");
+    }
+    let added = format!("{backup}- [ ] fine\n\n{RESTART}");
+    let kept = ["backup/1", "gate-1", "keep-app/1", "copy/1", "restart/1"].map(str::to_owned).to_vec();
+    let edited = added.replace(RESTART, &format!("{COPY}{RESTART}"));
+    assert_eq!(behind(&added, &edited, &["backup/1"]), (kept, None), "also what an edit adds");
+}
+
 #[test]
 fn what_is_to_be_kept_from_before_what_has_begun_is_named() {
     let late = |old: &str, new: &str, begun: &[&str]| behind(old, new, begun).1;
