@@ -64,9 +64,16 @@ fn files_that_were_set_aside_go_with_their_time_and_a_rollback_says_first_what_i
         "is gone (`windlass prune` removes it",
         &format!("then `windlass rollback {run}`"),
         &format!("`windlass show {run}`"),
+        &format!("`windlass rollback {run} --despite-missing` takes back what can be"),
     ]);
     assert!(!project.path("old").exists() && project.path("new").exists());
     assert_eq!(project.run(&["show", "--json"]).json()["direction"], "forward");
+    let said = project.run(&["rollback", &run, "--yes", "--despite-missing"]).code(3);
+    said.says(&["it waits for you at units that miss something", "clear/1", "windlass decide skip clear/1"]);
+    assert!(!project.path("new").exists(), "what can be is taken back");
+    // What is done is done, although some of it stays.
+    project.run(&["decide", "skip", "clear/1", "--reason", "it is not wanted"]).code(3);
+    assert_eq!(project.run(&["show", "--json"]).json()["stand"], "ended");
 }
 
 /// The same for a backup that a step goes back to: put back where it was, it serves.
