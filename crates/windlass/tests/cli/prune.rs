@@ -91,6 +91,27 @@ fn a_rollback_whose_backup_is_gone_is_refused_until_it_is_back() {
     assert_eq!(project.world(), before);
 }
 
+/// A later step may have put the backup elsewhere: its own way back comes first.
+#[test]
+fn a_backup_that_the_way_back_brings_back_itself_is_not_missing() {
+    let tidy = |lines: &str| format!("{}```sh {{#tidy on=app}}\n{lines}\n```\n", crate::sealed::RELEASE);
+    let untidy = |line: &str| format!("```sh {{#untidy undoes=tidy}}\n{line}\n```\n");
+    let by_hand = tidy("sh tidy.sh");
+    for release in [
+        tidy("rm before.db"),
+        tidy("mv before.db kept.db"),
+        format!("{by_hand}{}", untidy("mv kept.db before.db")),
+        format!("{by_hand}{}", untidy("cat kept.db > before.db")),
+    ] {
+        let project = Project::new(&release);
+        project.write("tidy.sh", "mv before.db kept.db\n");
+        project.run(&["apply", "release.md", "--yes"]).code(0);
+        assert!(!project.path("before.db").exists());
+        project.run(&["rollback", "--yes"]).code(0);
+        assert_eq!(project.world(), Project::new("").world());
+    }
+}
+
 const RELEASE: &str = "---\nrelease: 2\nfrom: 1\n---\n# 2\n\n```sql {#tidy on=db}\nUPDATE part SET note = 'x' WHERE id > 1;\n\
     ALTER TABLE part DROP COLUMN old;\nDROP TABLE legacy;\nCREATE TABLE made (id INT PRIMARY KEY);\n```\n";
 
