@@ -91,6 +91,18 @@ fn a_rollback_whose_backup_is_gone_is_refused_until_it_is_back() {
     assert_eq!(project.world(), before);
 }
 
+/// Whether a backup is what it was takes long to say of a big one: the unit that goes back to it looks, when its turn comes.
+#[test]
+fn a_backup_that_was_changed_is_refused_by_the_unit_that_goes_back_to_it() {
+    let project = Project::new(crate::sealed::RELEASE);
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    let after = project.world();
+    project.write("before.db", "other");
+    let said = project.run(&["rollback", "--yes"]).code(3).says(&["migrate/", "before.db was changed"]);
+    assert!(!said.stderr.contains("missing"), "{}", said.stderr);
+    assert_eq!((project.world(), project.read("marker.txt")), (after, "已回退\n".to_owned()));
+}
+
 /// A later step may have put the backup elsewhere: its own way back comes first.
 #[test]
 fn a_backup_that_the_way_back_brings_back_itself_is_not_missing() {
