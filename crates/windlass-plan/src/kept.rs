@@ -17,11 +17,16 @@ pub struct Unkept {
 }
 
 impl Plan {
-    /// This plan in the place of `old`, of which `has_begun` has begun: what `old` keeps already stays where it is, everything
+    /// This plan in the place of `old`, of which `has_begun` has begun and `is_idle` has begun and changed nothing: what `old` keeps already stays where it is, everything
     /// else is kept where it was compiled to, but from behind the last step that has begun. Where that comes too late, the plan
     /// goes without, and says why.
     #[must_use]
-    pub fn kept_behind(&self, old: &Self, has_begun: impl Fn(&UnitId) -> bool) -> (Self, Option<Unkept>) {
+    pub fn kept_behind(
+        &self,
+        old: &Self,
+        has_begun: impl Fn(&UnitId) -> bool,
+        is_idle: impl Fn(&UnitId) -> bool,
+    ) -> (Self, Option<Unkept>) {
         let begun = |step: &Step| step.units.iter().any(|unit| has_begun(&unit.id));
         let Some(last) = old.steps.iter().rposition(begun) else { return (self.clone(), None) };
         let ran = last + 1;
@@ -41,8 +46,10 @@ impl Plan {
         let new: Vec<_> =
             own.into_iter().filter_map(|(next, step)| Some((next, only(step, is_of_use)?))).collect();
         let ran = ran.min(plan.steps.len());
-        let unkept =
-            new.iter().flat_map(|(_, step)| &step.units).find_map(|unit| plan.unkept(unit, ran, &has_begun));
+        let unkept = new
+            .iter()
+            .flat_map(|(_, step)| &step.units)
+            .find_map(|unit| plan.unkept(unit, ran, &has_begun, &is_idle));
         if unkept.is_none() {
             // Only what changes nothing stands between what ran and a later place of its own: what nobody edited is as it was.
             let place = |next: &StepId| plan.steps.iter().position(|step| step.id == *next).unwrap_or(ran);
@@ -93,11 +100,18 @@ impl Plan {
     }
 
     /// Why it is too late behind the first `ran` steps to note how that runs which `keep` keeps.
-    fn unkept(&self, keep: &Unit, ran: usize, has_begun: impl Fn(&UnitId) -> bool) -> Option<Unkept> {
+    fn unkept(
+        &self,
+        keep: &Unit,
+        ran: usize,
+        has_begun: impl Fn(&UnitId) -> bool,
+        is_idle: impl Fn(&UnitId) -> bool,
+    ) -> Option<Unkept> {
         let (number, restarts) = self.open(keep, has_begun)?;
         let mut before = units_of(&self.steps[..ran]).take_while(|unit| unit.id != restarts.id);
-        // What nobody takes back is there on the way back too.
-        let edits = before.find(|unit| unit.may_edit() && unit.undo.by != UndoBy::Nobody);
+        // What nobody takes back is there on the way back too, and what was left out or so already does not go back.
+        let edits =
+            before.find(|unit| unit.may_edit() && unit.undo.by != UndoBy::Nobody && !is_idle(&unit.id));
         (number < ran || edits.is_some())
             .then(|| Unkept { restarts: restarts.id.clone(), edits: edits.map(|unit| unit.id.clone()) })
     }
