@@ -94,6 +94,25 @@ async fn what_another_run_has_started_since_is_not_ended_with_a_kept_start() {
     assert!(kept.stage.serves("2").await);
 }
 
+/// A later run that was taken back has started again what the start had brought.
+#[tokio::test]
+async fn what_a_later_run_has_brought_back_stands_still_when_its_start_is_undone() {
+    let mut stage = Stage::serving().await;
+    stage.scene.release("2", &[]);
+    stage.scene.stable_ms = 0;
+    stage.done("stop/1", Stop).await;
+    let (start, started) = stage.done("start/1", Start).await;
+    stage.scene.release("3", &[]);
+    let mut later = stage.act("later/1", Restart);
+    later.cx.run = "run-2".into();
+    let (capsule, _) = later.applied().await;
+    assert!(stage.serves("3").await);
+    later.undone(&capsule).await;
+    assert!(stage.serves("2").await);
+    start.undone(&started).await;
+    assert!(stage.stands_still().await, "{:?} {:?}", stage.status().await, stage.proxy());
+}
+
 /// A start that runs while nothing serves goes back so, also where nothing keeps what a later restart has put in its place.
 #[tokio::test]
 async fn a_service_that_no_unit_keeps_stands_still_when_its_start_is_undone() {
