@@ -46,7 +46,12 @@ pub(crate) const GONE: &str = "is gone (`windlass prune` removes it after `polic
 
 /// That a file which was kept is not there; `None`: it is, or cannot be looked at.
 pub(crate) fn gone(file: &Path) -> Option<String> {
-    matches!(file.try_exists(), Ok(false)).then(|| format!("{} {GONE}", file.display()))
+    is_gone(file).then(|| format!("{} {GONE}", file.display()))
+}
+
+/// Whether a file is certainly not there.
+pub(crate) fn is_gone(file: &Path) -> bool {
+    matches!(file.try_exists(), Ok(false))
 }
 
 /// What is wrong with a file that had this SHA-256; `None`: it is unchanged.

@@ -6,7 +6,7 @@ use crate::{
     unit::Job,
 };
 use windlass_journal::{RunId, RunState};
-use windlass_plan::{Step, UndoBy, UnitId, Way};
+use windlass_plan::{Action, UndoBy, UndoScript, Unit, UnitId, Way};
 
 impl Engine {
     /// Of each unit that its driver is to take back, last first: what it needs for that and is no longer there, if anything. Nothing is
@@ -30,16 +30,47 @@ impl Engine {
     }
 }
 
-/// What drivers take back, last first.
+/// What drivers take back, last first; without what goes back to a backup that the way back may first bring back itself.
 fn taken_back(state: &RunState) -> Vec<UnitId> {
     let board = Board::of(state);
-    let by_driver = |step: &(usize, &Step)| !board.by_script(step.0, step.1);
-    let steps = state.plan.steps.iter().enumerate().filter(by_driver);
-    let units = steps.flat_map(|(_, step)| &step.units).filter(|unit| {
-        let own = matches!(unit.undo.by, UndoBy::Driver | UndoBy::Backup(_));
-        own && to_undo(unit, &state.unit(&unit.id))
-    });
-    let mut units: Vec<_> = units.map(|unit| unit.id.clone()).collect();
-    units.reverse();
+    let mut units = Vec::new();
+    let mut is_moved = false;
+    let mut scripts = Vec::new();
+    for (number, step) in state.plan.steps.iter().enumerate().rev() {
+        if board.by_script(number, step) {
+            scripts.extend(&step.undo);
+            continue;
+        }
+        for unit in step.units.iter().rev().filter(|unit| to_undo(unit, &state.unit(&unit.id))) {
+            let is_known = match &unit.undo.by {
+                UndoBy::Driver => true,
+                UndoBy::Backup(made) => {
+                    let backup = state.find(made);
+                    !is_moved && !scripts.iter().any(|script| brings_back(script, backup))
+                }
+                UndoBy::Nothing | UndoBy::Script | UndoBy::Nobody => false,
+            };
+            units.extend(is_known.then(|| unit.id.clone()));
+            is_moved |= unit.undo.by == UndoBy::Driver && moves(&unit.action);
+        }
+    }
     units
+}
+
+/// Whether a file may be elsewhere behind it: its undo brings it back.
+fn moves(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Move { .. } | Action::Remove { .. } | Action::Copy { .. } | Action::Objects { .. }
+    )
+}
+
+/// Whether a hand-written undo may bring the file of this backup back: a shell line that does has to name it.
+fn brings_back(script: &UndoScript, backup: Option<&Unit>) -> bool {
+    let Some(Action::Backup { file, .. }) = backup.map(|unit| &unit.action) else { return false };
+    let name = file.rsplit('/').next().unwrap_or(file);
+    script.units.iter().any(|unit| match &unit.action {
+        Action::Shell { script, .. } => script.contains(name),
+        action => moves(action),
+    })
 }

@@ -90,7 +90,9 @@ impl RunState {
     /// kept from now on are kept from behind what has begun, see [`Plan::kept_behind`].
     #[must_use]
     pub fn fit(&self, new: &Plan) -> (Plan, Edit) {
-        let (plan, unkept) = new.kept_behind(&self.plan, |id| self.has_begun(id));
+        let is_idle =
+            |id: &UnitId| self.units.get(id).is_some_and(|unit| unit.has_begun() && !unit.may_have_changed());
+        let (plan, unkept) = new.kept_behind(&self.plan, |id| self.has_begun(id), is_idle);
         let edit = match (self.edit(&plan), unkept) {
             (Edit::Same | Edit::Tail, Some(unkept)) => Edit::Begun(Touched::Kept(unkept)),
             (edit, _) => edit,

@@ -94,6 +94,12 @@ impl UnitState {
         }
     }
 
+    /// Whether it may have changed the world, as far as is known so far.
+    #[must_use]
+    pub fn may_have_changed(&self) -> bool {
+        self.has_effect() || matches!(self.forward, Forward::Running | Forward::Unknown(_))
+    }
+
     pub(crate) fn settle_forward(&mut self, outcome: &Outcome) {
         // What was not known may have been the effect that is found now.
         let doubted = self.touched || matches!(self.forward, Forward::Unknown(_));

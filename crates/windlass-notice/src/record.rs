@@ -13,8 +13,10 @@ use std::{
 const FORMAT: u32 = 1;
 /// A file that is longer becomes the old one, in the place of the old one before.
 const BYTES_MAX: u64 = 1024 * 1024;
-/// Who is told of what is nobody else's business.
-const MODE: u32 = 0o600;
+/// Who is told of what is the business of those who work on the project: its owner and its group, as far as `umask` lets them.
+const MODE: u32 = 0o660;
+/// Everybody else.
+const OTHERS: u32 = 0o007;
 /// A file is not read further: one that was not rotated, because of its rights, still ends.
 const READ_MAX: u64 = 4 * BYTES_MAX;
 
@@ -108,9 +110,10 @@ impl Record {
 
     fn open(&self) -> io::Result<File> {
         let file = OpenOptions::new().append(true).create(true).mode(MODE).open(&self.path)?;
-        if file.metadata()?.mode() & 0o777 != MODE {
+        let mode = file.metadata()?.mode() & 0o7777;
+        if mode & OTHERS != 0 {
             // One of an older version; where it is somebody else's, it stays as they want it.
-            let _ = file.set_permissions(Permissions::from_mode(MODE));
+            let _ = file.set_permissions(Permissions::from_mode(mode & !OTHERS));
         }
         Ok(file)
     }
@@ -180,15 +183,18 @@ mod tests {
     }
 
     #[test]
-    fn only_its_owner_may_read_it() {
+    fn its_owner_and_its_group_may_read_it_and_nobody_else() {
         let dir = tempfile::tempdir().unwrap();
         let record = Record::beside(dir.path());
         let mode = || fs::metadata(&record.path).unwrap().mode() & 0o777;
         record.add(&sent("a", 1)).unwrap();
-        assert_eq!(mode(), 0o600);
-        fs::set_permissions(&record.path, Permissions::from_mode(0o644)).unwrap();
-        record.add(&sent("a", 2)).unwrap();
-        assert_eq!((mode(), record.of("a").unwrap().len()), (0o600, 2), "one of an older version");
+        assert_eq!((mode() & 0o600, mode() & 0o117), (0o600, 0), "{:o}", mode());
+        for (old, new) in [(0o664, 0o660), (0o644, 0o640), (0o600, 0o600), (0o660, 0o660)] {
+            fs::set_permissions(&record.path, Permissions::from_mode(old)).unwrap();
+            record.add(&sent("a", 2)).unwrap();
+            assert_eq!(mode(), new, "{old:o}, one of an older version or of another operator");
+        }
+        assert_eq!(record.of("a").unwrap().len(), 5);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! put in front of it, so that what is to be kept from now on is noted behind it.
 
 use crate::{
-    Action, GitVerb, Plan, ServiceOperation, Step, SystemdVerb, UndoBy, Unit, UnitId, compile::free_id,
+    Action, GitVerb, Plan, ServiceOperation, Step, StepId, SystemdVerb, UndoBy, Unit, UnitId,
+    compile::free_id,
 };
 use windlass_objects::Verb;
 
@@ -16,16 +17,21 @@ pub struct Unkept {
 }
 
 impl Plan {
-    /// This plan in the place of `old`, of which `has_begun` has begun: what `old` keeps already stays where it is, everything
-    /// else is kept from behind the last step that has begun. Where that comes too late, the plan goes without, and says why.
+    /// This plan in the place of `old`, of which `has_begun` has begun and `is_idle` has begun and changed nothing: what `old` keeps already stays where it is, everything
+    /// else is kept where it was compiled to, but from behind the last step that has begun. Where that comes too late, the plan
+    /// goes without, and says why.
     #[must_use]
-    pub fn kept_behind(&self, old: &Self, has_begun: impl Fn(&UnitId) -> bool) -> (Self, Option<Unkept>) {
+    pub fn kept_behind(
+        &self,
+        old: &Self,
+        has_begun: impl Fn(&UnitId) -> bool,
+        is_idle: impl Fn(&UnitId) -> bool,
+    ) -> (Self, Option<Unkept>) {
         let begun = |step: &Step| step.units.iter().any(|unit| has_begun(&unit.id));
         let Some(last) = old.steps.iter().rposition(begun) else { return (self.clone(), None) };
         let ran = last + 1;
         let mut plan = self.clone();
-        let (keeping, steps): (Vec<_>, Vec<_>) = plan.steps.drain(..).partition(keeps);
-        plan.steps = steps;
+        let own = plan.take_keeping();
         let kept: Vec<_> = old.steps[..ran].iter().enumerate().filter(|(_, step)| keeps(step)).collect();
         for (at, step) in &kept {
             let at = (*at).min(plan.steps.len());
@@ -37,16 +43,33 @@ impl Plan {
             units.any(|other| other.host == unit.host && other.action.keeps_as(&unit.action))
         };
         let is_of_use = |unit: &Unit| plan.open(unit, &has_begun).is_some() && !is_kept(unit);
-        let new: Vec<_> = keeping.into_iter().filter_map(|step| only(step, is_of_use)).collect();
+        let new: Vec<_> =
+            own.into_iter().filter_map(|(next, step)| Some((next, only(step, is_of_use)?))).collect();
         let ran = ran.min(plan.steps.len());
-        let unkept = units_of(&new).find_map(|unit| plan.unkept(unit, ran, &has_begun));
+        let unkept = new
+            .iter()
+            .flat_map(|(_, step)| &step.units)
+            .find_map(|unit| plan.unkept(unit, ran, &has_begun, &is_idle));
         if unkept.is_none() {
-            for step in new.into_iter().rev() {
+            // Only what changes nothing stands between what ran and a later place of its own: what nobody edited is as it was.
+            let place = |next: &StepId| plan.steps.iter().position(|step| step.id == *next).unwrap_or(ran);
+            let places: Vec<_> = new.iter().map(|(next, _)| place(next).max(ran)).collect();
+            for (at, (_, step)) in places.into_iter().zip(new).rev() {
                 let step = plan.renamed(step);
-                plan.steps.insert(ran, step);
+                plan.steps.insert(at, step);
             }
         }
         (plan, unkept)
+    }
+
+    /// Takes out the steps that keep, each with the one that it stands in front of.
+    fn take_keeping(&mut self) -> Vec<(StepId, Step)> {
+        let (keeping, steps): (Vec<_>, Vec<_>) =
+            self.steps.drain(..).enumerate().partition(|(_, step)| keeps(step));
+        let next = |at: usize| steps.iter().find(|(other, _)| *other > at).map(|(_, step)| step.id.clone());
+        let taken = keeping.into_iter().filter_map(|(at, step)| Some((next(at)?, step))).collect();
+        self.steps = steps.into_iter().map(|(_, step)| step).collect();
+        taken
     }
 
     /// Knows what a step of `old` works with, also when nothing else names it any more.
@@ -77,11 +100,18 @@ impl Plan {
     }
 
     /// Why it is too late behind the first `ran` steps to note how that runs which `keep` keeps.
-    fn unkept(&self, keep: &Unit, ran: usize, has_begun: impl Fn(&UnitId) -> bool) -> Option<Unkept> {
+    fn unkept(
+        &self,
+        keep: &Unit,
+        ran: usize,
+        has_begun: impl Fn(&UnitId) -> bool,
+        is_idle: impl Fn(&UnitId) -> bool,
+    ) -> Option<Unkept> {
         let (number, restarts) = self.open(keep, has_begun)?;
         let mut before = units_of(&self.steps[..ran]).take_while(|unit| unit.id != restarts.id);
-        // What nobody takes back is there on the way back too.
-        let edits = before.find(|unit| unit.may_edit() && unit.undo.by != UndoBy::Nobody);
+        // What nobody takes back is there on the way back too, and what was left out or so already does not go back.
+        let edits =
+            before.find(|unit| unit.may_edit() && unit.undo.by != UndoBy::Nobody && !is_idle(&unit.id));
         (number < ran || edits.is_some())
             .then(|| Unkept { restarts: restarts.id.clone(), edits: edits.map(|unit| unit.id.clone()) })
     }

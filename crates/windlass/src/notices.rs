@@ -33,8 +33,26 @@ pub struct Notices {
     zone: TimeZone,
     /// The language of receivers that say none.
     lang: Lang,
-    /// The unit that a notice said is waited for: it is not said again when the command ends there.
-    waits: Mutex<Option<UnitId>>,
+    /// The question that a notice said is waited for: it is not said again when the command ends there.
+    waits: Mutex<Option<Asked>>,
+}
+
+/// A question to a person. About the same unit, another one is asked once it was tried again, or goes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    unit: UnitId,
+    /// Whether it is to be confirmed; else to be decided about.
+    is_gate: bool,
+    direction: Direction,
+    attempt: u32,
+    undo_attempt: u32,
+}
+
+impl Asked {
+    fn of(run: &RunState, unit: &UnitId, is_gate: bool) -> Self {
+        let UnitState { attempt, undo_attempt, .. } = run.unit(unit);
+        Self { unit: unit.clone(), is_gate, direction: run.direction, attempt, undo_attempt }
+    }
 }
 
 impl Notices {
@@ -103,10 +121,14 @@ impl Notices {
 
     /// It waits on the terminal for a person.
     pub fn waits(&self, run: &RunState, stand: &Stand) {
-        let (Stand::Gate(unit) | Stand::Person { unit: Some(unit), .. }) = stand else { return };
+        let asked = match stand {
+            Stand::Gate(unit) => Asked::of(run, unit, true),
+            Stand::Person { unit: Some(unit), .. } => Asked::of(run, unit, false),
+            _ => return,
+        };
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        if waits.as_ref() != Some(unit) {
-            *waits = Some(unit.clone());
+        if waits.as_ref() != Some(&asked) {
+            *waits = Some(asked);
             drop(waits);
             self.tell(&[Moment::Waiting], &[], News::Stands(run, stand));
         }
@@ -115,7 +137,7 @@ impl Notices {
     /// Its controller is done.
     pub fn after(&self, run: &RunState, stop: &Stop, stand: &Stand, wanted: Wanted) {
         let told = self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_told = told.is_some_and(|unit| still_waits(run, stop, &unit));
+        let is_told = told.is_some_and(|told| still_waits(run, stop, &told));
         let told: &[Moment] = if is_told { &[Moment::Waiting] } else { &[] };
         self.tell(moments(stop, wanted), told, News::Stands(run, stand));
     }
@@ -131,16 +153,17 @@ impl Notices {
     }
 }
 
-/// Whether the command ends in front of the question about this unit, which was told when it was asked: nobody answered it.
-fn still_waits(run: &RunState, stop: &Stop, unit: &UnitId) -> bool {
-    match stop {
-        Stop::Gate(of) | Stop::Person { unit: Some(of), .. } => of == unit,
-        Stop::Interrupted => {
-            let asked = run.person.as_ref().is_some_and(|turn| turn.unit.as_ref() == Some(unit));
-            asked || (run.direction == Direction::Forward && run.unit(unit) == UnitState::default())
-        }
+/// Whether the command ends in front of this question, which was told when it was asked: nobody answered it.
+fn still_waits(run: &RunState, stop: &Stop, told: &Asked) -> bool {
+    let Asked { unit, is_gate, .. } = told;
+    let is_open = match stop {
+        Stop::Gate(of) => *is_gate && of == unit,
+        Stop::Person { unit: Some(of), .. } => !is_gate && of == unit,
+        Stop::Interrupted if *is_gate => run.unit(unit) == UnitState::default(),
+        Stop::Interrupted => run.person.as_ref().is_some_and(|turn| turn.unit.as_ref() == Some(unit)),
         _ => false,
-    }
+    };
+    is_open && *told == Asked::of(run, unit, *is_gate)
 }
 
 /// The moments that an ending is told for. A run that needs a person has failed and waits: who wants to hear of either, hears of it once.

@@ -323,6 +323,11 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Whether containers and networks are certainly as they were before.
+    async fn is_as_before(&self, captured: &Captured) -> bool {
+        self.look(captured).await.is_ok_and(|now| now.is_like(&captured.world))
+    }
+
     async fn put_back(&self, captured: &Captured, done: Option<&Done>) -> Result<Done, Failure> {
         let now = self.look(captured).await?;
         let up = captured.world.containers.iter().any(|one| one.running);
@@ -501,14 +506,20 @@ impl Driver for ComposeDriver {
         Work::of(self, cx, unit)?.apply(&capsule.read(unit)?).await
     }
 
-    async fn gone(&self, cx: &Context, unit: &Unit, _capsule: &Capsule) -> Vec<String> {
+    async fn gone(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Vec<String> {
         let Ok(work) = Work::of(self, cx, unit) else { return Vec::new() };
-        let files: &[&str] = match work.operation() {
-            // Tags go back, or nothing does.
-            ComposeOperation::Pull | ComposeOperation::Restart => &[],
-            _ => &[CONTAINERS, NETWORKS],
+        // Tags go back, or nothing does.
+        if matches!(work.operation(), ComposeOperation::Pull | ComposeOperation::Restart) {
+            return Vec::new();
+        }
+        let gone: Vec<_> =
+            [CONTAINERS, NETWORKS].iter().filter_map(|name| disk::gone(&cx.workspace.join(name))).collect();
+        let is_as_before = match capsule.read(unit) {
+            Ok(captured) if !gone.is_empty() => work.is_as_before(&captured).await,
+            _ => false,
         };
-        files.iter().filter_map(|name| disk::gone(&cx.workspace.join(name))).collect()
+        // What is as it was needs nothing.
+        if is_as_before { Vec::new() } else { gone }
     }
 
     async fn undo(

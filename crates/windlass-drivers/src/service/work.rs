@@ -277,12 +277,9 @@ impl Work<'_> {
 
     /// Nothing ran before: ends what the unit made and leaves requests held or not, as they were.
     async fn undo_to_nothing(&self, world: &World) -> Result<Done, Failure> {
-        // What a later restart of the run has put in its place is the run's too: that left it for this.
-        let is_kept = self.kept.is_some();
-        let made = |instance: &Instance| {
-            let origin = &instance.spec.origin;
-            origin.same_work(&self.made) || (is_kept && origin.run == self.made.run)
-        };
+        // What a later unit of the run has put in its place, there or back, is the run's too.
+        let made =
+            |instance: &Instance| instance.spec.origin.run == self.made.run || self.brought_here(instance);
         let (ours, others): (Vec<&Live>, Vec<&Live>) =
             world.live.iter().partition(|live| made(&live.instance));
         if ours.is_empty() && !others.is_empty() {

@@ -65,11 +65,18 @@ pub(super) fn gone(job: &Job) -> Result<Vec<String>, Failure> {
         (Some(Ok(WayBack::Fine(saved))), _) => saved.file(&job.cx.workspace),
         (Some(Ok(WayBack::Copy(_))), UndoBy::Driver) => Some(StepCopy::of_unit(job).file),
         (None, UndoBy::Driver) => Some(StepCopy::of(job, target).file),
-        // A backup says itself what is wrong with it.
-        (_, UndoBy::Backup(unit)) => return Ok(backup_of(job, unit).err().into_iter().collect()),
+        (_, UndoBy::Backup(unit)) => return Ok(backup_gone(job, unit).into_iter().collect()),
         _ => None,
     };
     Ok(file.and_then(|file| disk::gone(&file)).into_iter().collect())
+}
+
+/// Why there is no backup to go back to. Whether it is unchanged takes as long as it is big: the undo proves that.
+fn backup_gone(job: &Job, unit: &UnitId) -> Option<String> {
+    match noted(job, unit) {
+        Ok((file, _)) => disk::is_gone(&file).then(|| format!("{} is gone", file.display())),
+        Err(why) => Some(why),
+    }
 }
 
 /// The file to restore from, proved to be unchanged.
@@ -88,6 +95,12 @@ fn source(job: &Job, step: StepCopy) -> Result<PathBuf, Failure> {
 
 /// The backup file that a unit of this run reported, if it is unchanged.
 pub(super) fn backup_of(job: &Job, unit: &UnitId) -> Result<PathBuf, String> {
+    let (file, sha256) = noted(job, unit)?;
+    disk::complaint(&file, sha256).map_or(Ok(file), Err)
+}
+
+/// The backup file that a unit of this run reported, and the SHA-256 that it had.
+fn noted<'a>(job: &'a Job, unit: &UnitId) -> Result<(PathBuf, &'a str), String> {
     let facts =
         job.cx.facts.get(unit).ok_or_else(|| format!("unit {unit} has made no backup in this run"))?;
     let fact = |name: &str| {
@@ -96,8 +109,7 @@ pub(super) fn backup_of(job: &Job, unit: &UnitId) -> Result<PathBuf, String> {
             .and_then(|value| value.as_str())
             .ok_or_else(|| format!("unit {unit} reported no `{name}`"))
     };
-    let file = job.cx.base.join(fact("file")?);
-    disk::complaint(&file, fact("sha256")?).map_or(Ok(file), Err)
+    Ok((job.cx.base.join(fact("file")?), fact("sha256")?))
 }
 
 fn restore(job: &Job, live: &mut Connection, file: &Path) -> Result<Done, Failure> {

@@ -150,7 +150,7 @@ async fn a_kept_service_killed_at_every_moment_before_it_stands_still() {
     for moment in 1..MOMENTS_MAX {
         let mut kept = Kept::new().await;
         kept.changes_a_database();
-        let (mut restart, capsule) = kept.done("restart/1", Restart).await;
+        let (mut restart, capsule) = kept.stage.done("restart/1", Restart).await;
         assert!(kept.stage.serves("2").await);
         let status = restart.killed_at(moment, Way::Undo, &capsule).await;
         restart.cx.attempt = 2;
@@ -160,7 +160,7 @@ async fn a_kept_service_killed_at_every_moment_before_it_stands_still() {
             restart.undone(&capsule).await;
         }
         assert!(
-            kept.stands_still().await,
+            kept.stage.stands_still().await,
             "{moment}: {:?} {:?}",
             kept.stage.status().await,
             kept.stage.proxy()

@@ -149,6 +149,9 @@ pub struct RollbackArgs {
     /// Begin without asking.
     #[arg(long)]
     pub yes: bool,
+    /// Take back what can be, although something that the way back needs is gone: it waits for you at the units that miss it.
+    #[arg(long)]
+    pub despite_missing: bool,
     /// Why, for the record.
     #[arg(long, value_name = "WHY", default_value = "asked for by a person")]
     pub reason: String,

@@ -46,8 +46,12 @@ pub fn run(args: &RollbackArgs, config: Option<&Path>) -> Result<Exit, Failure> 
     // What goes back already is gone on with.
     if loaded.run.direction == Direction::Forward {
         let gone = drive::gone(&place, store.clone(), secrets.clone(), &args.driving, &loaded.run.id)?;
-        if !gone.is_empty() {
+        if !gone.is_empty() && !args.despite_missing {
             return Err(incomplete(&loaded.run, &gone));
+        }
+        if !gone.is_empty() {
+            let lines = missing(&loaded.run, &gone);
+            terminal::warn(&format!("it waits for you at units that miss something:{lines}"));
         }
     }
     agree(args.yes, "Take it back?", "take back what is shown above")?;
@@ -64,10 +68,23 @@ pub fn run(args: &RollbackArgs, config: Option<&Path>) -> Result<Exit, Failure> 
     .go()
 }
 
-/// The refusal of a way back that would end halfway: what is missing for which unit, and what can be done.
+/// The refusal of a way back that would end halfway, and what can be done.
 fn incomplete(run: &RunState, gone: &[(UnitId, Vec<String>)]) -> Failure {
-    let mut text =
-        format!("run {} cannot be taken back wholly, so nothing was taken back; missing are:", run.id);
+    let lines = missing(run, gone);
+    let id = &run.id;
+    Failure::refused(format!(
+        "run {id} cannot be taken back wholly, so nothing was taken back; missing are:{lines}"
+    ))
+    .hint(format!("put it back there from a backup of this machine, then `windlass rollback {id}`"))
+    .hint(format!("or take back by hand what is wanted: `windlass show {id}` has what each unit did"))
+    .hint(format!(
+        "or `windlass rollback {id} --despite-missing` takes back what can be, and waits for you at these units"
+    ))
+}
+
+/// What is missing for which unit, each on lines of its own.
+fn missing(run: &RunState, gone: &[(UnitId, Vec<String>)]) -> String {
+    let mut text = String::new();
     for (unit, lines) in gone {
         let effect = run.find(unit).map_or("", |unit| unit.effect.as_str());
         text.push_str(&format!("\n  {unit} ({effect})"));
@@ -76,17 +93,5 @@ fn incomplete(run: &RunState, gone: &[(UnitId, Vec<String>)]) -> Failure {
             text.push_str(&format!("\n    and {} more", lines.len() - GONE_MAX));
         }
     }
-    let failure = Failure::refused(text)
-        .hint(format!("put it back there from a backup of this machine, then `windlass rollback {}`", run.id))
-        .hint(format!(
-            "or take back by hand what is wanted: `windlass show {}` has what each unit did",
-            run.id
-        ));
-    match run.ending {
-        Some(_) => failure,
-        None => failure.hint(format!(
-            "or `windlass decide unwind --run {} --reason WHY` takes back the rest, and waits for you at these units",
-            run.id
-        )),
-    }
+    text
 }

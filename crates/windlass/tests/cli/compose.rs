@@ -178,6 +178,25 @@ fn a_release_and_its_rollback() {
     }
 }
 
+/// What the undo keeps is not asked for where there is nothing to do for it.
+#[test]
+fn what_is_as_before_already_goes_back_without_what_was_kept() {
+    let Some(docker) = docker() else { return };
+    let scene = Scene::new(docker, Compose::V2, Some("2.1.0\n"));
+    let before = scene.containers();
+    let stop = format!("{} stop side", scene.compose.words());
+    scene.project.write(
+        "release.md",
+        format!("---\nrelease: 2.1.0\n---\n# 2.1.0\n\n```sh {{#stop on=app}}\n{stop}\n```\n"),
+    );
+    scene.run(&["apply", "release.md", "--yes"]).code(0);
+    std::fs::remove_dir_all(scene.project.path(".windlass/runs")).unwrap();
+    scene.run(&["rollback", "--yes"]).code(4).says(&["nothing was taken back", "stop/1", "containers.json"]);
+    scene.line("start side");
+    scene.run(&["rollback", "--yes"]).code(0);
+    scene.is_as_before(&before);
+}
+
 #[test]
 fn a_release_that_fails_goes_back_to_the_same_images() {
     let Some(docker) = docker() else { return };

@@ -126,3 +126,30 @@ fn a_restart_behind_files_that_have_changed_is_refused_with_what_to_type() {
     world.run(&["rollback", "--yes"]).code(0);
     assert_eq!(world.state()[..2], ["old", "old"]);
 }
+
+#[test]
+fn a_line_that_changed_nothing_keeps_no_restart_out() {
+    let (restart, up) = ("```sh {#restart on=app}\nwindlass service restart web\n```\n", "```sql {#up");
+    // It is there already: the state of the project.
+    let made = "```sh {#make on=app}\nmkdir -p .windlass\n```\n";
+    let world = World::stopped(&RELEASE.replace(restart, "").replace(up, &format!("{made}{up}")));
+    world.edit(&[("recrod", "record")]);
+    let text = world.0.read("release.md");
+    world.0.write("release.md", format!("{text}{restart}"));
+    world.run(&["resume", "--yes"]).code(0);
+    assert_eq!(world.units(), ["make/1", "up/1", "up/2", "keep-app/1", "restart/1"]);
+}
+
+#[test]
+fn a_document_that_nobody_edited_is_as_it_was_between_two_steps_that_change_nothing() {
+    let gates = "- [ ] one\n\n```sh {#look on=app readonly}\nls\n```\n\n- [ ] two\n\n";
+    let text = RELEASE.replace("recrod", "record");
+    let world = World::stopped(&text.replace("```sql {#up", &format!("{gates}{COPY}```sql {{#up")));
+    let planned = world.units();
+    assert_eq!(planned[..4], ["gate-1", "look/1", "gate-2", "keep-app/1"]);
+    world.run(&["confirm", "gate-1"]).code(3);
+    let said = world.run(&["confirm", "gate-2"]).code(0);
+    assert!(!said.stderr.contains("was edited"), "{}", said.stderr);
+    assert_eq!(world.units(), planned);
+    assert_eq!(world.state()[..2], ["new", "new"]);
+}

@@ -236,6 +236,38 @@ fn a_question_that_nobody_answers_is_told_once() {
     }
 }
 
+/// An answer that brings up another question about the same unit has that told too.
+#[test]
+fn what_comes_of_an_answer_is_told_also_where_it_is_about_the_same_unit() {
+    let partly = "---\nrelease: 2.1.0\n---\n# 2.1.0\n\n```sh {#mark on=app irreversible}\necho x > marker.txt\nfalse\n```\n";
+    let (asked, chosen) = ("later (l)?", "stop here (s)?");
+    let before = "before team delivered";
+    let (failed, waiting) = ("waiting failed delivered", "waiting team delivered");
+    for (release, on_failure, answers, expected) in [
+        (gated(), "--on-failure=stop", &[(asked, "n\n")][..], &[before, failed, waiting, waiting][..]),
+        (
+            gated(),
+            "--on-failure=ask",
+            &[(asked, "n\n"), (chosen, "s\n")],
+            &[before, failed, waiting, waiting],
+        ),
+        // It is about the way back now.
+        (partly.to_owned(), "--on-failure=ask", &[(chosen, "b\n")], &[before, failed, waiting, waiting]),
+    ] {
+        let good = Receiver::start(As::Good);
+        let project = Project::new(&release);
+        let failed = format!("{}on = [\"failed\"]\n", good.table(&project, "failed", "webhook"));
+        told(&project, &[good.table(&project, "team", "webhook"), failed]);
+        let mut terminal = Terminal::start(&project, &["apply", "release.md", "--yes", on_failure], true);
+        for (question, typed) in answers {
+            terminal.answer(question, typed);
+        }
+        let (ended, text) = terminal.end();
+        assert_eq!(ended, Some(3), "{text}");
+        assert_eq!(notices(&project), expected, "{on_failure} {answers:?}");
+    }
+}
+
 #[test]
 fn a_record_lists_who_was_told() {
     let (good, refusing) = (Receiver::start(As::Good), Receiver::start(As::Refusing));

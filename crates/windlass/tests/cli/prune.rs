@@ -64,9 +64,16 @@ fn files_that_were_set_aside_go_with_their_time_and_a_rollback_says_first_what_i
         "is gone (`windlass prune` removes it",
         &format!("then `windlass rollback {run}`"),
         &format!("`windlass show {run}`"),
+        &format!("`windlass rollback {run} --despite-missing` takes back what can be"),
     ]);
     assert!(!project.path("old").exists() && project.path("new").exists());
     assert_eq!(project.run(&["show", "--json"]).json()["direction"], "forward");
+    let said = project.run(&["rollback", &run, "--yes", "--despite-missing"]).code(3);
+    said.says(&["it waits for you at units that miss something", "clear/1", "windlass decide skip clear/1"]);
+    assert!(!project.path("new").exists(), "what can be is taken back");
+    // What is done is done, although some of it stays.
+    project.run(&["decide", "skip", "clear/1", "--reason", "it is not wanted"]).code(3);
+    assert_eq!(project.run(&["show", "--json"]).json()["stand"], "ended");
 }
 
 /// The same for a backup that a step goes back to: put back where it was, it serves.
@@ -82,6 +89,39 @@ fn a_rollback_whose_backup_is_gone_is_refused_until_it_is_back() {
     std::fs::rename(project.path("elsewhere.db"), project.path("before.db")).unwrap();
     project.run(&["rollback", "--yes"]).code(0);
     assert_eq!(project.world(), before);
+}
+
+/// Whether a backup is what it was takes long to say of a big one: the unit that goes back to it looks, when its turn comes.
+#[test]
+fn a_backup_that_was_changed_is_refused_by_the_unit_that_goes_back_to_it() {
+    let project = Project::new(crate::sealed::RELEASE);
+    project.run(&["apply", "release.md", "--yes"]).code(0);
+    let after = project.world();
+    project.write("before.db", "other");
+    let said = project.run(&["rollback", "--yes"]).code(3).says(&["migrate/", "before.db was changed"]);
+    assert!(!said.stderr.contains("missing"), "{}", said.stderr);
+    assert_eq!((project.world(), project.read("marker.txt")), (after, "已回退\n".to_owned()));
+}
+
+/// A later step may have put the backup elsewhere: its own way back comes first.
+#[test]
+fn a_backup_that_the_way_back_brings_back_itself_is_not_missing() {
+    let tidy = |lines: &str| format!("{}```sh {{#tidy on=app}}\n{lines}\n```\n", crate::sealed::RELEASE);
+    let untidy = |line: &str| format!("```sh {{#untidy undoes=tidy}}\n{line}\n```\n");
+    let by_hand = tidy("sh tidy.sh");
+    for release in [
+        tidy("rm before.db"),
+        tidy("mv before.db kept.db"),
+        format!("{by_hand}{}", untidy("mv kept.db before.db")),
+        format!("{by_hand}{}", untidy("cat kept.db > before.db")),
+    ] {
+        let project = Project::new(&release);
+        project.write("tidy.sh", "mv before.db kept.db\n");
+        project.run(&["apply", "release.md", "--yes"]).code(0);
+        assert!(!project.path("before.db").exists());
+        project.run(&["rollback", "--yes"]).code(0);
+        assert_eq!(project.world(), Project::new("").world());
+    }
 }
 
 const RELEASE: &str = "---\nrelease: 2\nfrom: 1\n---\n# 2\n\n```sql {#tidy on=db}\nUPDATE part SET note = 'x' WHERE id > 1;\n\

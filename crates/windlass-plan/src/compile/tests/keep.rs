@@ -84,10 +84,15 @@ const RESTART: &str = "```sh {#restart on=app}\nwindlass service restart booking
 fn behind(old: &str, new: &str, begun: &[&str]) -> (Vec<String>, Option<(String, Option<String>)>) {
     let has_begun = |id: &UnitId| begun.contains(&id.0.as_str());
     let (old, new) = (plan(old), plan(new));
-    let (kept, unkept) = new.kept_behind(&old, has_begun);
+    let is_idle = |_: &UnitId| false;
+    let (kept, unkept) = new.kept_behind(&old, has_begun, is_idle);
     if unkept.is_none() {
-        assert_eq!(kept.kept_behind(&old, has_begun), (kept.clone(), None), "once is as good as twice");
-        assert_eq!(new.kept_behind(&kept, has_begun).0, kept, "and as good as the next time");
+        assert_eq!(
+            kept.kept_behind(&old, has_begun, is_idle),
+            (kept.clone(), None),
+            "once is as good as twice"
+        );
+        assert_eq!(new.kept_behind(&kept, has_begun, is_idle).0, kept, "and as good as the next time");
     }
     let ids = kept.units().map(|(_, unit)| unit.id.0.clone()).collect();
     (ids, unkept.map(|unkept| (unkept.restarts.0, unkept.edits.map(|edits| edits.0))))
@@ -111,8 +116,28 @@ fn what_is_to_be_kept_since_an_edit_is_kept_behind_what_has_begun() {
     assert_eq!(behind(&edited, &more, &begun), (ids.map(str::to_owned).to_vec(), None));
     // What was kept stays, also when nothing needs it any more.
     assert_eq!(behind(&edited, UP, &begun).0, ["keep-app/1", "up/1"]);
-    let kept = plan(UP).kept_behind(&plan(&edited), |id| begun.contains(&id.0.as_str())).0;
+    let kept = plan(UP).kept_behind(&plan(&edited), |id| begun.contains(&id.0.as_str()), |_| false).0;
     assert!(kept.services.contains_key("booking") && kept.targets.contains_key("app"));
+}
+
+/// What nobody edited is no edit, wherever the run stands.
+#[test]
+fn what_has_not_begun_is_kept_where_it_was_compiled_to() {
+    let backup = "```sh {#backup on=app}\nsqlite3 app.db \".backup app.bak\"\n```\n";
+    let units = "```sh {#units on=app}\nsystemctl daemon-reload\nsystemctl restart web\n```\n";
+    let body = format!("{backup}- [ ] fine\n\n{COPY}{RESTART}{units}");
+    let own = plan(&body);
+    let ids: Vec<_> = own.steps.iter().map(|step| step.id.0.as_str()).collect();
+    assert_eq!(ids, ["backup", "gate-1", "keep-app", "keep-units-app", "copy", "restart", "units"]);
+    let all: Vec<_> = own.units().map(|(_, unit)| unit.id.0.clone()).collect();
+    for begun in 0..=all.len() {
+        let begun: Vec<_> = all[..begun].iter().map(String::as_str).collect();
+        assert_eq!(behind(&body, &body, &begun), (all.clone(), None), "{begun:?}");
+    }
+    let added = format!("{backup}- [ ] fine\n\n{RESTART}");
+    let kept = ["backup/1", "gate-1", "keep-app/1", "copy/1", "restart/1"].map(str::to_owned).to_vec();
+    let edited = added.replace(RESTART, &format!("{COPY}{RESTART}"));
+    assert_eq!(behind(&added, &edited, &["backup/1"]), (kept, None), "also what an edit adds");
 }
 
 #[test]
@@ -121,6 +146,11 @@ fn what_is_to_be_kept_from_before_what_has_begun_is_named() {
     let named = |restarts: &str, edits: Option<&str>| Some((restarts.to_owned(), edits.map(str::to_owned)));
     let edited = format!("{COPY}{RESTART}");
     assert_eq!(late(COPY, &edited, &["copy/1"]), named("restart/1", Some("copy/1")));
+    // What was left out, or found as wanted, has changed nothing.
+    let idle = |id: &UnitId| id.0 == "copy/1";
+    let (kept, unkept) = plan(&edited).kept_behind(&plan(COPY), idle, idle);
+    let ids: Vec<_> = kept.units().map(|(_, unit)| unit.id.0.as_str()).collect();
+    assert_eq!((ids, unkept), (vec!["copy/1", "keep-app/1", "restart/1"], None));
     let one = "```sh {#one on=app}\nsystemctl stop web\nwindlass service restart booking\n```\n";
     let begun = ["one/1"];
     let copied = one.replace("windlass", "cp a b\nwindlass");
