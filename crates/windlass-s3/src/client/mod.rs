@@ -28,7 +28,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -66,6 +66,8 @@ struct Inner {
     /// Bodies that may be in memory.
     bodies: tokio::sync::Semaphore,
     unconditional: only::Unconditional,
+    /// The store refuses a HEAD that asks for checksums.
+    refuses_sums: AtomicBool,
 }
 
 /// One page of a listing.
@@ -259,6 +261,7 @@ impl Client {
             requests: AtomicU64::new(0),
             bodies: tokio::sync::Semaphore::new(BODIES_MAX),
             unconditional: only::Unconditional::default(),
+            refuses_sums: AtomicBool::new(false),
         })))
     }
 

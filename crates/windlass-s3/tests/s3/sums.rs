@@ -2,7 +2,7 @@
 
 use crate::{
     common::{fresh, line, settings},
-    fake::{listing, serve},
+    fake::{listing, refusal, serve},
 };
 use windlass_lab::StoreKind;
 use windlass_objects::Scene;
@@ -20,6 +20,28 @@ async fn a_head_has_the_checksums_of_the_whole_object() {
         client.put(&bucket, "k", "x".into(), &headers).await.unwrap();
         let head = client.head(&bucket, "k", None).await.unwrap().unwrap();
         assert_eq!(head.sums, [("sha256".to_owned(), SHA256.to_owned())], "{}", kind.name());
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_to_be_asked_for_checksums_is_asked_without() {
+    for (status, code, more) in [
+        // Backblaze B2.
+        ("400 Bad Request", "InvalidArgument", 1),
+        ("501 Not Implemented", "NotImplemented", 1),
+        // Of this object only: that of the next is asked for again, and why it is refused.
+        ("400 Bad Request", "KMS.DisabledException", 3),
+        ("403 Forbidden", "AccessDenied", 3),
+    ] {
+        let endpoint = serve(move |asked| match asked.header("x-amz-checksum-mode") {
+            "" => ("200 OK", "etag: \"e\"\r\n".to_owned(), "a".to_owned()),
+            _ => (status, String::new(), refusal(code)),
+        });
+        let client = Client::new(&settings(&endpoint)).unwrap();
+        assert_eq!(client.head("b", "k", None).await.unwrap().unwrap().etag, "e", "{code}");
+        let before = client.requests();
+        assert_eq!(client.head("b", "k", None).await.unwrap().unwrap().etag, "e", "{code}");
+        assert_eq!(client.requests() - before, more, "{code}");
     }
 }
 
