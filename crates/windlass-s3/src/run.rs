@@ -8,7 +8,7 @@ use crate::{
     client::{Client, Copy, Over, Written},
     encode::hex,
     error::{Error, Kind},
-    late::of_others,
+    late::{Tried, of_others},
     listing::{before, shared},
     manifest::{Count, Item, Manifest, State},
 };
@@ -308,7 +308,7 @@ impl Job<'_> {
     }
 
     async fn write(&self, item: &mut Item, from: &Object, is_again: bool) -> Result<Written, Error> {
-        let head = self.manifest.head();
+        let (head, since_s) = (self.manifest.head(), self.client.now_s());
         if self.is_download() {
             return self.download(item, from).await;
         }
@@ -333,7 +333,8 @@ impl Job<'_> {
         } else {
             self.client.copy(&copy).await
         };
-        let written = self.unless_ours(copy.to, written, |now| self.is_written(now, from)).await?;
+        let tried = Tried { from, copy: Some(&copy), since_s };
+        let written = self.unless_ours(copy.to, written, &tried).await?;
         self.verify(copy.to, from, written, head.to_versions, Some(&copy)).await
     }
 
@@ -400,6 +401,7 @@ impl Job<'_> {
 
     /// A copy of any size, compared; for what is set aside or put back.
     pub(crate) async fn carry(&self, copy: &Copy<'_>, object: &Object) -> Result<Written, Error> {
+        let tried = Tried { from: object, copy: Some(copy), since_s: self.client.now_s() };
         let written = if object.size > self.manifest.head().copy_bytes_max {
             let upload = self.begin_parts(copy).await?;
             let written = self.parts(copy, object.size, &upload, Vec::new()).await;
@@ -411,7 +413,7 @@ impl Job<'_> {
         } else {
             self.client.copy(copy).await
         };
-        let written = self.unless_ours(copy.to, written, |now| is_copy(now, object)).await?;
+        let written = self.unless_ours(copy.to, written, &tried).await?;
         self.verify(copy.to, object, written, false, Some(copy)).await
     }
 
@@ -488,7 +490,7 @@ pub(crate) fn is_same(now: Option<&Object>, then: Option<&Object>) -> bool {
 
 /// Whether `now` can be what an earlier try of ours copied from `from`. ETags of objects in parts are no hashes of their
 /// content: then the size tells, and that it is younger than its source.
-fn is_copy(now: &Object, from: &Object) -> bool {
+pub(crate) fn is_copy(now: &Object, from: &Object) -> bool {
     let in_parts = |object: &Object| object.etag.as_ref().is_none_or(|etag| etag.contains('-'));
     now.size == from.size
         && (now.etag == from.etag
