@@ -106,7 +106,10 @@ impl Job<'_> {
         let now = now.get(&item.entry.to);
         if !is_same(now, there) {
             return match now.filter(|now| is_again && self.is_written(now, from)) {
-                Some(now) => self.known(item, from, now).await.map(Ok),
+                Some(now) => {
+                    let known = self.known(item, from, now).await?;
+                    Ok(known.ok_or_else(|| of_others(Some(now), is_again)))
+                }
                 None => Ok(Err(of_others(now, is_again || error.is_repeated))),
             };
         }

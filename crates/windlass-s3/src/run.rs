@@ -263,15 +263,18 @@ impl Job<'_> {
         let Some(from) = item.entry.from.clone() else {
             return (item, Some(Error::new(Kind::Windlass, "a copy without a source in the manifest")));
         };
-        let is_ours = is_again && now.is_some_and(|now| self.is_written(now, &from));
-        if !is_same(now, item.entry.there.as_ref()) && !is_ours {
+        let written = if is_same(now, item.entry.there.as_ref()) {
+            Some(self.write(&mut item, &from, is_again).await)
+        } else {
+            match now.filter(|now| is_again && self.is_written(now, &from)) {
+                Some(now) => self.known(&item, &from, now).await.transpose(),
+                None => None,
+            }
+        };
+        let Some(written) = written else {
             item.state = State::Left;
             item.note = Some(of_others(now, is_again));
             return (item, None);
-        }
-        let written = match now.filter(|now| is_ours && !is_same(Some(now), item.entry.there.as_ref())) {
-            Some(now) => self.known(&item, &from, now).await,
-            None => self.write(&mut item, &from, is_again).await,
         };
         match written {
             Ok(written) => self.wrote(item, written),
@@ -290,21 +293,28 @@ impl Job<'_> {
         (item, None)
     }
 
-    /// What an earlier try wrote.
-    pub(crate) async fn known(&self, item: &Item, from: &Object, now: &Object) -> Result<Written, Error> {
+    /// What an earlier try wrote, as it seems; `None`: its checksum is another one, it is of somebody.
+    pub(crate) async fn known(
+        &self,
+        item: &Item,
+        from: &Object,
+        now: &Object,
+    ) -> Result<Option<Written>, Error> {
         let etag = now.etag.clone().unwrap_or_default();
         let is_told = now.etag == from.etag || self.is_upload() || self.is_download();
         if is_told && !self.manifest.head().to_versions {
-            return Ok(Written { etag, version: None });
+            return Ok(Some(Written { etag, version: None }));
         }
         let copy =
             Copy { from: (self.from(), &from.key), to: (self.to(), &item.entry.to), ..Copy::default() };
         let head = self.client.head(copy.to.0, copy.to.1, None).await?;
-        if let Some(head) = head.as_ref().filter(|_| !is_told) {
-            self.same_sums(&copy, from, head).await?;
+        if let Some(head) = head.as_ref().filter(|_| !is_told)
+            && self.has_sums_of(&copy, from, head).await? == Some(false)
+        {
+            return Ok(None);
         }
         let version = head.filter(|_| self.manifest.head().to_versions).and_then(|head| head.version);
-        Ok(Written { etag, version })
+        Ok(Some(Written { etag, version }))
     }
 
     async fn write(&self, item: &mut Item, from: &Object, is_again: bool) -> Result<Written, Error> {

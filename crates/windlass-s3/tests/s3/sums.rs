@@ -6,7 +6,7 @@ use crate::{
 };
 use windlass_lab::StoreKind;
 use windlass_objects::Scene;
-use windlass_s3::{Client, Freeze, Kind, State, freeze, run};
+use windlass_s3::{Client, Conflicts, Freeze, Kind, Manifest, State, back, freeze, run};
 
 /// SHA-256 of `x`.
 const SHA256: &str = "LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=";
@@ -76,6 +76,12 @@ fn store_of(from: &'static str, to: &'static str) -> Client {
     Client::new(&settings(&endpoint)).unwrap()
 }
 
+async fn frozen(client: &Client, folder: &tempfile::TempDir) -> Manifest {
+    let how = Freeze::at(&folder.path().join("manifest.db"), ["", ""], "");
+    let how = Freeze { copy_bytes_max: 0, part_bytes: 5, ..how };
+    freeze(client, &line("s3 cp s3://b/from s3://b/to"), &Scene::default(), &how).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_copy_in_parts_with_another_checksum_is_none() {
     for (from, to, is_good) in [
@@ -93,19 +99,30 @@ async fn a_copy_in_parts_with_another_checksum_is_none() {
     ] {
         let client = store_of(from, to);
         let folder = tempfile::tempdir().unwrap();
-        let how = Freeze::at(&folder.path().join("manifest.db"), ["", ""], "");
-        let how = Freeze { copy_bytes_max: 0, part_bytes: 5, ..how };
-        let line = line("s3 cp s3://b/from s3://b/to");
-        let manifest = freeze(&client, &line, &Scene::default(), &how).await.unwrap();
+        let manifest = frozen(&client, &folder).await;
         if is_good {
             assert_eq!(run(&client, &manifest, &()).await.unwrap().of(State::Done), 1, "{from} {to}");
             continue;
         }
-        // The next try does not take it for done either.
-        for _ in 0..2 {
-            let error = run(&client, &manifest, &()).await.unwrap_err();
-            assert_eq!(error.kind, Kind::Answer, "{error}");
-            assert!(error.message.contains("s3://b/to: its checksum is not that of s3://b/from"), "{error}");
-        }
+        let error = run(&client, &manifest, &()).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Answer, "{error}");
+        assert!(error.message.contains("s3://b/to: its checksum is not that of s3://b/from"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_stands_there_with_another_checksum_is_nobody_of_ours() {
+    for goes_back in [false, true] {
+        let client = store_of("x-amz-checksum-crc32: A=\r\n", "x-amz-checksum-crc32: B=\r\n");
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = frozen(&client, &folder).await;
+        // As a killed try, it ends before it has noted that it wrote.
+        run(&client, &manifest, &()).await.unwrap_err();
+        let (count, state) = if goes_back {
+            (back(&client, &manifest, &(), Conflicts::Keep).await.unwrap(), State::Conflict)
+        } else {
+            (run(&client, &manifest, &()).await.unwrap(), State::Left)
+        };
+        assert_eq!(count.of(state), 1, "{goes_back}: {count:?}");
     }
 }
