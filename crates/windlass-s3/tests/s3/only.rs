@@ -12,7 +12,7 @@ use std::{
 };
 use windlass_lab::{StoreKind, store};
 use windlass_objects::Scene;
-use windlass_s3::{Client, Conflicts, Freeze, State, back, freeze, run};
+use windlass_s3::{Client, Conflicts, Freeze, Kind, Over, State, back, freeze, run};
 
 /// What is done at most once, and what has to pass before, the last first.
 type Once = Mutex<(Vec<String>, Option<Box<dyn FnOnce() + Send>>)>;
@@ -220,6 +220,19 @@ fn deaf(port: u16, needle: String) -> Client {
         }
     });
     Client::new(&settings(&format!("http://127.0.0.1:{own}"))).unwrap()
+}
+
+#[tokio::test]
+async fn who_may_not_look_at_what_is_overwritten_is_told_what_is_missing() {
+    let endpoint = serve(|asked| match asked.header("if-match") {
+        "" => ("200 OK", "etag: \"e\"\r\n".into(), String::new()),
+        _ => ("403 Forbidden", String::new(), refusal("AccessDenied")),
+    });
+    let client = Client::new(&settings(&endpoint)).unwrap();
+    let error = client.put_over("b", "k", "x".into(), &[], Over::Etag("e")).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Denied, "{error}");
+    assert!(error.hints[0].contains("`s3:GetObject` at its destination"), "{:?}", error.hints);
+    client.put_over("b", "k", "x".into(), &[], Over::Any).await.unwrap();
 }
 
 #[tokio::test]
