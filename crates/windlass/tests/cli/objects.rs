@@ -324,6 +324,18 @@ fn what_was_set_aside_in_a_bucket_goes_with_its_time() {
     let fates: Vec<_> = gone["objects"].as_array().unwrap().iter().map(|held| held["fate"].clone()).collect();
     assert_eq!(fates, ["kept", "dropped"]);
     assert_eq!(held(), [others, notes]);
+    // Of a run that is not in this journal nobody here knows who needs it.
+    let config =
+        scene.project.read("windlass.toml").replace("backup = \"0s\"", "backup = \"0s\", record = \"0s\"");
+    scene.project.write("windlass.toml", config);
+    let no_run = "windlass-hold/deadbeef-cafe00-00ff/a";
+    scene.aws(&["s3", "cp", "--quiet", &file, &format!("s3://{}/{no_run}", scene.bucket)]);
+    let said = scene.run(&["prune", "--yes"]).code(0);
+    assert!(said.stdout.contains("data: 1 object of run 20200101-000000-00ff, "), "{}", said.stdout);
+    assert!(said.stdout.contains("`--unknown-runs` deletes it"), "{}", said.stdout);
+    assert_eq!(held(), [others, no_run, notes]);
+    scene.run(&["prune", "--yes", "--unknown-runs"]).code(0);
+    assert_eq!(held(), [no_run, notes]);
     // A store that does not answer is named; what others hold is done all the same.
     let config = scene.project.read("windlass.toml").replace(&scene.bucket, "lab-no-such-bucket");
     scene.project.write("windlass.toml", config);

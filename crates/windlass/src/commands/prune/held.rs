@@ -75,7 +75,7 @@ async fn of_store(
     }
     let judged = sums.into_iter().map(|(run, objects, bytes, newest_us)| {
         let age_ms = (rule.now_ms - newest_us / 1000).max(0).unsigned_abs();
-        let reason = rule.keeps(&run, age_ms / 1000);
+        let reason = rule.keeps_shared(&run, age_ms / 1000);
         let prefix = format!("{hold}{run}/");
         Held {
             target: target.to_owned(),
