@@ -24,6 +24,8 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// How long things are kept where `policy.keep.backup` and `policy.keep.record` say nothing.
 const KEEP_MS: u64 = 7 * DAY_MS;
 const RECORD_MS: u64 = 90 * DAY_MS;
+/// Why things of a run are kept that may still need them.
+const OPEN: &str = "kept: its run has not ended";
 
 /// Runs the command.
 pub fn run(args: &PruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
@@ -188,7 +190,7 @@ impl Rule {
             })
         };
         match self.runs.get(run).map(|known| known.ended_ms) {
-            Some(None) => Some("kept: its run has not ended".to_owned()),
+            Some(None) => Some(OPEN.to_owned()),
             // A run that waited for long may be taken back as long as one that did not.
             Some(Some(ended_ms)) => {
                 let since_s = u64::try_from(self.now_ms - ended_ms).unwrap_or(0) / 1000;

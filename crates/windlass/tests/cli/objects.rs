@@ -320,7 +320,13 @@ fn what_was_set_aside_in_a_bucket_goes_with_its_time() {
     let said = scene.run(&["prune"]).code(0);
     assert!(said.stdout.contains("will be deleted for good"), "{}", said.stdout);
     assert_eq!(held().len(), 4, "only shown");
+    // A large object was half set aside when its run was killed.
+    let big = format!("windlass-hold/{run}/rm/1/old/big");
+    scene.aws(&["s3api", "create-multipart-upload", "--bucket", &scene.bucket, "--key", &big]);
+    let begun = || scene.aws(&["s3api", "list-multipart-uploads", "--bucket", &scene.bucket]);
+    assert!(begun().contains(&big), "{}", begun());
     let gone = scene.run(&["prune", "--json", "--yes"]).code(0).json();
+    assert!(!begun().contains(&big), "{}", begun());
     let fates: Vec<_> = gone["objects"].as_array().unwrap().iter().map(|held| held["fate"].clone()).collect();
     assert_eq!(fates, ["kept", "dropped"]);
     assert_eq!(held(), [others, notes]);
