@@ -41,8 +41,13 @@ pub enum Surprise {
     CopiedAgain(u64),
     /// So many objects would be overwritten that are themselves meant by the line: the order decides what is left.
     Tangled(u64),
-    /// So many objects would be overwritten or deleted in a bucket that keeps no versions.
-    NoVersions(u64),
+    /// Objects would be overwritten or deleted in a bucket that keeps no versions.
+    NoVersions {
+        /// How many.
+        objects: u64,
+        /// They are set aside before.
+        is_held: bool,
+    },
     /// A rule of the bucket deletes what is set aside after so many days.
     HoldExpires(u32),
     /// So many of the first thousand objects there are of another account than the bucket.
@@ -270,10 +275,13 @@ impl Surprise {
                 "{} that the line itself means would be overwritten: the order would decide what is left",
                 count(objects)
             ),
-            Self::NoVersions(objects) => format!(
-                "the bucket keeps no versions: {} would come back only from what is set aside",
-                count(objects)
-            ),
+            Self::NoVersions { objects, is_held } => {
+                let how = match is_held {
+                    true => "would come back only from what is set aside",
+                    false => "would be lost for good, as nothing is set aside",
+                };
+                format!("the bucket keeps no versions: {} {how}", count(objects))
+            }
             Self::HoldExpires(days) => format!(
                 "a lifecycle rule of the bucket deletes what is set aside under `hold` after {}: a rollback behind that \
                  finds nothing",

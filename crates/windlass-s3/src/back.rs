@@ -160,13 +160,19 @@ impl Job<'_> {
         let now = self.at_destination(batch).await?;
         let mut going = Vec::with_capacity(batch.len());
         for item in batch {
-            match (now.get(&item.entry.to), &item.entry.from) {
-                (None, _) => settled.push(Item { state: State::Back, ..item.clone() }),
-                (Some(now), Some(from)) if !is_forced && !self.is_what_we_wrote(item, now, from) => {
-                    let note = Some("it was written to since".into());
-                    settled.push(Item { state: State::Conflict, note, ..item.clone() });
-                }
-                _ => going.push(item),
+            let Some(now) = now.get(&item.entry.to) else {
+                settled.push(Item { state: State::Back, ..item.clone() });
+                continue;
+            };
+            let is_ours = match &item.entry.from {
+                Some(from) if !is_forced => self.is_what_we_wrote(item, now, from).await?,
+                _ => true,
+            };
+            if is_ours {
+                going.push(item);
+            } else {
+                let note = Some("it was written to since".into());
+                settled.push(Item { state: State::Conflict, note, ..item.clone() });
             }
         }
         let keys: Vec<_> = going.iter().map(|item| item.entry.to.as_str()).collect();
@@ -184,11 +190,13 @@ impl Job<'_> {
         Ok(first_error)
     }
 
-    fn is_what_we_wrote(&self, item: &Item, now: &Object, from: &Object) -> bool {
-        match &item.etag {
+    async fn is_what_we_wrote(&self, item: &Item, now: &Object, from: &Object) -> Result<bool, Error> {
+        Ok(match &item.etag {
             Some(etag) if !self.is_download() => now.etag.as_ref() == Some(etag) && now.size == from.size,
-            _ => self.is_written(now, from),
-        }
+            Some(_) => self.is_written(now, from),
+            // Whether a killed try wrote at all is not known: of equal size may be somebody's object, too.
+            None => self.is_written(now, from) && self.known(item, from, now).await?.is_some(),
+        })
     }
 
     /// What is to be done with each, as things are now, and whether its destination is what it was.
@@ -229,7 +237,10 @@ impl Job<'_> {
         // Of an object that was begun and not settled only the world can tell.
         let is_ours = match &item.etag {
             None if is_same(now, there) => return Ok(Step::Nothing),
-            _ => now.is_some_and(|now| self.is_what_we_wrote(item, now, from)),
+            _ => match now {
+                Some(now) => self.is_what_we_wrote(item, now, from).await?,
+                None => false,
+            },
         };
         let mut go = match self.source_back(from, source, is_ours).await? {
             Ok(go) => go,

@@ -80,8 +80,11 @@ impl Job<'_> {
         }
         let is_doubtful = item.note.as_ref().is_some_and(|note| note.contains(MAYBE));
         let hold = self.hold_key(&item.entry.to);
-        let is_kept =
-            there.is_some() && self.sets_aside() && self.client.head(self.to(), &hold, None).await?.is_some();
+        // What stands there is surely somebody else's: what was set aside before that was seen is no reason to touch it.
+        let is_kept = (is_doubtful || now.is_none())
+            && there.is_some()
+            && self.sets_aside()
+            && self.client.head(self.to(), &hold, None).await?.is_some();
         if !is_doubtful && !is_kept {
             return Ok(Step::Nothing);
         }
@@ -96,6 +99,7 @@ impl Job<'_> {
             return Ok(Step::Go(Go { on_top: Some(version), ..Go::default() }));
         }
         let kept = if is_kept { format!("; what it was is kept: `{hold}`") } else { String::new() };
-        Ok(Step::Conflict(format!("it was written to; {MAYBE}{kept}")))
+        let what = if is_doubtful { format!("it was written to; {MAYBE}") } else { "it was deleted".into() };
+        Ok(Step::Conflict(format!("{what}{kept}")))
     }
 }

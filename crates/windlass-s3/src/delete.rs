@@ -8,13 +8,13 @@ use crate::{
     run::{Job, WIDTH, is_same},
 };
 use futures_util::{StreamExt as _, stream};
+use std::collections::HashSet;
 
 /// Said of what was left alone and may nevertheless be what a try of ours wrote or deleted.
 pub(crate) const MAYBE: &str = "whether a try that was killed did that is not known";
 
-/// What was to be deleted and is another one by now.
-fn left(mut item: Item) -> Item {
-    let is_known = item.state == State::Planned;
+/// What was to be deleted and is another one by now; `is_known`: no request of ours can have deleted it.
+fn left(mut item: Item, is_known: bool) -> Item {
     item.state = State::Left;
     item.note = Some(match is_known {
         true => "it was written to after the preview".into(),
@@ -120,9 +120,15 @@ impl Job<'_> {
                     settled.push(item);
                 }
                 found if is_same(found, item.entry.there.as_ref()) => standing.push(item),
-                Some(_) => settled.push(left(item)),
+                Some(_) => {
+                    let is_known = item.state == State::Planned;
+                    settled.push(left(item, is_known));
+                }
             }
         }
+        // Of the others an earlier try may have sent its delete.
+        let fresh: HashSet<_> =
+            standing.iter().filter(|item| item.state == State::Planned).map(|item| item.id).collect();
         let mut first_error = None;
         let mut ready = Vec::new();
         let asides: Vec<_> = standing.into_iter().map(|item| self.aside_of_delete(item, is_again)).collect();
@@ -142,7 +148,10 @@ impl Job<'_> {
             now.as_ref().is_none_or(|now| is_same(now.get(&item.entry.to), item.entry.there.as_ref()))
         };
         let (ready, others): (Vec<_>, Vec<_>) = ready.into_iter().partition(stands);
-        settled.extend(others.into_iter().map(left));
+        settled.extend(others.into_iter().map(|item| {
+            let is_known = fresh.contains(&item.id);
+            left(item, is_known)
+        }));
         let going = ready.into_iter().map(|item| (item.entry.to.clone(), item)).collect();
         let (done, error) = if self.is_download() {
             self.delete_files(going, "to")

@@ -2,7 +2,7 @@
 
 use crate::{
     client::{Client, Versioning},
-    error::Error,
+    error::{Error, Kind},
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 use windlass_objects::{ObjectLine, Preview, Roots, Scene, Surprise};
@@ -23,8 +23,13 @@ pub(crate) async fn findings(
     let lost = seen.overwritten.objects + seen.deleted.objects;
     let Some(bucket) = place.bucket().filter(|_| lost > 0) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    if client.versioning(bucket).await? == Versioning::Off {
-        found.push(Surprise::NoVersions(lost));
+    let versioning = match client.versioning(bucket).await {
+        // Who may not ask (`s3:GetBucketVersioning`) does not know: nothing is said of it.
+        Err(error) if error.kind == Kind::Denied => None,
+        versioning => Some(versioning?),
+    };
+    if versioning == Some(Versioning::Off) {
+        found.push(Surprise::NoVersions { objects: lost, is_held: !hold.is_empty() });
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
         if !hold.is_empty()

@@ -1,11 +1,11 @@
 //! Writes that the store refused, as one of their ends is not what was frozen any more.
 
 use crate::{
-    client::{Head, Written},
+    client::{Copy, Head, Written},
     delete::MAYBE,
     error::{Error, Kind},
     manifest::{Item, State},
-    run::{Job, is_same},
+    run::{Job, is_copy, is_same},
 };
 use windlass_objects::Object;
 
@@ -18,21 +18,52 @@ pub(crate) fn of_others(now: Option<&Object>, in_doubt: bool) -> String {
     }
 }
 
+/// What a write was to make.
+#[derive(Clone, Copy)]
+pub(crate) struct Tried<'a> {
+    /// What it was to be equal to.
+    pub(crate) from: &'a Object,
+    /// How it was copied; none: from this machine.
+    pub(crate) copy: Option<&'a Copy<'a>>,
+    /// When that began, by the store's clock: a store says of an object in parts when its parts were begun.
+    pub(crate) since_s: i64,
+}
+
 impl Job<'_> {
     /// A request whose answer was lost is repeated, and finds there what it wrote itself: that is no failure.
     pub(crate) async fn unless_ours(
         &self,
         at: (&str, &str),
         written: Result<Written, Error>,
-        is_ours: impl Fn(&Object) -> bool,
+        tried: &Tried<'_>,
     ) -> Result<Written, Error> {
         let error = match written {
             Err(error) if error.kind == Kind::Changed && error.is_repeated => error,
             written => return written,
         };
         let Some(head) = self.client.head(at.0, at.1, None).await? else { return Err(error) };
-        let Head { etag, version, .. } = head.clone();
-        if is_ours(&head.object(at.1)) { Ok(Written { etag, version }) } else { Err(error) }
+        if self.is_ours(at.1, &head, tried).await? {
+            Ok(Written { etag: head.etag, version: head.version })
+        } else {
+            Err(error)
+        }
+    }
+
+    async fn is_ours(&self, key: &str, head: &Head, tried: &Tried<'_>) -> Result<bool, Error> {
+        let Tried { from, copy, since_s } = *tried;
+        let now = head.clone().object(key);
+        if let Some(copy) = copy.filter(|_| now.etag != from.etag)
+            && let Some(is_equal) = self.has_sums_of(copy, from, head).await?
+        {
+            return Ok(is_equal);
+        }
+        let is_known = match copy {
+            Some(_) => is_copy(&now, from),
+            None => self.is_written(&now, from),
+        };
+        // Under a key of KMS an ETag is no hash and tells nothing.
+        let is_new = head.modified_us >= (since_s - 1) * 1_000_000;
+        Ok(is_known || head.is_hidden && head.size == from.size && is_new)
     }
 
     /// What became of a copy that the store refused: which end is another one, only a look tells.
@@ -75,7 +106,10 @@ impl Job<'_> {
         let now = now.get(&item.entry.to);
         if !is_same(now, there) {
             return match now.filter(|now| is_again && self.is_written(now, from)) {
-                Some(now) => self.known(item, from, now).await.map(Ok),
+                Some(now) => {
+                    let known = self.known(item, from, now).await?;
+                    Ok(known.ok_or_else(|| of_others(Some(now), is_again)))
+                }
                 None => Ok(Err(of_others(now, is_again || error.is_repeated))),
             };
         }

@@ -8,7 +8,7 @@ use crate::{
     client::{Client, Copy, Over, Written},
     encode::hex,
     error::{Error, Kind},
-    late::of_others,
+    late::{Tried, of_others},
     listing::{before, shared},
     manifest::{Count, Item, Manifest, State},
 };
@@ -263,15 +263,18 @@ impl Job<'_> {
         let Some(from) = item.entry.from.clone() else {
             return (item, Some(Error::new(Kind::Windlass, "a copy without a source in the manifest")));
         };
-        let is_ours = is_again && now.is_some_and(|now| self.is_written(now, &from));
-        if !is_same(now, item.entry.there.as_ref()) && !is_ours {
+        let written = if is_same(now, item.entry.there.as_ref()) {
+            Some(self.write(&mut item, &from, is_again).await)
+        } else {
+            match now.filter(|now| is_again && self.is_written(now, &from)) {
+                Some(now) => self.known(&item, &from, now).await.transpose(),
+                None => None,
+            }
+        };
+        let Some(written) = written else {
             item.state = State::Left;
             item.note = Some(of_others(now, is_again));
             return (item, None);
-        }
-        let written = match now.filter(|now| is_ours && !is_same(Some(now), item.entry.there.as_ref())) {
-            Some(now) => self.known(&item, &from, now).await,
-            None => self.write(&mut item, &from, is_again).await,
         };
         match written {
             Ok(written) => self.wrote(item, written),
@@ -290,25 +293,32 @@ impl Job<'_> {
         (item, None)
     }
 
-    /// What an earlier try wrote.
-    pub(crate) async fn known(&self, item: &Item, from: &Object, now: &Object) -> Result<Written, Error> {
+    /// What an earlier try wrote, as it seems; `None`: its checksum is another one, it is of somebody.
+    pub(crate) async fn known(
+        &self,
+        item: &Item,
+        from: &Object,
+        now: &Object,
+    ) -> Result<Option<Written>, Error> {
         let etag = now.etag.clone().unwrap_or_default();
         let is_told = now.etag == from.etag || self.is_upload() || self.is_download();
         if is_told && !self.manifest.head().to_versions {
-            return Ok(Written { etag, version: None });
+            return Ok(Some(Written { etag, version: None }));
         }
         let copy =
             Copy { from: (self.from(), &from.key), to: (self.to(), &item.entry.to), ..Copy::default() };
         let head = self.client.head(copy.to.0, copy.to.1, None).await?;
-        if let Some(head) = head.as_ref().filter(|_| !is_told) {
-            self.same_sums(&copy, from, head).await?;
+        if let Some(head) = head.as_ref().filter(|_| !is_told)
+            && self.has_sums_of(&copy, from, head).await? == Some(false)
+        {
+            return Ok(None);
         }
         let version = head.filter(|_| self.manifest.head().to_versions).and_then(|head| head.version);
-        Ok(Written { etag, version })
+        Ok(Some(Written { etag, version }))
     }
 
     async fn write(&self, item: &mut Item, from: &Object, is_again: bool) -> Result<Written, Error> {
-        let head = self.manifest.head();
+        let (head, since_s) = (self.manifest.head(), self.client.now_s());
         if self.is_download() {
             return self.download(item, from).await;
         }
@@ -324,7 +334,7 @@ impl Job<'_> {
             etag: from.etag.as_deref(),
             to: (self.to(), &to),
             over: Over::seen(there.as_ref()),
-            headers: crate::attributes::of_copy(&head.line.options, from.class.as_deref()),
+            headers: crate::attributes::of_copy(&head.line.options, from),
             metadata: crate::attributes::metadata(&head.line.options),
             ..Copy::default()
         };
@@ -333,7 +343,8 @@ impl Job<'_> {
         } else {
             self.client.copy(&copy).await
         };
-        let written = self.unless_ours(copy.to, written, |now| self.is_written(now, from)).await?;
+        let tried = Tried { from, copy: Some(&copy), since_s };
+        let written = self.unless_ours(copy.to, written, &tried).await?;
         self.verify(copy.to, from, written, head.to_versions, Some(&copy)).await
     }
 
@@ -400,6 +411,7 @@ impl Job<'_> {
 
     /// A copy of any size, compared; for what is set aside or put back.
     pub(crate) async fn carry(&self, copy: &Copy<'_>, object: &Object) -> Result<Written, Error> {
+        let tried = Tried { from: object, copy: Some(copy), since_s: self.client.now_s() };
         let written = if object.size > self.manifest.head().copy_bytes_max {
             let upload = self.begin_parts(copy).await?;
             let written = self.parts(copy, object.size, &upload, Vec::new()).await;
@@ -411,7 +423,7 @@ impl Job<'_> {
         } else {
             self.client.copy(copy).await
         };
-        let written = self.unless_ours(copy.to, written, |now| is_copy(now, object)).await?;
+        let written = self.unless_ours(copy.to, written, &tried).await?;
         self.verify(copy.to, object, written, false, Some(copy)).await
     }
 
@@ -488,7 +500,7 @@ pub(crate) fn is_same(now: Option<&Object>, then: Option<&Object>) -> bool {
 
 /// Whether `now` can be what an earlier try of ours copied from `from`. ETags of objects in parts are no hashes of their
 /// content: then the size tells, and that it is younger than its source.
-fn is_copy(now: &Object, from: &Object) -> bool {
+pub(crate) fn is_copy(now: &Object, from: &Object) -> bool {
     let in_parts = |object: &Object| object.etag.as_ref().is_none_or(|etag| etag.contains('-'));
     now.size == from.size
         && (now.etag == from.etag

@@ -15,6 +15,22 @@ fn agree(one: &[(String, String)], other: &[(String, String)]) -> Option<bool> {
 }
 
 impl Job<'_> {
+    /// Whether what arrived has the content of what it is a copy of; `None`: the store keeps no checksum of the same kind of both.
+    pub(crate) async fn has_sums_of(
+        &self,
+        copy: &Copy<'_>,
+        from: &Object,
+        arrived: &Head,
+    ) -> Result<Option<bool>, Error> {
+        if arrived.sums.is_empty() {
+            return Ok(None);
+        }
+        let source = self.client.head(copy.from.0, copy.from.1, copy.version).await?;
+        // Another one by now says nothing of the copy.
+        let source = source.filter(|source| from.etag.as_ref() == Some(&source.etag));
+        Ok(source.and_then(|source| agree(&source.sums, &arrived.sums)))
+    }
+
     /// Compares what arrived with what it is a copy of, where the store keeps a checksum of the same kind of both.
     pub(crate) async fn same_sums(
         &self,
@@ -22,13 +38,7 @@ impl Job<'_> {
         from: &Object,
         arrived: &Head,
     ) -> Result<(), Error> {
-        if arrived.sums.is_empty() {
-            return Ok(());
-        }
-        let source = self.client.head(copy.from.0, copy.from.1, copy.version).await?;
-        // Another one by now says nothing of the copy.
-        let source = source.filter(|source| from.etag.as_ref() == Some(&source.etag));
-        if source.and_then(|source| agree(&source.sums, &arrived.sums)) != Some(false) {
+        if self.has_sums_of(copy, from, arrived).await? != Some(false) {
             return Ok(());
         }
         let ((from_bucket, from_key), (bucket, key)) = (copy.from, copy.to);

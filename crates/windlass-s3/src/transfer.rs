@@ -7,6 +7,7 @@ use crate::{
     encode::hex,
     error::{Error, Kind},
     http::piece,
+    late::Tried,
     local,
     manifest::Item,
     run::{Job, is_same},
@@ -62,24 +63,20 @@ impl Job<'_> {
         let options = &self.manifest.head().line.options;
         let mut headers: Vec<(String, String)> = attributes::of_object(options, None)
             .into_iter()
+            .chain(attributes::guessed(options, &from.key))
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
         headers.extend(attributes::metadata(options));
-        if options.content_type.is_none()
-            && !options.no_guess_mime_type
-            && let Some(kind) = attributes::content_type(&from.key)
-        {
-            headers.push(("content-type".into(), kind.into()));
-        }
         let (bucket, key) = (self.to(), item.entry.to.clone());
         let there = item.entry.there.clone();
         let over = Over::seen(there.as_ref());
+        let tried = Tried { from, copy: None, since_s: self.client.now_s() };
         if from.size <= PART {
             let _room = self.client.body().await?;
             let body = read(path.clone(), 0, from.size).await?;
             let digest = hex(&Md5::digest(&body));
             let written = self.client.put_over(bucket, &key, body, &headers, over).await;
-            let written = self.unless_ours((bucket, &key), written, |now| self.is_written(now, from)).await?;
+            let written = self.unless_ours((bucket, &key), written, &tried).await?;
             let expected = Object { etag: Some(digest), ..from.clone() };
             return self
                 .verify((bucket, &key), &expected, written, self.manifest.head().to_versions, None)
@@ -109,7 +106,7 @@ impl Job<'_> {
         .await;
         let parts: Vec<Part> = parts.into_iter().collect::<Result<_, _>>()?;
         let written = self.client.end_parts(bucket, &key, &upload, &parts, over).await;
-        let written = self.unless_ours((bucket, &key), written, |now| self.is_written(now, from)).await?;
+        let written = self.unless_ours((bucket, &key), written, &tried).await?;
         self.verify((bucket, &key), from, written, self.manifest.head().to_versions, None).await
     }
 

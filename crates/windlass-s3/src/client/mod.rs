@@ -28,7 +28,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -66,6 +66,8 @@ struct Inner {
     /// Bodies that may be in memory.
     bodies: tokio::sync::Semaphore,
     unconditional: only::Unconditional,
+    /// The store refuses a HEAD that asks for checksums.
+    refuses_sums: AtomicBool,
 }
 
 /// One page of a listing.
@@ -259,6 +261,7 @@ impl Client {
             requests: AtomicU64::new(0),
             bodies: tokio::sync::Semaphore::new(BODIES_MAX),
             unconditional: only::Unconditional::default(),
+            refuses_sums: AtomicBool::new(false),
         })))
     }
 
@@ -345,12 +348,16 @@ impl Client {
         Error::new(Kind::Refused, format!("{}: the value of {name} has control characters", call.what()))
     }
 
-    /// Now, by the store's clock, as it is signed.
-    fn time(&self) -> String {
+    /// Now, by the store's clock as far as it is known, seconds since 1970.
+    pub(crate) fn now_s(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-        let now = now.saturating_add(self.0.skew_s.load(Ordering::Relaxed));
-        let time = jiff::Timestamp::from_second(now).unwrap_or_default();
+        now.saturating_add(self.0.skew_s.load(Ordering::Relaxed))
+    }
+
+    /// As it is signed.
+    fn time(&self) -> String {
+        let time = jiff::Timestamp::from_second(self.now_s()).unwrap_or_default();
         time.strftime("%Y%m%dT%H%M%SZ").to_string()
     }
 

@@ -79,6 +79,10 @@ impl Client {
                 refused.store(true, Ordering::Relaxed);
                 Ok(answer)
             }
+            // `If-Match` is granted as a look is.
+            Err(error) if error.kind == Kind::Denied && matches!(over, Over::Etag(_)) => Err(error.hint(
+                "a write over what was seen (`If-Match`) needs `s3:GetObject` at its destination, too",
+            )),
             answer => answer,
         }
     }

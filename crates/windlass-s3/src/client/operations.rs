@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use md5::Digest as _;
+use std::sync::atomic::Ordering;
 use windlass_objects::Object;
 
 pub(super) fn header(answer: &Response<Bytes>, name: &str) -> Option<String> {
@@ -81,11 +82,19 @@ impl Client {
     /// The store's, after repeated tries.
     pub async fn head(&self, bucket: &str, key: &str, at: Option<&str>) -> Result<Option<Head>, Error> {
         let call = Call::new("HEAD", bucket, key).ask_some("versionId", at);
-        match self.look(&call.clone().header("x-amz-checksum-mode", "ENABLED")).await {
-            // Who may not use the key of an object may see it all the same, but not its checksum.
-            Err(error) if error.kind == Kind::Denied => self.look(&call).await,
-            answer => answer,
+        if self.0.refuses_sums.load(Ordering::Relaxed) {
+            return self.look(&call).await;
         }
+        let refused = match self.look(&call.clone().header("x-amz-checksum-mode", "ENABLED")).await {
+            // Not every store knows that header, and who may not use the key of an object may see it all the same, but not its checksum.
+            Err(error) if matches!(error.kind, Kind::Denied | Kind::Refused | Kind::Unsupported) => error,
+            answer => return answer,
+        };
+        let answer = self.look(&call).await?;
+        // A key that may not be used, or is disabled, is that of some objects: of others their checksums may be had.
+        let is_of_one = refused.kind == Kind::Denied || refused.message.contains(": KMS.");
+        self.0.refuses_sums.fetch_or(!is_of_one, Ordering::Relaxed);
+        Ok(answer)
     }
 
     async fn look(&self, call: &Call<'_>) -> Result<Option<Head>, Error> {

@@ -27,22 +27,26 @@ impl Case {
     }
 }
 
+fn lost(objects: u64, is_held: bool) -> Surprise {
+    Surprise::NoVersions { objects, is_held }
+}
+
 #[tokio::test]
 async fn what_could_not_come_back_is_told() {
     for kind in StoreKind::ALL {
         let case = Case::filled(kind, false).await;
         let (overwrites, deletes) =
             ("s3 cp s3://BUCKET/from/ s3://BUCKET/to/ --recursive", "s3 rm s3://BUCKET/from/ --recursive");
-        assert_eq!(case.surprises(overwrites, HOLD).await, [Surprise::NoVersions(1)], "{}", kind.name());
-        assert_eq!(case.surprises(deletes, HOLD).await, [Surprise::NoVersions(8)], "{}", kind.name());
+        assert_eq!(case.surprises(overwrites, HOLD).await, [lost(1, true)], "{}", kind.name());
+        assert_eq!(case.surprises(deletes, HOLD).await, [lost(8, true)], "{}", kind.name());
         assert_eq!(case.surprises("s3 cp s3://BUCKET/from/1.txt s3://BUCKET/new/", HOLD).await, []);
         case.expire(kind, "tmp/", 1);
-        assert_eq!(case.surprises(deletes, HOLD).await, [Surprise::NoVersions(8)], "{}", kind.name());
+        assert_eq!(case.surprises(deletes, HOLD).await, [lost(8, true)], "{}", kind.name());
         case.expire(kind, ".windlass/", 30);
-        let told = [Surprise::NoVersions(8), Surprise::HoldExpires(30)];
+        let told = [lost(8, true), Surprise::HoldExpires(30)];
         assert_eq!(case.surprises(deletes, HOLD).await, told, "{}", kind.name());
         // Nothing is set aside.
-        assert_eq!(case.surprises(deletes, "").await, told[..1], "{}", kind.name());
+        assert_eq!(case.surprises(deletes, "").await, [lost(8, false)], "{}", kind.name());
         case.client.enable_versions(&case.bucket).await.unwrap();
         assert_eq!(case.surprises(deletes, HOLD).await, [], "{}", kind.name());
     }
@@ -53,6 +57,9 @@ fn store_of(may_ask: bool) -> Client {
     let endpoint = serve(move |asked| {
         let ok = |body: String| ("200 OK", String::new(), body);
         match &asked.path {
+            path if path.contains("versioning") && !may_ask => {
+                ("403 Forbidden", String::new(), refusal("AccessDenied"))
+            }
             path if path.contains("versioning") => {
                 ok("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>".into())
             }

@@ -6,6 +6,7 @@ mod broken;
 mod common;
 mod fake;
 mod findings;
+mod late;
 mod lines;
 mod mend;
 mod only;

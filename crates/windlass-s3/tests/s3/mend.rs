@@ -47,7 +47,7 @@ impl Case {
         db.execute(&format!("UPDATE entry SET {sql}"), []).unwrap();
     }
 
-    async fn kept(&self) -> usize {
+    pub async fn kept(&self) -> usize {
         self.world().await.keys().filter(|key| key.starts_with(HOLD)).count()
     }
 }

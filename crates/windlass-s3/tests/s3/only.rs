@@ -12,16 +12,18 @@ use std::{
 };
 use windlass_lab::{StoreKind, store};
 use windlass_objects::Scene;
-use windlass_s3::{Client, Conflicts, Freeze, State, back, freeze, run};
+use windlass_s3::{Client, Conflicts, Freeze, Kind, Over, State, back, freeze, run};
 
-/// What is done at most once.
-type Once = Mutex<Option<Box<dyn FnOnce() + Send>>>;
+/// What is done at most once, and what has to pass before, the last first.
+type Once = Mutex<(Vec<String>, Option<Box<dyn FnOnce() + Send>>)>;
 
-/// In front of a store: what `then` does comes just before the first request that has `needle` in it.
+/// In front of a store: what `then` does comes just before the first request that has `needle` in it; of `A → B` before the first
+/// with B behind one with A.
 fn before(port: u16, needle: String, then: impl FnOnce() + Send + 'static) -> Client {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let own = listener.local_addr().unwrap().port();
-    let then: Arc<Once> = Arc::new(Mutex::new(Some(Box::new(then))));
+    let needles: Vec<_> = needle.rsplit(" → ").map(str::to_owned).collect();
+    let then: Arc<Once> = Arc::new(Mutex::new((needles, Some(Box::new(then)))));
     std::thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
@@ -30,27 +32,32 @@ fn before(port: u16, needle: String, then: impl FnOnce() + Send + 'static) -> Cl
                 let _ = std::io::copy(&mut answers, &mut back);
                 let _ = back.shutdown(Shutdown::Both);
             });
-            let (needle, then) = (needle.clone(), then.clone());
-            std::thread::spawn(move || pass(client, server, &needle, &then));
+            let then = then.clone();
+            std::thread::spawn(move || pass(client, server, &then));
         }
     });
     Client::new(&settings(&format!("http://127.0.0.1:{own}"))).unwrap()
 }
 
-fn pass(mut client: TcpStream, mut server: TcpStream, needle: &str, then: &Once) {
+fn pass(mut client: TcpStream, mut server: TcpStream, then: &Once) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = client.read(&mut buffer) {
-        if String::from_utf8_lossy(&buffer[..count]).contains(needle) {
-            let mut then = then.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(then) = then.take() {
-                then();
-            }
-        }
+        act(&String::from_utf8_lossy(&buffer[..count]), then);
         if server.write_all(&buffer[..count]).is_err() {
             break;
         }
     }
     let _ = server.shutdown(Shutdown::Both);
+}
+
+fn act(request: &str, then: &Once) {
+    let (needles, then) = &mut *then.lock().unwrap_or_else(PoisonError::into_inner);
+    if needles.last().is_some_and(|needle| request.contains(needle)) {
+        needles.pop();
+        if let Some(then) = then.take_if(|_| needles.is_empty()) {
+            then();
+        }
+    }
 }
 
 impl Case {
@@ -129,6 +136,36 @@ async fn what_is_written_in_between_is_never_overwritten() {
 }
 
 #[tokio::test]
+async fn what_was_surely_left_alone_is_no_conflict_although_the_old_one_was_set_aside() {
+    for (text, needle, note) in [
+        (
+            "s3 cp s3://BUCKET/from/1 s3://BUCKET/to/1",
+            "PUT /BUCKET/to/1 ",
+            "the destination was written to after the preview",
+        ),
+        (
+            "s3 rm s3://BUCKET/to/1",
+            "PUT /BUCKET/.windlass → GET /BUCKET/",
+            "it was written to after the preview",
+        ),
+    ] {
+        for conflicts in [Conflicts::Refuse, Conflicts::Force] {
+            let case = Case::with(false, &[("from/1", "new"), ("to/1", "old")]).await;
+            let manifest = case.freeze(text).await;
+            let client = case.with_somebody(StoreKind::Seaweed, needle, "to/1", Some("of somebody"));
+            run(&client, &manifest, &()).await.unwrap();
+            let left = manifest.some(State::Left, 9).unwrap();
+            assert_eq!(left[0].note.as_deref(), Some(note), "{text}");
+            assert_eq!(case.kept().await, 1, "{text}");
+            let count = back(&case.client, &manifest, &(), conflicts).await.unwrap();
+            assert_eq!(count.of(State::Back), 1, "{text} {conflicts:?}");
+            assert_eq!(case.text("to/1").await.as_deref(), Some("of somebody"), "{text} {conflicts:?}");
+            assert_eq!(case.kept().await, 1, "{text} {conflicts:?}: `windlass prune` takes it");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_written_in_between_on_the_way_back_is_a_conflict() {
     let case = Case::with(false, &[("from/1", "new"), ("to/1", "old")]).await;
     let manifest = case.done("s3 mv s3://BUCKET/from/1 s3://BUCKET/to/1").await;
@@ -183,6 +220,19 @@ fn deaf(port: u16, needle: String) -> Client {
         }
     });
     Client::new(&settings(&format!("http://127.0.0.1:{own}"))).unwrap()
+}
+
+#[tokio::test]
+async fn who_may_not_look_at_what_is_overwritten_is_told_what_is_missing() {
+    let endpoint = serve(|asked| match asked.header("if-match") {
+        "" => ("200 OK", "etag: \"e\"\r\n".into(), String::new()),
+        _ => ("403 Forbidden", String::new(), refusal("AccessDenied")),
+    });
+    let client = Client::new(&settings(&endpoint)).unwrap();
+    let error = client.put_over("b", "k", "x".into(), &[], Over::Etag("e")).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Denied, "{error}");
+    assert!(error.hints[0].contains("`s3:GetObject` at its destination"), "{:?}", error.hints);
+    client.put_over("b", "k", "x".into(), &[], Over::Any).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::{
     fake::{listing, refusal, serve},
     lines::{Case, LINES},
 };
-use windlass_lab::StoreKind;
+use windlass_lab::{StoreKind, store};
 use windlass_objects::Scene;
 use windlass_s3::{Client, Conflicts, Freeze, Kind, Manifest, State, back, freeze, run};
 
@@ -68,6 +68,47 @@ async fn tags_and_metadata_are_those_of_a_copy_in_one_request() {
             }
             assert_eq!(made[0], made[1], "{} {more}", kind.name());
             assert_eq!(made[0].0, TAGS, "{} {more}", kind.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_replaces_metadata_gets_the_content_type_that_aws_cli_guesses() {
+    for kind in StoreKind::ALL {
+        let case = Case::new(kind, false).await;
+        for key in ["from/1.html", "from/2"] {
+            case.put_described(key, "x", "team=a").await;
+        }
+        for options in [
+            "--metadata a=b",
+            "--metadata-directive REPLACE",
+            "--metadata a=b --metadata-directive COPY",
+            "--metadata a=b --content-type text/x-other",
+            "--metadata a=b --no-guess-mime-type",
+        ] {
+            let text = format!("s3 cp s3://BUCKET/from/ s3://BUCKET/TO/ --recursive {options}");
+            let text = text.replace("BUCKET", &case.bucket);
+            let of_aws = text.replace("TO", "aws");
+            let words: Vec<_> = of_aws.split(' ').collect();
+            let out = store(kind).aws(&words).output().unwrap();
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            run(&case.client, &case.freeze(&text.replace("TO", "to")).await, &()).await.unwrap();
+            for name in ["1.html", "2"] {
+                let wanted = case.described(&format!("aws/{name}")).await;
+                assert_eq!(
+                    case.described(&format!("to/{name}")).await,
+                    wanted,
+                    "{} {name} {options}",
+                    kind.name()
+                );
+            }
+            if options == "--metadata a=b" {
+                run(&case.client, &case.freeze_in_parts(&text.replace("TO", "in-parts"), 0).await, &())
+                    .await
+                    .unwrap();
+                let wanted = case.described("aws/1.html").await;
+                assert_eq!(case.described("in-parts/1.html").await, wanted, "{}", kind.name());
+            }
         }
     }
 }

@@ -73,6 +73,9 @@ pub struct PruneArgs {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+    /// Also objects of runs that are not in this journal: they may be of a project that shares the bucket.
+    #[arg(long)]
+    pub unknown_runs: bool,
     /// Environment: lays windlass.ENV.toml over windlass.toml.
     #[arg(long, value_name = "ENV")]
     pub env: Option<String>,

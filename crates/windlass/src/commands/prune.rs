@@ -24,6 +24,8 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// How long things are kept where `policy.keep.backup` and `policy.keep.record` say nothing.
 const KEEP_MS: u64 = 7 * DAY_MS;
 const RECORD_MS: u64 = 90 * DAY_MS;
+/// Why things of a run are kept that may still need them.
+const OPEN: &str = "kept: its run has not ended";
 
 /// Runs the command.
 pub fn run(args: &PruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
@@ -35,6 +37,7 @@ pub fn run(args: &PruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
         keep_s,
         unknown_s: keep_s.max(keep.record_ms.unwrap_or(RECORD_MS) / 1000),
         runs: runs(&place)?,
+        unknown_runs: args.unknown_runs,
         now_ms: wiring::now_ms(),
     };
     let secrets = SecretStore::new(&place.base);
@@ -58,8 +61,8 @@ pub fn run(args: &PruneArgs, config: Option<&Path>) -> Result<Exit, Failure> {
             }
         }
     }
-    let (mut held, unknown) = held::list_all(&settings.config, &rule)?;
-    failed |= unknown;
+    let (mut held, unseen) = held::list_all(&settings.config, &rule)?;
+    failed |= unseen;
     let mut files = files::list(&place, &rule)?;
     if !args.output.json {
         show(&found)?;
@@ -153,6 +156,8 @@ struct Rule {
     /// Age from which on things are dropped, and the same where their run is not known here.
     keep_s: u64,
     unknown_s: u64,
+    /// Of what others may reach too, what is of such a run goes.
+    unknown_runs: bool,
     /// Runs of the journal.
     runs: BTreeMap<String, Known>,
     now_ms: i64,
@@ -168,12 +173,12 @@ struct Known {
 impl Rule {
     /// Whether this is the name of a run: of one of the journal, or made as `new_run` makes them.
     fn is_run(&self, name: &str) -> bool {
-        let is = |part: Option<&str>, length: usize| {
-            part.is_some_and(|part| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        let is = |part: &str, length: usize, is_of: fn(&u8) -> bool| {
+            part.len() == length && part.bytes().all(|byte| is_of(&byte))
         };
-        let mut parts = name.split('-');
-        let is_made =
-            is(parts.next(), 8) && is(parts.next(), 6) && is(parts.next(), 4) && parts.next().is_none();
+        let parts: Vec<_> = name.split('-').collect();
+        let is_made = matches!(parts[..], [day, time, random]
+            if is(day, 8, u8::is_ascii_digit) && is(time, 6, u8::is_ascii_digit) && is(random, 4, u8::is_ascii_hexdigit));
         is_made || self.runs.contains_key(name)
     }
 
@@ -185,7 +190,7 @@ impl Rule {
             })
         };
         match self.runs.get(run).map(|known| known.ended_ms) {
-            Some(None) => Some("kept: its run has not ended".to_owned()),
+            Some(None) => Some(OPEN.to_owned()),
             // A run that waited for long may be taken back as long as one that did not.
             Some(Some(ended_ms)) => {
                 let since_s = u64::try_from(self.now_ms - ended_ms).unwrap_or(0) / 1000;
@@ -193,6 +198,16 @@ impl Rule {
             }
             None => more(age_s, self.unknown_s, ": its run is not in this journal"),
         }
+    }
+
+    /// As [`Rule::keeps`], of what is where another project may keep what its own runs need.
+    fn keeps_shared(&self, run: &str, age_s: u64) -> Option<String> {
+        let is_strange = !self.unknown_runs && !self.runs.contains_key(run);
+        self.keeps(run, age_s).or_else(|| {
+            is_strange.then(|| {
+                "kept: its run is not in this journal, another project may need it; `--unknown-runs` deletes it".to_owned()
+            })
+        })
     }
 }
 

@@ -320,10 +320,28 @@ fn what_was_set_aside_in_a_bucket_goes_with_its_time() {
     let said = scene.run(&["prune"]).code(0);
     assert!(said.stdout.contains("will be deleted for good"), "{}", said.stdout);
     assert_eq!(held().len(), 4, "only shown");
+    // A large object was half set aside when its run was killed.
+    let big = format!("windlass-hold/{run}/rm/1/old/big");
+    scene.aws(&["s3api", "create-multipart-upload", "--bucket", &scene.bucket, "--key", &big]);
+    let begun = || scene.aws(&["s3api", "list-multipart-uploads", "--bucket", &scene.bucket]);
+    assert!(begun().contains(&big), "{}", begun());
     let gone = scene.run(&["prune", "--json", "--yes"]).code(0).json();
+    assert!(!begun().contains(&big), "{}", begun());
     let fates: Vec<_> = gone["objects"].as_array().unwrap().iter().map(|held| held["fate"].clone()).collect();
     assert_eq!(fates, ["kept", "dropped"]);
     assert_eq!(held(), [others, notes]);
+    // Of a run that is not in this journal nobody here knows who needs it.
+    let config =
+        scene.project.read("windlass.toml").replace("backup = \"0s\"", "backup = \"0s\", record = \"0s\"");
+    scene.project.write("windlass.toml", config);
+    let no_run = "windlass-hold/deadbeef-cafe00-00ff/a";
+    scene.aws(&["s3", "cp", "--quiet", &file, &format!("s3://{}/{no_run}", scene.bucket)]);
+    let said = scene.run(&["prune", "--yes"]).code(0);
+    assert!(said.stdout.contains("data: 1 object of run 20200101-000000-00ff, "), "{}", said.stdout);
+    assert!(said.stdout.contains("`--unknown-runs` deletes it"), "{}", said.stdout);
+    assert_eq!(held(), [others, no_run, notes]);
+    scene.run(&["prune", "--yes", "--unknown-runs"]).code(0);
+    assert_eq!(held(), [no_run, notes]);
     // A store that does not answer is named; what others hold is done all the same.
     let config = scene.project.read("windlass.toml").replace(&scene.bucket, "lab-no-such-bucket");
     scene.project.write("windlass.toml", config);

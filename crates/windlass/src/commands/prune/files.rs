@@ -1,6 +1,6 @@
 //! Files that runs have set aside on this machine, in `.windlass/runs`: what was overwritten or removed, copies of databases, long output.
 
-use super::{Fate, Rule, is_open};
+use super::{Fate, OPEN, Rule, is_open};
 use crate::{
     exit::{self, Failure},
     project::Place,
@@ -127,7 +127,7 @@ pub(super) fn remove_all(found: &mut [RunFiles], place: &Place) -> Result<bool, 
     for one in found.iter_mut().filter(|one| one.fate == Fate::Due) {
         if is_open(place, &one.run)? {
             // Somebody began to take it back while this command asked.
-            (one.fate, one.reason) = (Fate::Kept, Some("kept: its run has not ended".to_owned()));
+            (one.fate, one.reason) = (Fate::Kept, Some(OPEN.to_owned()));
             continue;
         }
         match remove(&one.folder, &one.run) {

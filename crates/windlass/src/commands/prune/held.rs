@@ -1,13 +1,14 @@
 //! Objects that runs have set aside in buckets, below the `hold` of a target: `HOLD/RUN/UNIT/KEY`.
 
-use super::{Fate, Rule, is_open};
+use super::{Fate, OPEN, Rule, is_open};
 use crate::{commands::objects, exit::Failure, project::Place, terminal, wiring};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 use windlass_drivers::backup::human_bytes;
 use windlass_objects::Options;
 use windlass_plan::{Config, Store, Target};
 use windlass_report::count;
-use windlass_s3::{Client, Error, list};
+use windlass_s3::{Client, Error, Kind, Listing, list};
 
 /// Most keys that a store deletes at once.
 const BATCH: usize = 1000;
@@ -75,7 +76,7 @@ async fn of_store(
     }
     let judged = sums.into_iter().map(|(run, objects, bytes, newest_us)| {
         let age_ms = (rule.now_ms - newest_us / 1000).max(0).unsigned_abs();
-        let reason = rule.keeps(&run, age_ms / 1000);
+        let reason = rule.keeps_shared(&run, age_ms / 1000);
         let prefix = format!("{hold}{run}/");
         Held {
             target: target.to_owned(),
@@ -108,12 +109,9 @@ pub(super) fn delete_all(found: &mut [Held], place: &Place) -> Result<bool, Fail
     let mut failed = false;
     let runtime = wiring::runtime()?;
     for one in found.iter_mut().filter(|one| one.fate == Fate::Due) {
-        if is_open(place, &one.run)? {
-            (one.fate, one.reason) = (Fate::Kept, Some("kept: its run has not ended".to_owned()));
-            continue;
-        }
-        match runtime.block_on(one.delete()) {
-            Ok(()) => {
+        match one.delete(&runtime, place)? {
+            Ok(false) => (one.fate, one.reason) = (Fate::Kept, Some(OPEN.to_owned())),
+            Ok(true) => {
                 terminal::line(&format!("{}: what run {} has set aside is gone", one.target, one.run));
                 one.fate = Fate::Dropped;
             }
@@ -131,24 +129,62 @@ pub(super) fn delete_all(found: &mut [Held], place: &Place) -> Result<bool, Fail
 }
 
 impl Held {
-    async fn delete(&self) -> Result<(), Error> {
-        let mut listing = list(&self.client, &self.bucket, &self.prefix).await?;
-        let mut keys = Vec::with_capacity(BATCH);
-        loop {
-            let next = listing.next().await?;
-            let is_over = next.is_none();
-            keys.extend(next.map(|object| object.key));
-            if keys.len() == BATCH || is_over && !keys.is_empty() {
-                let batch: Vec<_> = keys.iter().map(String::as_str).collect();
-                let answers = self.client.delete_many(&self.bucket, &batch).await?;
-                if let Some(error) = answers.into_iter().find_map(|answer| answer.error) {
-                    return Err(error);
-                }
-                keys.clear();
+    /// Deletes it; not all of it, and gives `false`, where somebody begins to take its run back meanwhile.
+    fn delete(&self, runtime: &Runtime, place: &Place) -> Result<Result<bool, Error>, Failure> {
+        let mut listing = match runtime.block_on(list(&self.client, &self.bucket, &self.prefix)) {
+            Ok(listing) => listing,
+            Err(error) => return Ok(Err(error)),
+        };
+        let (mut is_more, mut first_error) = (true, None);
+        while is_more {
+            if is_open(place, &self.run)? {
+                return Ok(Ok(false));
             }
-            if is_over {
-                return Ok(());
+            match runtime.block_on(self.delete_some(&mut listing)) {
+                Ok((more, refused)) => (is_more, first_error) = (more, first_error.or(refused)),
+                Err(error) => return Ok(Err(error)),
             }
         }
+        let dropped = runtime.block_on(self.drop_parts());
+        Ok(first_error.map_or(dropped.map(|()| true), Err))
+    }
+
+    /// The next of them; whether there may be more, and why the first was not deleted that the store kept.
+    async fn delete_some(&self, listing: &mut Listing) -> Result<(bool, Option<Error>), Error> {
+        let mut keys = Vec::with_capacity(BATCH);
+        while keys.len() < BATCH
+            && let Some(object) = listing.next().await?
+        {
+            keys.push(object.key);
+        }
+        if keys.is_empty() {
+            return Ok((false, None));
+        }
+        let batch: Vec<_> = keys.iter().map(String::as_str).collect();
+        let answers = self.client.delete_many(&self.bucket, &batch).await?;
+        Ok((keys.len() == BATCH, answers.into_iter().find_map(|answer| answer.error)))
+    }
+
+    /// Large objects that were half set aside when their run was killed: no listing of objects has them.
+    async fn drop_parts(&self) -> Result<(), Error> {
+        match self.drop_all_parts().await {
+            // A store without parts, or an account that needs another right for them: the objects are gone all the same.
+            Err(error) if error.kind == Kind::Unsupported => Ok(()),
+            Err(error) if error.kind == Kind::Denied => {
+                let place = &self.place;
+                terminal::warn(&format!(
+                    "whether parts of objects are left in {place} is not known: {error}"
+                ));
+                Ok(())
+            }
+            dropped => dropped,
+        }
+    }
+
+    async fn drop_all_parts(&self) -> Result<(), Error> {
+        for begun in self.client.uploads(&self.bucket, &self.prefix).await? {
+            self.client.drop_parts(&self.bucket, &begun.key, &begun.upload).await?;
+        }
+        Ok(())
     }
 }
