@@ -146,7 +146,7 @@ fn a_document_that_nobody_edited_is_as_it_was_between_two_steps_that_change_noth
     let text = RELEASE.replace("recrod", "record");
     let world = World::stopped(&text.replace("```sql {#up", &format!("{gates}{COPY}```sql {{#up")));
     let planned = world.units();
-    assert_eq!(planned[..4], ["gate-1", "look/1", "gate-2", "keep-app/1"]);
+    assert_eq!(planned[..4], ["gate-1/1", "look/1", "gate-2/1", "keep-app/1"]);
     world.run(&["confirm", "gate-1"]).code(3);
     let said = world.run(&["confirm", "gate-2"]).code(0);
     assert!(!said.stderr.contains("was edited"), "{}", said.stderr);
