@@ -73,7 +73,7 @@ fn files_that_were_set_aside_go_with_their_time_and_a_rollback_says_first_what_i
     assert!(!project.path("new").exists(), "what can be is taken back");
     // What is done is done, although some of it stays.
     project.run(&["decide", "skip", "clear/1", "--reason", "it is not wanted"]).code(3);
-    assert_eq!(project.run(&["show", "--json"]).json()["stand"], "ended");
+    assert_eq!(project.run(&["status", "--json"]).json()["stand"], "ended");
 }
 
 /// The same for a backup that a step goes back to: put back where it was, it serves.
