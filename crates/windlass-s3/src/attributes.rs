@@ -1,6 +1,6 @@
 //! What a line says of the objects that it writes, as headers.
 
-use windlass_objects::{Object, Options};
+use windlass_objects::Options;
 
 /// Whether a copy has the metadata of its source (`COPY`, as without it) or those of the request (`REPLACE`).
 pub(crate) const DIRECTIVE: &str = "x-amz-metadata-directive";
@@ -11,22 +11,14 @@ pub(crate) fn class(class: Option<&str>) -> Vec<(&'static str, String)> {
 }
 
 /// Headers of a copy inside the store. Without a class of its own a copy keeps that of its source.
-pub(crate) fn of_copy(options: &Options, from: &Object) -> Vec<(&'static str, String)> {
-    let mut headers = of_object(options, from.class.as_deref());
+pub(crate) fn of_copy(options: &Options, from_class: Option<&str>) -> Vec<(&'static str, String)> {
+    let mut headers = of_object(options, from_class);
     // aws-cli replaces metadata when some is given.
     let implied = (!options.metadata.is_empty()).then(|| "REPLACE".to_owned());
     if let Some(directive) = options.metadata_directive.clone().or(implied) {
-        // The content type is replaced with them.
-        headers.extend(guessed(options, &from.key).filter(|_| directive == "REPLACE"));
         headers.push((DIRECTIVE, directive));
     }
     headers
-}
-
-/// The content type by the name of the source, as aws-cli guesses it where the line has none.
-pub(crate) fn guessed(options: &Options, name: &str) -> Option<(&'static str, String)> {
-    let is_open = options.content_type.is_none() && !options.no_guess_mime_type;
-    content_type(name).filter(|_| is_open).map(|kind| ("content-type", kind.to_owned()))
 }
 
 /// Headers of an object that is written.
@@ -60,7 +52,7 @@ pub(crate) fn metadata(options: &Options) -> Vec<(String, String)> {
 }
 
 /// Content type by the end of a name, for the names that are common in buckets, as Python's `mimetypes` has them.
-fn content_type(name: &str) -> Option<&'static str> {
+pub(crate) fn content_type(name: &str) -> Option<&'static str> {
     let (_, end) = name.rsplit('/').next()?.rsplit_once('.')?;
     Some(match end.to_ascii_lowercase().as_str() {
         "txt" | "log" | "conf" | "c" | "h" => "text/plain",

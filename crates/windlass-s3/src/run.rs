@@ -334,7 +334,7 @@ impl Job<'_> {
             etag: from.etag.as_deref(),
             to: (self.to(), &to),
             over: Over::seen(there.as_ref()),
-            headers: crate::attributes::of_copy(&head.line.options, from),
+            headers: crate::attributes::of_copy(&head.line.options, from.class.as_deref()),
             metadata: crate::attributes::metadata(&head.line.options),
             ..Copy::default()
         };

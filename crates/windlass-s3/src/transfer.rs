@@ -63,10 +63,15 @@ impl Job<'_> {
         let options = &self.manifest.head().line.options;
         let mut headers: Vec<(String, String)> = attributes::of_object(options, None)
             .into_iter()
-            .chain(attributes::guessed(options, &from.key))
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
         headers.extend(attributes::metadata(options));
+        if options.content_type.is_none()
+            && !options.no_guess_mime_type
+            && let Some(kind) = attributes::content_type(&from.key)
+        {
+            headers.push(("content-type".into(), kind.into()));
+        }
         let (bucket, key) = (self.to(), item.entry.to.clone());
         let there = item.entry.there.clone();
         let over = Over::seen(there.as_ref());

@@ -73,7 +73,7 @@ async fn tags_and_metadata_are_those_of_a_copy_in_one_request() {
 }
 
 #[tokio::test]
-async fn who_replaces_metadata_gets_the_content_type_that_aws_cli_guesses() {
+async fn who_replaces_metadata_gets_the_content_type_that_aws_cli_gives() {
     for kind in StoreKind::ALL {
         let case = Case::new(kind, false).await;
         for key in ["from/1.html", "from/2"] {

@@ -135,7 +135,7 @@ fn what_has_not_begun_is_kept_where_it_was_compiled_to() {
         assert_eq!(behind(&body, &body, &begun), (all.clone(), None), "{begun:?}");
     }
     let added = format!("{backup}- [ ] fine\n\n{RESTART}");
-    let kept = ["backup/1", "gate-1", "keep-app/1", "copy/1", "restart/1"].map(str::to_owned).to_vec();
+    let kept = ["backup/1", "gate-1/1", "keep-app/1", "copy/1", "restart/1"].map(str::to_owned).to_vec();
     let edited = added.replace(RESTART, &format!("{COPY}{RESTART}"));
     assert_eq!(behind(&added, &edited, &["backup/1"]), (kept, None), "also what an edit adds");
 }
