@@ -102,13 +102,6 @@ async fn who_replaces_metadata_gets_the_content_type_that_aws_cli_gives() {
                     kind.name()
                 );
             }
-            if options == "--metadata a=b" {
-                run(&case.client, &case.freeze_in_parts(&text.replace("TO", "in-parts"), 0).await, &())
-                    .await
-                    .unwrap();
-                let wanted = case.described("aws/1.html").await;
-                assert_eq!(case.described("in-parts/1.html").await, wanted, "{}", kind.name());
-            }
         }
     }
 }
