@@ -17,9 +17,9 @@ pub struct Unkept {
 }
 
 impl Plan {
-    /// This plan in the place of `old`, of which `has_begun` has begun and `is_idle` has begun and changed nothing: what `old` keeps already stays where it is, everything
-    /// else is kept where it was compiled to, but from behind the last step that has begun. Where that comes too late, the plan
-    /// goes without, and says why.
+    /// This plan in the place of `old`, of which `has_begun` has begun and `is_idle` has begun and changed nothing: what `old` keeps
+    /// already stays where it is, everything else is kept where it was compiled to, but from behind the last step that has begun.
+    /// Where that comes too late, the plan goes without, and says why.
     #[must_use]
     pub fn kept_behind(
         &self,

@@ -8,7 +8,7 @@ use crate::{
     suggestions, words,
 };
 use serde::Serialize;
-use windlass_journal::{Direction, Entry, Event, Forward, RunState, UndoPhase, UnitState};
+use windlass_journal::{Direction, Entry, Event, RunState, UndoPhase, UnitState};
 use windlass_plan::{Class, Step, Unit};
 
 /// Version of these types.
@@ -399,6 +399,5 @@ fn unit_json(run: &RunState, step: &Step, unit: &Unit) -> UnitJson {
 }
 
 fn in_place(state: &UnitState) -> bool {
-    let unknown = matches!(state.forward, Forward::Unknown(_) | Forward::Running);
-    (state.has_effect() || unknown) && state.undo != UndoPhase::Undone
+    state.may_have_changed() && state.undo != UndoPhase::Undone
 }

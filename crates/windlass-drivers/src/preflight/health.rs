@@ -48,12 +48,11 @@ pub(super) async fn look(plan: &Plan) -> Vec<Checked> {
     for ((name, url), seen) in known.iter().zip(seen) {
         let asks_health =
             plan.services.get(*name).is_some_and(|own| own.health.is_some() && own.probe.is_none());
-        let found = judge(name, url, &seen, asks_health).into_iter().chain(expires(name, &seen, now));
-        let before = checked.len();
-        checked.extend(found);
-        if checked.len() == before {
+        let found = [judge(name, url, &seen, asks_health), expires(name, &seen, now)];
+        if found.iter().all(Option::is_none) {
             fine.push(*name);
         }
+        checked.extend(found.into_iter().flatten());
     }
     if !fine.is_empty() {
         let verb = if fine.len() == 1 { "answers" } else { "answer" };

@@ -13,9 +13,7 @@ pub struct Kept {
 
 impl Kept {
     pub async fn new() -> Self {
-        let mut stage = Stage::serving().await;
-        stage.scene.release("2", &[]);
-        stage.scene.stable_ms = 0;
+        let mut stage = Stage::releasing().await;
         let (keep, capsule) = stage.done("keep/1", Keep).await;
         Self { stage, keep, capsule }
     }
@@ -30,6 +28,14 @@ impl Kept {
 }
 
 impl Stage {
+    /// Version 1 serves, version 2 is to come.
+    pub async fn releasing() -> Self {
+        let mut stage = Self::serving().await;
+        stage.scene.release("2", &[]);
+        stage.scene.stable_ms = 0;
+        stage
+    }
+
     /// A unit behind what was there so far, done.
     pub async fn done(&mut self, unit: &str, operation: ServiceOperation) -> (Act, Capsule) {
         let act = self.act(unit, operation);
@@ -97,9 +103,7 @@ async fn what_another_run_has_started_since_is_not_ended_with_a_kept_start() {
 /// A later run that was taken back has started again what the start had brought.
 #[tokio::test]
 async fn what_a_later_run_has_brought_back_stands_still_when_its_start_is_undone() {
-    let mut stage = Stage::serving().await;
-    stage.scene.release("2", &[]);
-    stage.scene.stable_ms = 0;
+    let mut stage = Stage::releasing().await;
     stage.done("stop/1", Stop).await;
     let (start, started) = stage.done("start/1", Start).await;
     stage.scene.release("3", &[]);
@@ -116,9 +120,7 @@ async fn what_a_later_run_has_brought_back_stands_still_when_its_start_is_undone
 /// A start that runs while nothing serves goes back so, also where nothing keeps what a later restart has put in its place.
 #[tokio::test]
 async fn a_service_that_no_unit_keeps_stands_still_when_its_start_is_undone() {
-    let mut stage = Stage::serving().await;
-    stage.scene.release("2", &[]);
-    stage.scene.stable_ms = 0;
+    let mut stage = Stage::releasing().await;
     let (stop, stopped) = stage.done("stop/1", Stop).await;
     let (start, started) = stage.done("start/1", Start).await;
     let (restart, restarted) = stage.done("restart/1", Restart).await;
@@ -133,9 +135,7 @@ async fn a_service_that_no_unit_keeps_stands_still_when_its_start_is_undone() {
 /// An edit in the middle of a run puts what keeps behind the start.
 #[tokio::test]
 async fn a_service_that_is_kept_behind_its_start_stands_still_when_that_is_undone() {
-    let mut stage = Stage::serving().await;
-    stage.scene.release("2", &[]);
-    stage.scene.stable_ms = 0;
+    let mut stage = Stage::releasing().await;
     let (stop, stopped) = stage.done("stop/1", Stop).await;
     let (start, started) = stage.done("start/1", Start).await;
     let (keep, kept) = stage.done("keep/1", Keep).await;

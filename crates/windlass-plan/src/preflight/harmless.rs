@@ -119,14 +119,14 @@ pub(super) fn may_make_room(action: &Action) -> bool {
         Action::Gate { .. } => true,
         // What a redirection is written over becomes shorter; what stands in a substitution is not read.
         Action::Shell { readonly: false, script, .. } => commands(script)
-            .any(|(command, text)| text.contains(['>', '$', '`']) || any_program(&command, frees)),
+            .any(|(command, text)| text.contains(['>', '$', '`']) || programs(&command).any(frees)),
         _ => false,
     }
 }
 
 /// Whether a unit may make the room that it needs itself.
 pub(super) fn may_begin_with_room(action: &Action) -> bool {
-    matches!(action, Action::Shell { script, .. } if commands(script).any(|(command, _)| any_program(&command, frees)))
+    matches!(action, Action::Shell { script, .. } if commands(script).any(|(command, _)| programs(&command).any(frees)))
 }
 
 /// Whether a line leaves something on a disk; one that only reads may still write down what it read.
@@ -160,8 +160,8 @@ fn simples(command: &ShellCommand) -> &[SimpleCommand] {
     }
 }
 
-fn any_program(command: &ShellCommand, is: impl Fn(&str) -> bool) -> bool {
-    simples(command).iter().filter_map(|simple| simple.words.first()).any(|word| is(&word.text))
+fn programs(command: &ShellCommand) -> impl Iterator<Item = &str> {
+    simples(command).iter().filter_map(|simple| Some(simple.words.first()?.text.as_str()))
 }
 
 /// How much a unit may change.
@@ -201,8 +201,7 @@ impl Effects {
         if ["$(", "`", "<(", ">("].iter().any(|opens| text.contains(opens)) {
             return Self::Any;
         }
-        let programs = simples(command).iter().filter_map(|simple| simple.words.first());
-        let worst = programs.map(|word| Self::of_program(&word.text)).max().unwrap_or(Self::None);
+        let worst = programs(command).map(Self::of_program).max().unwrap_or(Self::None);
         match text.contains('>') {
             true if text.contains("bin/") => Self::Any,
             true => worst.max(Self::Files),
