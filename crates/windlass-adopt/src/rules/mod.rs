@@ -81,6 +81,7 @@ rules! {
     NO_HEALTH = "no-health-check", Warning, "whether the new version works is found out by its users";
     SCHEDULED = "scheduled-release", Warning,
         "nobody is there when it fails; a release that nobody looks at is for development only";
+    FORM = "form-for-many", Note, "its items exclude one another, and in the draft each waits for a person";
     ALTERNATIVES = "several-ways", Note, "the draft can take one way only";
     SCRIPT_UNSEEN = "script-unseen", Note, "what it does, and what it does when it fails, stands elsewhere";
     COPY_OF_LIVE_DATABASE = "copy-of-live-database", Warning,

@@ -1,7 +1,7 @@
 //! Rules over what the text says.
 
 use super::{
-    BACKUP_NAMES_NO_DATABASE, Facts, HEALTH_WITHOUT_ROLLBACK, IRREVERSIBLE_BY_HAND, LATEST,
+    BACKUP_NAMES_NO_DATABASE, FORM, Facts, HEALTH_WITHOUT_ROLLBACK, IRREVERSIBLE_BY_HAND, LATEST,
     MIGRATIONS_IN_ONE_GO, RUNS_TWICE, WINDOW_IN_PROSE, has,
 };
 use crate::{
@@ -16,6 +16,7 @@ pub(super) fn find(facts: &Facts<'_>, found: &mut Vec<Finding>) {
     migrations(facts, found);
     health(facts, found);
     by_the_application(facts, found);
+    form(facts, found);
     for words in windows(facts.notes) {
         found.push(
             WINDOW_IN_PROSE
@@ -33,6 +34,31 @@ pub(super) fn find(facts: &Facts<'_>, found: &mut Vec<Finding>) {
             "make it a step with `after=7d irreversible`, which asks again, or leave it to `windlass prune`",
         ));
     }
+}
+
+/// A form that is filled in for each release: `[ ] new table: [name]`.
+fn form(facts: &Facts<'_>, found: &mut Vec<Finding>) {
+    const BLANKS_MIN: usize = 4;
+    let blanks: Vec<_> = facts.notes.words.iter().filter(|words| has_blank(&words.text)).collect();
+    if blanks.len() < BLANKS_MIN {
+        return;
+    }
+    let message =
+        format!("this is a form for many releases: {} lines have blanks such as `[…]`", blanks.len());
+    found.push(FORM.at(blanks[0].span, message).help(
+        "`windlass new NAME --from REVISION` writes the document of one release, filled in from git; or strike in the draft what does \
+         not apply",
+    ));
+}
+
+/// Whether a line has a blank to fill in: `[功能名称]`, `[new feature / fix]`; neither a checkbox nor a link.
+fn has_blank(text: &str) -> bool {
+    text.match_indices('[').any(|(at, _)| {
+        let Some((inner, behind)) = text[at + 1..].split_once(']') else { return false };
+        let letters = inner.chars().filter(|c| c.is_alphabetic()).count();
+        let plain = inner.chars().all(|c| c.is_alphanumeric() || " /.-_<>:：、".contains(c));
+        letters > 1 && plain && !behind.starts_with(['(', '[', ':'])
+    })
 }
 
 /// The text of all commands and words, with their places.

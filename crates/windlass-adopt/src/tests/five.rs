@@ -255,3 +255,17 @@ fn the_defects_of_004_are_found() {
     assert_eq!((parsed.document.gates.len() >= 44, stock.document.gates.len()), (true, 6));
     assert_eq!(left(&adopted, "bash UPDATE_SERVER.sh"), Some(Reason::Example));
 }
+
+#[test]
+fn a_form_is_told_from_the_runbook_of_one_release() {
+    let form = include_str!("../../../../examples/runbooks/004-update-protocol.zh.md");
+    assert_eq!(found(form, &adopted(form), "form-for-many").len(), 1);
+    for one in [
+        include_str!("../../../../examples/runbooks/000-backend-release-2.1.0.zh.md"),
+        include_str!("../../../../examples/runbooks/001-concurrent-migration.ja.md"),
+        include_str!("../../../../examples/runbooks/002-cshine-update-guide.zh.md"),
+        include_str!("../../../../examples/runbooks/003-postgresql-migration-sop.zh.md"),
+    ] {
+        assert_eq!(found(one, &adopted(one), "form-for-many"), [0; 0]);
+    }
+}
