@@ -239,7 +239,7 @@ pub(crate) fn buckets<'w>(words: &[&'w str]) -> Option<(Vec<&'w str>, bool)> {
     (!found.is_empty()).then_some((found, only))
 }
 
-const COMPOSE: &[&str] = &["pull", "up", "down", "stop", "start", "restart"];
+const COMPOSE: &[&str] = &["pull", "build", "up", "down", "stop", "start", "restart"];
 
 /// What a command does to the service: what stops it, what starts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

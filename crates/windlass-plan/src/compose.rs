@@ -30,6 +30,8 @@ pub struct ComposeLine {
 pub enum ComposeOperation {
     /// Get images.
     Pull,
+    /// Make images.
+    Build,
     /// Create what is missing, replace what differs, start.
     Up,
     /// Stop and remove containers and networks.
@@ -48,12 +50,19 @@ impl ComposeOperation {
     pub fn word(self) -> &'static str {
         match self {
             Self::Pull => "pull",
+            Self::Build => "build",
             Self::Up => "up",
             Self::Down => "down",
             Self::Stop => "stop",
             Self::Start => "start",
             Self::Restart => "restart",
         }
+    }
+
+    /// Whether it brings images and touches no container.
+    #[must_use]
+    pub fn only_brings(self) -> bool {
+        matches!(self, Self::Pull | Self::Build)
     }
 
     /// Whether containers are away when it is done.
@@ -88,6 +97,13 @@ impl ComposeLine {
     #[must_use]
     pub fn has(&self, options: &[&str]) -> bool {
         self.options.iter().any(|given| options.contains(&given.as_str()))
+    }
+
+    /// Whether images are made: a name then means another image, and the one it meant before stays without a name.
+    #[must_use]
+    pub fn builds(&self) -> bool {
+        self.operation == ComposeOperation::Build
+            || self.operation == ComposeOperation::Up && self.has(&["--build"])
     }
 
     /// `down -v`: what volumes hold is lost.

@@ -1,6 +1,6 @@
 //! The order of a plan on several hosts: a step runs in legs, one after another. The units of a leg run side by side on its hosts.
 
-use crate::{Action, Class, ComposeOperation, Plan, Step, Unit};
+use crate::{Action, Class, Plan, Step, Unit};
 use std::collections::{BTreeSet, HashMap};
 
 /// A part of a step: a leg begins when every unit of those before it is done.
@@ -91,7 +91,7 @@ impl Unit {
     #[must_use]
     pub fn prepares(&self) -> bool {
         match &self.action {
-            Action::Compose(line) => line.operation == ComposeOperation::Pull,
+            Action::Compose(line) => line.operation.only_brings(),
             Action::Backup { .. } | Action::Gate { .. } => false,
             _ => self.undo.class == Class::Readonly,
         }

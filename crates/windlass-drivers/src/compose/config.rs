@@ -12,8 +12,12 @@ const ENV_BYTES_MAX: usize = 1024 * 1024;
 /// A service as the files have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Empty: it is built here.
+    /// What is built without a name of its own has the one that compose gives it.
     pub image: String,
+    /// It is built here.
+    pub builds: bool,
+    /// The files name its image, so it can be pulled too.
+    pub named: bool,
     /// As compose labels its containers.
     pub hash: String,
 }
@@ -42,6 +46,7 @@ impl Configuration {
             };
             Self { project, services: images_of_yaml(&text) }
         };
+        found.name_built(docker.is_plugin() && !docker.is_compatible().await?);
         // Only `up` compares configurations; each question takes version 1 a second.
         if docker.line.operation == ComposeOperation::Up {
             for line in docker.compose(&["config", "--hash", "*"]).await?.lines() {
@@ -63,9 +68,22 @@ impl Configuration {
             project: text(value.get("name")),
             services: services
                 .map(|(name, service)| {
-                    (name.clone(), Wanted { image: text(service.get("image")), hash: String::new() })
+                    let image = text(service.get("image"));
+                    let (builds, named) = (service.get("build").is_some(), !image.is_empty());
+                    (name.clone(), Wanted { image, builds, named, hash: String::new() })
                 })
                 .collect(),
+        }
+    }
+
+    /// The names of images that are built and have none in the files: `project-service`, of version 1 `project_service`
+    /// (<https://docs.docker.com/reference/compose-file/services/#image>, and `--compatibility`).
+    fn name_built(&mut self, new: bool) {
+        let joint = if new { '-' } else { '_' };
+        for (name, service) in self.services.iter_mut().filter(|(_, service)| service.builds) {
+            if service.image.is_empty() {
+                service.image = format!("{}{joint}{name}", self.project);
+            }
         }
     }
 
@@ -90,9 +108,15 @@ fn images_of_yaml(text: &str) -> BTreeMap<String, Wanted> {
                 services.insert(plain(key), Wanted::default());
                 service = Some(plain(key));
             }
+            4 if inside && key == "build" => {
+                if let Some(wanted) = service.as_ref().and_then(|name| services.get_mut(name)) {
+                    wanted.builds = true;
+                }
+            }
             4 if inside && key == "image" => {
                 if let Some(wanted) = service.as_ref().and_then(|name| services.get_mut(name)) {
                     wanted.image = plain(value);
+                    wanted.named = true;
                 }
             }
             _ => {}
@@ -143,9 +167,17 @@ mod tests {
     #[test]
     fn images_of_version_1() {
         let text = "networks:\n  default: {}\nservices:\n  db:\n    environment:\n      image: not-this\n    image: postgres:15\n  \
-                    web:\n    image: 'shop:2'\n    labels:\n      a: b\nversion: '3.7'\n";
-        let images: Vec<_> =
-            images_of_yaml(text).into_iter().map(|(name, wanted)| (name, wanted.image)).collect();
-        assert_eq!(images, [("db".into(), "postgres:15".into()), ("web".into(), "shop:2".into())]);
+                    side:\n    build:\n      context: /srv\n  web:\n    image: 'shop:2'\n    labels:\n      a: b\nversion: '3.7'\n";
+        let mut found = Configuration { project: "shop".into(), services: images_of_yaml(text) };
+        found.name_built(false);
+        let images: Vec<_> = found
+            .services
+            .iter()
+            .map(|(name, wanted)| (name.as_str(), wanted.image.as_str(), wanted.builds))
+            .collect();
+        assert_eq!(
+            images,
+            [("db", "postgres:15", false), ("side", "shop_side", true), ("web", "shop:2", false)]
+        );
     }
 }

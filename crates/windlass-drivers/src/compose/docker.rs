@@ -133,6 +133,15 @@ impl Docker {
         self.compose.first().is_some_and(|program| program == "docker")
     }
 
+    /// Whether version 2 gives names as version 1 does.
+    pub async fn is_compatible(&self) -> Result<bool, Failure> {
+        if self.compose.iter().any(|word| word == "--compatibility") {
+            return Ok(true);
+        }
+        let value = self.variable("COMPOSE_COMPATIBILITY").await?;
+        Ok(value.is_some_and(|value| matches!(value.as_str(), "1" | "true")))
+    }
+
     /// What the environment of the line says. A `sudo` that does not allow to look hands on no variables, as a rule.
     pub async fn variable(&self, name: &str) -> Result<Option<String>, Failure> {
         let words: Vec<&str> = self.sudo.iter().map(String::as_str).chain(["printenv", name]).collect();

@@ -10,10 +10,11 @@ const REPOSITORY: &str = "windlass/kept";
 /// Images that are kept of a project.
 const KEPT_MAX: usize = 12;
 
-/// Tags the images of all containers that run, and lets go what is beyond [`KEPT_MAX`]. That it fails is no reason not to go
+/// Tags these images and those of all containers that run, and lets go what is beyond [`KEPT_MAX`]. That it fails is no reason not to go
 /// on: without the tag an image stays too, until somebody removes it.
-pub async fn keep(docker: &Docker, world: &World) {
-    let mut images: Vec<&str> = world.containers.iter().map(|one| one.image.as_str()).collect();
+pub async fn keep(docker: &Docker, world: &World, more: &[&str]) {
+    let mut images: Vec<&str> =
+        world.containers.iter().map(|one| one.image.as_str()).chain(more.iter().copied()).collect();
     images.sort_unstable();
     images.dedup();
     let list = docker.ask(&["image", "ls", "--format", "{{.Tag}}", REPOSITORY]).await.unwrap_or_default();

@@ -6,8 +6,8 @@
 //!
 //! | operation | done when | undo |
 //! |---|---|---|
-//! | pull | the line ended well | the tags name what they named |
-//! | up, start, restart | the line ended well and every container stays up | containers and networks as before |
+//! | pull, build | the line ended well | the tags name what they named |
+//! | up, start, restart | the line ended well and every container stays up | containers and networks as before; of `up --build` the tags too |
 //! | down, stop | the line ended well | containers and networks as before |
 //!
 //! A container is put back from what `docker inspect` said of it, by the engine's own interface: same image by id, same
@@ -197,7 +197,13 @@ impl<'a> Work<'a> {
     }
 
     async fn apply(&self, captured: &Captured) -> Result<Done, Failure> {
-        kept::keep(&self.docker, &captured.world).await;
+        // What a name meant until it is built anew is in use by nobody, perhaps, and has no other name.
+        let built: Vec<&str> = if self.docker.line.builds() {
+            captured.tags.values().flatten().map(String::as_str).collect()
+        } else {
+            Vec::new()
+        };
+        kept::keep(&self.docker, &captured.world, &built).await;
         if !self.traffic.is_empty() && self.moves(captured).await? {
             self.traffic.hold(self.cx, &captured.flow).await?;
         }
@@ -222,9 +228,11 @@ impl<'a> Work<'a> {
     /// Whether containers go away or are replaced. A line that finds all as it should be holds nobody up.
     async fn moves(&self, captured: &Captured) -> Result<bool, Failure> {
         if self.operation() != ComposeOperation::Up {
-            return Ok(
-                self.operation() != ComposeOperation::Pull && self.operation() != ComposeOperation::Start
-            );
+            return Ok(!self.operation().only_brings() && self.operation() != ComposeOperation::Start);
+        }
+        // Whether the image will be another one is known when it is there.
+        if self.docker.line.builds() {
+            return Ok(true);
         }
         let wanted = Configuration::ask(&self.docker).await?;
         Ok(!preview::is_settled(&self.docker, &wanted, &captured.world, &captured.tags))
@@ -239,8 +247,8 @@ impl<'a> Work<'a> {
     }
 
     async fn came_of(&self, captured: &Captured, output: String) -> Result<Done, Failure> {
-        if self.operation() == ComposeOperation::Pull {
-            return self.pulled(captured, output).await;
+        if self.operation().only_brings() {
+            return self.brought(captured, output).await;
         }
         let now = if self.operation().ends_up() {
             let limit = self.cx.timeout_ms.map(Duration::from_millis);
@@ -248,8 +256,14 @@ impl<'a> Work<'a> {
         } else {
             self.look(captured).await?
         };
-        let effects = captured.world.changes(&now);
-        Ok(Done { changed: !effects.is_empty(), effects, output, facts: json!({ "after": now }) })
+        let mut effects = captured.world.changes(&now);
+        let mut facts = json!({ "after": now });
+        if self.docker.line.builds() {
+            let brought = self.brought(captured, String::new()).await?;
+            effects.splice(..0, brought.effects);
+            facts["tags"] = brought.facts["tags"].clone();
+        }
+        Ok(Done { changed: !effects.is_empty(), effects, output, facts })
     }
 
     /// Lets requests through where containers run now.
@@ -277,7 +291,7 @@ impl<'a> Work<'a> {
         Ok(done)
     }
 
-    async fn pulled(&self, captured: &Captured, output: String) -> Result<Done, Failure> {
+    async fn brought(&self, captured: &Captured, output: String) -> Result<Done, Failure> {
         let now = self.tags(captured.tags.keys()).await?;
         let line = |(reference, before): (&String, &Option<String>)| {
             let after = now.get(reference).and_then(Option::as_ref)?;
@@ -298,7 +312,7 @@ impl<'a> Work<'a> {
         if failure.effect != Effect::Partial {
             return failure;
         }
-        if self.operation() == ComposeOperation::Pull {
+        if self.operation().only_brings() {
             // What arrived changes nothing that runs, and a tag goes back by the undo.
             return failure;
         }
@@ -316,9 +330,19 @@ impl<'a> Work<'a> {
 
     async fn undo(&self, captured: &Captured, done: Option<&Done>) -> Result<Done, Failure> {
         match self.operation() {
-            ComposeOperation::Pull => self.tag_back(captured, done).await,
+            ComposeOperation::Pull | ComposeOperation::Build => self.tag_back(captured, done).await,
             // The same containers run.
             ComposeOperation::Restart => Ok(Done::default()),
+            // Names first: where somebody has moved one, nothing was changed.
+            _ if self.docker.line.builds() => {
+                let mut named = self.tag_back(captured, done).await?;
+                let back = self.put_back(captured, done).await.map_err(|failure| match named.changed {
+                    true => begun(failure),
+                    false => failure,
+                })?;
+                named.effects.extend(back.effects);
+                Ok(Done { changed: named.changed || back.changed, effects: named.effects, ..back })
+            }
             _ => self.put_back(captured, done).await,
         }
     }
@@ -439,16 +463,11 @@ impl<'a> Work<'a> {
     async fn inspect_undo(&self, captured: &Captured) -> Result<Found, Failure> {
         let is_back = match self.operation() {
             ComposeOperation::Restart => true,
-            ComposeOperation::Pull => {
-                let now = self.tags(captured.tags.keys()).await?;
-                captured
-                    .tags
-                    .iter()
-                    .all(|(reference, before)| before.is_none() || now.get(reference) == Some(before))
-            }
+            ComposeOperation::Pull | ComposeOperation::Build => self.is_named_back(captured).await?,
             _ => {
                 self.look(captured).await?.is_like(&captured.world)
                     && self.traffic.is(None, &captured.flow).await?
+                    && (!self.docker.line.builds() || self.is_named_back(captured).await?)
             }
         };
         Ok(if is_back {
@@ -459,6 +478,12 @@ impl<'a> Work<'a> {
                 Failure::partial(Fault::Transport, "the containers are not yet as before").retryable(),
             )
         })
+    }
+
+    async fn is_named_back(&self, captured: &Captured) -> Result<bool, Failure> {
+        let now = self.tags(captured.tags.keys()).await?;
+        let mut tags = captured.tags.iter();
+        Ok(tags.all(|(reference, before)| before.is_none() || now.get(reference) == Some(before)))
     }
 
     async fn survey(&self) -> Result<Survey, Failure> {
@@ -478,6 +503,11 @@ impl<'a> Work<'a> {
         let (now, _) = World::look(&self.docker, &wanted.project).await?;
         let images = self.tags(wanted.meant(&self.docker).map(|(_, wanted)| &wanted.image)).await?;
         survey.effects = preview::lines(&self.docker, &wanted, &now, &images);
+        if self.operation() == ComposeOperation::Up && self.docker.line.builds() && !self.traffic.is_empty() {
+            let words = "requests are held while images are built: write `docker compose build` as a line of its own in front, and \
+                         take `--build` out";
+            survey.effects.push(words.to_owned());
+        }
         let (effects, problems) = self.traffic.survey().await;
         survey.effects.extend(effects);
         survey.problems.extend(problems);
@@ -509,7 +539,7 @@ impl Driver for ComposeDriver {
     async fn gone(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Vec<String> {
         let Ok(work) = Work::of(self, cx, unit) else { return Vec::new() };
         // Tags go back, or nothing does.
-        if matches!(work.operation(), ComposeOperation::Pull | ComposeOperation::Restart) {
+        if work.operation().only_brings() || work.operation() == ComposeOperation::Restart {
             return Vec::new();
         }
         let gone: Vec<_> =

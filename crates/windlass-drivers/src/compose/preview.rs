@@ -21,8 +21,11 @@ pub fn lines(
     let mut lines = Vec::new();
     for (name, service) in wanted.meant(docker) {
         let here: Vec<&Container> = now.containers.iter().filter(|one| one.service == *name).collect();
-        if line.operation == ComposeOperation::Pull {
-            lines.push(pull(name, service, local(service)));
+        if line.operation.only_brings() {
+            lines.push(match line.operation {
+                ComposeOperation::Build => build(name, service, local(service)),
+                _ => pull(name, service, local(service)),
+            });
         } else if here.is_empty() {
             lines.push(absent(line.operation, name, service, local(service)));
         }
@@ -65,19 +68,33 @@ pub fn is_settled(
     !asked && wanted.meant(docker).all(settled)
 }
 
+fn build(name: &str, service: &Wanted, local: Option<String>) -> String {
+    match (service.builds, local) {
+        (false, _) => format!("{name}: {} is not built here", service.image),
+        (true, Some(id)) => {
+            format!(
+                "{name}: built; what {} names now is kept for the way back",
+                image_words(&service.image, &id)
+            )
+        }
+        (true, None) => format!("{name}: {} is built for the first time", service.image),
+    }
+}
+
 fn pull(name: &str, service: &Wanted, local: Option<String>) -> String {
-    match (service.image.is_empty(), local) {
-        (true, _) => format!("{name}: built here, nothing is pulled"),
-        (false, Some(id)) => {
+    match (service.named, local) {
+        (false, _) => format!("{name}: built here, nothing is pulled"),
+        (true, Some(id)) => {
             format!("{name}: {}; pulled anew if the registry has another", image_words(&service.image, &id))
         }
-        (false, None) => format!("{name}: {} is not here yet", service.image),
+        (true, None) => format!("{name}: {} is not here yet", service.image),
     }
 }
 
 fn absent(operation: ComposeOperation, name: &str, service: &Wanted, local: Option<String>) -> String {
     let image = match local {
         Some(id) => image_words(&service.image, &id),
+        None if service.builds => format!("{}, which is built first", service.image),
         None => format!("{}, not here yet", service.image),
     };
     match operation {
@@ -90,12 +107,15 @@ fn present(docker: &Docker, one: &Container, service: &Wanted, local: Option<Str
     let line = &docker.line;
     let words = one.words();
     Some(match line.operation {
-        ComposeOperation::Pull => return None,
+        ComposeOperation::Pull | ComposeOperation::Build => return None,
         ComposeOperation::Down => format!("removed: {words}"),
         ComposeOperation::Stop if one.running => format!("stopped: {words}"),
         ComposeOperation::Start if !one.running => format!("started: {words}"),
         ComposeOperation::Restart => format!("stopped and started again: {words}"),
         ComposeOperation::Up if line.has(&["--force-recreate"]) => format!("replaced, asked for: {words}"),
+        ComposeOperation::Up if line.builds() && service.builds => {
+            format!("built, and replaced if its image is another one then: {words}")
+        }
         ComposeOperation::Up if line.has(&["--no-recreate"]) => format!("stays: {words}"),
         ComposeOperation::Up
             if local.as_ref().is_some_and(|local| *local != one.image) || service.image != one.reference =>

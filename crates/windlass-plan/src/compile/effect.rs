@@ -89,6 +89,10 @@ fn compose(line: &ComposeLine) -> String {
     let what = if line.services.is_empty() { "all services".to_owned() } else { line.services.join(", ") };
     let (verb, more) = match line.operation {
         ComposeOperation::Pull => ("pull the images of", ""),
+        ComposeOperation::Build => ("build the images of", ""),
+        ComposeOperation::Up if line.builds() => {
+            ("build the images of, create and start", ", anew where image or configuration differ")
+        }
         ComposeOperation::Up if line.has(&["--force-recreate"]) => ("create anew and start", ""),
         ComposeOperation::Up => ("create and start", ", anew where image or configuration differ"),
         ComposeOperation::Down if line.deletes_volumes() => ("stop and remove", ", with their volumes"),

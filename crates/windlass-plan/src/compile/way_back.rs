@@ -220,9 +220,14 @@ fn git(verb: GitVerb) -> Undo {
 
 fn compose(line: &ComposeLine) -> Undo {
     let how = match line.operation {
-        ComposeOperation::Pull => "the tags name the images again that they named before",
+        ComposeOperation::Pull | ComposeOperation::Build => {
+            "the tags name the images again that they named before"
+        }
         _ if line.deletes_volumes() => {
             return undo(Class::None, "volumes are deleted for good", UndoBy::Nobody);
+        }
+        ComposeOperation::Up if line.builds() => {
+            "its containers are removed, those from before are put back, and the tags name the images again that they named"
         }
         ComposeOperation::Up => {
             "its containers are removed, those from before are put back with the same images"

@@ -22,7 +22,21 @@ const GLOBAL: &[Known] = &[
     ("no-ansi", "", Takes::Nothing),
 ];
 const PULL: &[Known] = &[("quiet", "q", Takes::Nothing), ("include-deps", "", Takes::Nothing)];
+const BUILD: &[Known] = &[
+    ("pull", "", Takes::Nothing),
+    ("no-cache", "", Takes::Nothing),
+    ("quiet", "q", Takes::Nothing),
+    ("parallel", "", Takes::Nothing),
+    ("with-dependencies", "", Takes::Nothing),
+    ("force-rm", "", Takes::Nothing),
+    ("no-rm", "", Takes::Nothing),
+    ("compress", "", Takes::Nothing),
+    ("memory", "m", Takes::Value),
+    ("progress", "", Takes::Value),
+    ("build-arg", "", Takes::Value),
+];
 const UP: &[Known] = &[
+    ("build", "", Takes::Nothing),
     ("detach", "d", Takes::Nothing),
     ("no-deps", "", Takes::Nothing),
     ("force-recreate", "", Takes::Nothing),
@@ -92,6 +106,7 @@ fn compose(context: &Context<'_>, simple: &SimpleCommand, at: usize) -> Result<R
     let program = &simple.words[..simple.words.len() - rest.len()];
     let (operation, known) = match operation.text.as_str() {
         "pull" => (ComposeOperation::Pull, PULL),
+        "build" => (ComposeOperation::Build, BUILD),
         "up" => (ComposeOperation::Up, UP),
         "down" => (ComposeOperation::Down, DOWN),
         "stop" => (ComposeOperation::Stop, STOP),
@@ -139,8 +154,23 @@ fn docker(context: &Context<'_>, simple: &SimpleCommand, at: usize) -> Result<Re
     match operation.text.as_str() {
         "exec" | "run" => Err(inside(operation)),
         look if DOCKER_LOOKS.contains(&look) => looks(context, simple, arguments),
+        "image" | "builder" if arguments.first().is_some_and(|word| word.text == "prune") => {
+            prune(context, simple, &arguments[1..])
+        }
         _ => Ok(Read::Unknown),
     }
+}
+
+/// `docker image prune -f`: images without a name that no container has. Those that a release may go back to have a name (of the
+/// driver of compose), so there is nothing to take back. With `-a` those go too.
+fn prune(context: &Context<'_>, simple: &SimpleCommand, arguments: &[Word]) -> Result<Read, Refused> {
+    const PRUNE: &[Known] = &[("force", "f", Takes::Nothing), ("filter", "", Takes::Value)];
+    let read = options::read("docker image prune", arguments, PRUNE)?;
+    if !read.given.iter().any(|given| given.name == "force") {
+        let last = &simple.words[simple.words.len() - 1];
+        return Err((last.span, "without `-f` it asks, and nobody is there to answer".to_owned()));
+    }
+    looks_as_written(context, simple)
 }
 
 /// A program in a container may do anything.
@@ -153,8 +183,12 @@ fn inside(operation: &Word) -> Refused {
 
 /// A line that changes nothing runs as it is written.
 fn looks(context: &Context<'_>, simple: &SimpleCommand, arguments: &[Word]) -> Result<Read, Refused> {
-    as_written(simple)?;
     options::read("docker", arguments, LOOK)?;
+    looks_as_written(context, simple)
+}
+
+fn looks_as_written(context: &Context<'_>, simple: &SimpleCommand) -> Result<Read, Refused> {
+    as_written(simple)?;
     let (first, last) = (&simple.words[0], &simple.words[simple.words.len() - 1]);
     let script = context.text.get(first.span.start..last.span.end).unwrap_or_default().to_owned();
     Ok(Read::Actions(vec![Action::Shell {

@@ -303,10 +303,18 @@ fn compose(
 
 #[test]
 fn docker_compose() {
-    use crate::ComposeOperation::{Down, Pull, Restart, Start, Stop, Up};
+    use crate::ComposeOperation::{Build, Down, Pull, Restart, Start, Stop, Up};
     for (line, program, operation, options, services) in [
         ("sudo docker-compose down", &["sudo", "docker-compose"][..], Down, &[][..], &[][..]),
         ("docker compose pull", &["docker", "compose"], Pull, &[], &[]),
+        (
+            "docker compose build --no-cache --pull api",
+            &["docker", "compose"],
+            Build,
+            &["--no-cache", "--pull"],
+            &["api"],
+        ),
+        ("docker-compose up -d --build", &["docker-compose"], Up, &["-d", "--build"], &[]),
         ("docker compose up -d api db", &["docker", "compose"], Up, &["-d"], &["api", "db"]),
         (
             "docker-compose -f a.yml --file=b.yml -p shop up --no-deps -dt 5 web --remove-orphans",
@@ -348,7 +356,9 @@ fn docker_compose() {
         ("docker compose exec api ./migrate", "exec"),
         ("docker compose run api ./migrate", "run"),
         ("docker exec -it api sh", "-it"),
-        ("docker compose build", "build"),
+        ("docker compose build --push", "--push"),
+        ("docker image prune -af", "-af"),
+        ("docker image prune", "prune"),
         ("docker compose --context x down", "--context"),
         ("docker compose down > log", "log"),
         ("X=1 docker compose down", "X=1"),
@@ -361,6 +371,8 @@ fn docker_compose() {
         "sudo docker ps --all",
         "docker compose -f a.yml ps",
         "docker compose logs --tail 5 web",
+        "docker image prune -f",
+        "docker builder prune -f",
     ] {
         let script = line.to_owned();
         let looks = Action::Shell { script, dir: Some("/srv".into()), readonly: true, database: None };

@@ -220,7 +220,7 @@ fn place(action: &Action) -> Option<Place> {
             Some(Place::Backups(path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned()))
         }
         Action::Compose(line) => {
-            let brings = matches!(line.operation, ComposeOperation::Pull | ComposeOperation::Up);
+            let brings = line.operation.only_brings() || line.operation == ComposeOperation::Up;
             brings.then_some(Place::Images)
         }
         _ => None,

@@ -206,6 +206,73 @@ fn a_release_that_fails_goes_back_to_the_same_images() {
     scene.is_as_before(&before);
 }
 
+/// A service that is built from the files beside the compose file, and serves version 1.
+fn built(scene: &Scene) -> String {
+    let name = match scene.compose {
+        Compose::V1 => format!("{}_web", scene.name),
+        Compose::V2 => format!("{}-web", scene.name),
+    };
+    scene.line("down");
+    scene.docker.run(&["pull", "-q", &scene.image]);
+    scene.project.write("Dockerfile", format!("FROM {}\nCOPY health /www/health\n", scene.image));
+    scene.project.write("health", "1\n");
+    let file = scene.project.read("docker-compose.yml");
+    scene.project.write("docker-compose.yml", file.replace(&format!("image: {}", scene.image), "build: ."));
+    scene.line("up -d --build");
+    wait_for("1 serves", || scene.answer() == "1\n");
+    name
+}
+
+#[test]
+fn a_name_means_the_image_again_that_it_meant_before_it_was_built() {
+    let Some(docker) = docker() else { return };
+    for (compose, lines, fault) in [
+        (Compose::V2, "build\nup -d", None),
+        (Compose::V1, "up -d --build", None),
+        (Compose::V2, "up -d --build", Some("crash-after:start/1")),
+    ] {
+        let scene = Scene::new(docker, compose, Some("2.1.0\n"));
+        let name = built(&scene);
+        let image = |name: &str| docker.run(&["image", "inspect", "--format", "{{.Id}}", name]);
+        let (before, id) = (scene.containers(), image(&name));
+        let lines: Vec<_> = lines.lines().map(|line| format!("{} {line}", compose.words())).collect();
+        let release = |answer: &str| {
+            scene.project.write(
+                "release.md",
+                format!(
+                    "---\nrelease: 2\n---\n```diff {{#code on=app}}\n--- health\n-1\n+2\n```\n```sh {{#start on=app}}\n{}\n```\n\
+                     ```sh {{#clean on=app}}\ndocker image prune -f\n```\n\
+                     ```http {{#check within=2s}}\nGET http://127.0.0.1:{}/health\nHTTP 200\n[Asserts]\nbody contains \"{answer}\"\n```\n",
+                    lines.join("\n"),
+                    scene.port
+                ),
+            );
+        };
+        release("2");
+        let plan = scene.run(&["plan", "release.md"]).code(0);
+        assert!(plan.stdout.contains("build the images of"), "{}", plan.stdout);
+        let said = match fault {
+            None => scene.run(&["apply", "release.md", "--yes"]),
+            Some(fault) => {
+                assert_eq!(scene.run(&["apply", "release.md", "--yes", "--fault", fault]).code, None);
+                scene.run(&["resume"])
+            }
+        };
+        said.code(0);
+        assert_eq!(scene.answer(), "2\n");
+        assert_ne!(image(&name), id, "it was built anew");
+        scene.run(&["rollback", "--yes"]).code(0);
+        assert_eq!(image(&name), id, "what {name} means");
+        assert_eq!(scene.containers(), before);
+        wait_for("1 serves again", || scene.answer() == "1\n");
+
+        // A check that fails takes it back by itself.
+        release("never");
+        scene.run(&["apply", "release.md", "--yes"]).code(1);
+        assert_eq!((image(&name), scene.containers()), (id, before), "{compose:?}");
+    }
+}
+
 #[test]
 fn a_killed_controller_loses_nothing() {
     let Some(docker) = docker() else { return };
