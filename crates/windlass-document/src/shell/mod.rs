@@ -40,9 +40,20 @@ pub enum CommandKind {
         at: Span,
         /// The simple commands in it, as far as they can be read: a word or value that is not literal is empty.
         commands: Vec<SimpleCommand>,
-        /// It is these commands joined by `|` and nothing else, and all their words are literal.
-        pipeline: bool,
+        /// What joins its commands.
+        joint: Joint,
     },
+}
+
+/// What joins the commands of a compound one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joint {
+    /// `|` and nothing else, and all words are literal.
+    Pipe,
+    /// `&&` and nothing else, and all words are literal.
+    And,
+    /// Anything else.
+    Other,
 }
 
 /// A command whose words are all literal.

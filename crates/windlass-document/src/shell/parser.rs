@@ -6,12 +6,10 @@
 mod redirect;
 
 use super::lexer::{HereBodies, Lexer, Reason, Token, WordToken};
-use super::{Assignment, CommandKind, Redirect, ShellCommand, SimpleCommand, Word};
+use super::{Assignment, CommandKind, Joint, Redirect, ShellCommand, SimpleCommand, Word};
 use crate::Span;
 use crate::rules::Findings;
 use crate::rules_list::{SHELL_SYNTAX, SHELL_UNTERMINATED};
-
-const A_PIPE: &str = "a pipe";
 
 /// Constructs that a later word or operator closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +83,8 @@ struct Current {
     here: Option<(u32, Span)>,
     /// The simple commands that were read before the one being read.
     earlier: Vec<SimpleCommand>,
-    /// Something but a pipe makes it more than a simple command.
-    beyond_pipe: bool,
+    /// What makes it more than a simple command, as far as it was read.
+    joint: Option<Joint>,
 }
 
 pub(super) struct Parser<'a, 'p> {
@@ -149,7 +147,14 @@ impl<'a, 'p> Parser<'a, 'p> {
     }
 
     fn because(&mut self, what: &'static str, at: Span) {
-        self.current.beyond_pipe |= what != A_PIPE;
+        self.joined_by(Joint::Other, what, at);
+    }
+
+    fn joined_by(&mut self, joint: Joint, what: &'static str, at: Span) {
+        let before = self.current.joint.get_or_insert(joint);
+        if *before != joint {
+            *before = Joint::Other;
+        }
         self.current.because.get_or_insert((what, at));
     }
 
@@ -368,9 +373,13 @@ impl<'a, 'p> Parser<'a, 'p> {
             }
             _ => {
                 self.extend(span);
-                let what = if operator.starts_with('|') && operator != "||" { A_PIPE } else { "a list" };
-                self.because(what, span);
-                self.current.beyond_pipe |= operator == "|&";
+                let (joint, what) = match operator {
+                    "|" => (Joint::Pipe, "a pipe"),
+                    "|&" => (Joint::Other, "a pipe"),
+                    "&&" => (Joint::And, "a list"),
+                    _ => (Joint::Other, "a list"),
+                };
+                self.joined_by(joint, what, span);
                 self.current.joined = Some(span);
                 self.next_command();
             }
@@ -498,8 +507,8 @@ impl<'a, 'p> Parser<'a, 'p> {
         let Some(span) = current.span else { return };
         let kind = match current.because {
             Some((because, at)) => {
-                let pipeline = because == A_PIPE && !current.beyond_pipe;
-                CommandKind::Compound { because, at, commands: current.earlier, pipeline }
+                let joint = current.joint.unwrap_or(Joint::Other);
+                CommandKind::Compound { because, at, commands: current.earlier, joint }
             }
             None => CommandKind::Simple(current.earlier.pop().unwrap_or_default()),
         };

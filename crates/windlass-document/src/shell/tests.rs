@@ -209,6 +209,25 @@ fn the_reason_is_the_first_and_its_place() {
 }
 
 #[test]
+fn what_joins_commands() {
+    for (text, wanted) in [
+        ("a | b | c", Joint::Pipe),
+        ("a && b &&\nc", Joint::And),
+        ("a && b | c", Joint::Other),
+        ("a && b || c", Joint::Other),
+        ("a |& b", Joint::Other),
+        ("a && $b", Joint::Other),
+        ("! a && b", Joint::Other),
+        ("(a && b)", Joint::Other),
+        ("a && b &", Joint::Other),
+        ("a && cat <<EOF\nx\nEOF", Joint::Other),
+    ] {
+        let CommandKind::Compound { joint, .. } = ok(text).remove(0).kind else { panic!("{text}") };
+        assert_eq!(joint, wanted, "{text}");
+    }
+}
+
+#[test]
 fn what_is_never_closed() {
     for (text, at) in [
         ("echo 'abc\nls\n", "'"),

@@ -13,6 +13,7 @@ mod pragmas;
 mod shell;
 mod sql;
 mod sql_undo;
+mod tools;
 mod watch;
 mod way_back;
 

@@ -3,6 +3,7 @@
 use super::{
     Compiler, Draft,
     place::{DRIVEN, Place},
+    tools,
     way_back::WayBack,
 };
 use crate::{
@@ -124,7 +125,8 @@ impl Compiler<'_> {
             .why("a failed release goes back by itself only if every change in it has a way back")
             .help(format!(
                 "say `readonly` (it changes nothing) or `irreversible` (there is no way back, on purpose), or add a \
-                 fence with `undoes={id}` that takes it back"
+                 fence with `undoes={id}` that takes it back{}",
+                tools::way_back(&step.body.text).map_or(String::new(), |way| format!(": {way}"))
             ));
         if let Some(brace) = self.closing_brace(step) {
             for (word, text) in [

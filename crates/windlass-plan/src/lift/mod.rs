@@ -24,7 +24,7 @@ pub(crate) use paths::{join, normal};
 use crate::{Action, Config, ServiceOperation};
 use windlass_document::{
     Span,
-    shell::{CommandKind, Redirect, ShellScript, SimpleCommand, Word},
+    shell::{CommandKind, Joint, Redirect, ShellScript, SimpleCommand, Word},
 };
 
 /// What a fence of shell is.
@@ -94,6 +94,7 @@ enum Read {
 }
 
 /// What a line is read against.
+#[derive(Clone)]
 struct Context<'a> {
     config: &'a Config,
     /// The text of the fence.
@@ -124,46 +125,118 @@ pub(crate) fn lift(
     let mut context = Context { config, text, on, dir: dir.map(str::to_owned), entered: None };
     let mut lines = Vec::new();
     for command in &script.commands {
-        let nobody = SimpleCommand::default();
-        let (simple, read) = match &command.kind {
-            CommandKind::Compound { because, at, commands, pipeline } => {
-                let lifted = if *pipeline { database::pipeline(&context, commands) } else { None };
-                match lifted {
-                    Some(read) => (&nobody, read),
-                    None => return Fence::Whole { because: (*because).to_owned(), at: *at },
+        let parts = match &command.kind {
+            CommandKind::Compound { because, at, commands, joint } => match joint {
+                Joint::Pipe if let Some(read) = database::pipeline(&context, commands) => {
+                    let nobody = SimpleCommand::default();
+                    if let Err(whole) = line(read, (&nobody, command.span), &mut context, &mut lines) {
+                        return whole;
+                    }
+                    continue;
                 }
-            }
-            CommandKind::Simple(simple) => (simple, read(simple, &context)),
-        };
-        let (kind, matched) = match read {
-            Read::Chdir(to) => {
-                context.dir = Some(join(context.dir.as_deref(), &to));
-                continue;
-            }
-            Read::Enter(entered) => {
-                context.entered = entered;
-                continue;
-            }
-            Read::Actions(actions) => (LineKind::Lifted(actions), None),
-            // The target may be one that could not be read: then nobody knows what it is.
-            Read::Sql(_, matched) if matched.target.is_empty() => (LineKind::Lifted(Vec::new()), None),
-            Read::Sql(line, matched) => (LineKind::Sql(line), Some(matched)),
-            Read::Backup(action, matched) => (LineKind::Lifted(vec![action]), Some(matched)),
-            Read::NotUnderstood(span, why) => match stateful(simple, command.span) {
-                Some((because, at)) => return Fence::Whole { because, at },
-                None => (LineKind::Opaque { not_understood: Some((span, why)) }, None),
+                Joint::And if in_turn(commands, &context) => {
+                    commands.iter().map(|simple| (simple, span_of(simple, command.span))).collect()
+                }
+                _ => return Fence::Whole { because: (*because).to_owned(), at: *at },
             },
-            Read::Unknown => match stateful(simple, command.span) {
-                Some((because, at)) => return Fence::Whole { because, at },
-                None => (LineKind::Opaque { not_understood: None }, None),
-            },
-            Read::Wrong(wrong) => (LineKind::Wrong(wrong), None),
+            CommandKind::Simple(simple) => vec![(simple, command.span)],
         };
-        let prelude = context.entered.as_ref().map(|entered| entered.prelude(context.dir.as_deref()));
-        let (dir, prelude) = (context.dir.clone(), prelude.unwrap_or_default());
-        lines.push(Line { span: command.span, dir, prelude, kind, matched });
+        for (simple, span) in parts {
+            if let Err(whole) = line(read(simple, &context), (simple, span), &mut context, &mut lines) {
+                return whole;
+            }
+        }
     }
     Fence::Lines(lines)
+}
+
+/// Adds a command that was read; the error is the fence, if it makes one script of it.
+fn line(
+    read: Read,
+    (simple, span): (&SimpleCommand, Span),
+    context: &mut Context<'_>,
+    lines: &mut Vec<Line>,
+) -> Result<(), Fence> {
+    let opaque = |not_understood| match stateful(simple, span) {
+        Some((because, at)) => Err(Fence::Whole { because, at }),
+        None => Ok((LineKind::Opaque { not_understood }, None)),
+    };
+    let (kind, matched) = match read {
+        Read::Chdir(to) => {
+            context.dir = Some(join(context.dir.as_deref(), &to));
+            return Ok(());
+        }
+        Read::Enter(entered) => {
+            context.entered = entered;
+            return Ok(());
+        }
+        Read::Actions(actions) => (LineKind::Lifted(actions), None),
+        // The target may be one that could not be read: then nobody knows what it is.
+        Read::Sql(_, matched) if matched.target.is_empty() => (LineKind::Lifted(Vec::new()), None),
+        Read::Sql(line, matched) => (LineKind::Sql(line), Some(matched)),
+        Read::Backup(action, matched) => (LineKind::Lifted(vec![action]), Some(matched)),
+        Read::NotUnderstood(span, why) => opaque(Some((span, why)))?,
+        Read::Unknown => opaque(None)?,
+        Read::Wrong(wrong) => (LineKind::Wrong(wrong), None),
+    };
+    let prelude = context.entered.as_ref().map(|entered| entered.prelude(context.dir.as_deref()));
+    let (dir, prelude) = (context.dir.clone(), prelude.unwrap_or_default());
+    lines.push(Line { span, dir, prelude, kind, matched });
+    Ok(())
+}
+
+/// Whether commands joined by `&&` are what units are, one behind the other until one fails: each but the last is known to do
+/// something. A question (`[ -f x ] && …`) may be answered with no, and that is no failure.
+fn in_turn(commands: &[SimpleCommand], context: &Context<'_>) -> bool {
+    let Some((last, before)) = commands.split_last() else { return false };
+    let mut context = context.clone();
+    let looks =
+        |action: &Action| matches!(action, Action::Shell { readonly: true, .. } | Action::Http { .. });
+    let does = |simple: &SimpleCommand, context: &mut Context<'_>| match read(simple, context) {
+        Read::Chdir(to) => {
+            context.dir = Some(join(context.dir.as_deref(), &to));
+            true
+        }
+        Read::Enter(entered) => {
+            context.entered = entered;
+            true
+        }
+        Read::Actions(actions) => !actions.iter().any(looks),
+        Read::Sql(..) | Read::Backup(..) => true,
+        Read::NotUnderstood(..) | Read::Unknown | Read::Wrong(_) => checks_itself(simple),
+    };
+    // So a command begins with its first word.
+    let begins = |simple: &SimpleCommand| {
+        let first = simple
+            .assignments
+            .iter()
+            .map(|set| set.span)
+            .chain(simple.words.iter().map(|word| word.span))
+            .next();
+        first.is_some_and(|first| {
+            simple.redirects.iter().all(|redirect| redirect.target.span.start > first.start)
+        })
+    };
+    commands.iter().all(begins)
+        && before.iter().all(|simple| does(simple, &mut context))
+        && stateful(last, Span::new(0, 0)).is_none()
+}
+
+/// `nginx -t && systemctl reload nginx`: what is asked is whether the files are right, and they should be.
+fn checks_itself(simple: &SimpleCommand) -> bool {
+    let words: Vec<&str> = simple.words.iter().map(|word| word.text.as_str()).collect();
+    let words = words.strip_prefix(&["sudo"]).unwrap_or(&words);
+    matches!(words, ["nginx", "-t"] | ["apachectl" | "apache2ctl", "configtest"] | ["haproxy", "-c", "-f", _])
+}
+
+/// Where a command stands that is a part of another one.
+fn span_of(simple: &SimpleCommand, whole: Span) -> Span {
+    let words = simple.words.iter().map(|word| word.span);
+    let set = simple.assignments.iter().map(|set| set.span);
+    let targets = simple.redirects.iter().map(|redirect| redirect.target.span);
+    let all = || words.clone().chain(set.clone()).chain(targets.clone());
+    let start = all().map(|span| span.start).min().unwrap_or(whole.start);
+    Span::new(start, all().map(|span| span.end).max().unwrap_or(whole.end))
 }
 
 /// The second of two commands on one line (`a; b`). A shell goes on to it whatever became of the first; as units of their

@@ -350,6 +350,10 @@ fn docker_compose() {
         again.sort_unstable();
         assert_eq!(words, again, "no word is lost");
     }
+}
+
+#[test]
+fn what_of_docker_is_not_understood_and_what_only_looks() {
     for (line, word) in [
         ("docker compose up", "compose"),
         ("docker compose down --rmi all", "--rmi"),
@@ -496,4 +500,46 @@ fn an_environment_that_is_entered_stays() {
     };
     let preludes: Vec<_> = lines.iter().map(|line| line.prelude.as_str()).collect();
     assert_eq!(preludes, [". 'venv/bin/activate' || exit\n", ""]);
+}
+
+#[test]
+fn commands_joined_by_and_are_lines_where_each_does_something() {
+    let lines = |text: &str| match fence(text) {
+        Fence::Lines(lines) => lines,
+        other => panic!("{text}: {other:?}"),
+    };
+    let text = "cd /srv/app && git pull --ff-only && docker compose up -d --build\n./after.sh";
+    let read = lines(text);
+    let spans: Vec<_> = read.iter().map(|line| &text[line.span.start..line.span.end]).collect();
+    assert_eq!(spans, ["git pull --ff-only", "docker compose up -d --build", "./after.sh"]);
+    assert!(
+        read.iter().all(|line| line.dir.as_deref() == Some("/srv/app")),
+        "the folder stays, as in a shell"
+    );
+    assert!(matches!(&read[0].kind, LineKind::Lifted(actions) if matches!(actions[..], [Action::Git(_)])));
+    assert!(
+        matches!(&read[1].kind, LineKind::Lifted(actions) if matches!(actions[..], [Action::Compose(_)]))
+    );
+    let text = "sudo nginx -t && sudo systemctl reload nginx";
+    assert!(
+        matches!(&lines(text)[1].kind, LineKind::Lifted(actions) if matches!(actions[..], [Action::Systemd { .. }]))
+    );
+    let text = "source venv/bin/activate && pip install -r r.txt && X=1 python manage.py migrate 2>&1";
+    let read = lines(text);
+    assert_eq!(&text[read[1].span.start..read[1].span.end], "X=1 python manage.py migrate 2>&1");
+    assert!(read[1].prelude.contains("activate"), "{:?}", read[1].prelude);
+
+    for whole in [
+        // A question may be answered with no.
+        "[ -f x ] && rm x",
+        "docker ps -q && docker compose down",
+        "./is-needed && systemctl restart api",
+        "git diff --quiet && systemctl restart api",
+        // What comes last acts on the lines behind it.
+        "git pull && export A=b",
+        "git pull && >log ./x",
+        "git pull && ./x || true",
+    ] {
+        assert!(matches!(fence(whole), Fence::Whole { .. }), "{whole}");
+    }
 }
