@@ -9,6 +9,7 @@ mod count;
 pub(crate) mod create;
 mod draft;
 mod events;
+mod hidden;
 mod lifted;
 mod manifest;
 mod named;
