@@ -81,6 +81,7 @@ pub(crate) fn plan(units: &[Unit], targets: &[(&str, Target)]) -> Plan {
         document: DocumentRef::default(),
         targets: targets.iter().map(|(name, target)| ((*name).to_owned(), target.clone())).collect(),
         claims: Default::default(),
+        secrets: Default::default(),
         services: BTreeMap::new(),
         budget: Default::default(),
         steps,

@@ -31,6 +31,9 @@ pub struct Plan {
     pub claims: BTreeMap<String, BTreeSet<Endpoint>>,
     /// Services that steps use, by name.
     pub services: BTreeMap<String, Service>,
+    /// Where the secrets are that statements refer to, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
     /// What the policy lets a release cost; the document's own bound is in `release`.
     #[serde(default, skip_serializing_if = "Budget::is_empty")]
     pub budget: Budget,
