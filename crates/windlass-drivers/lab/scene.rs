@@ -113,6 +113,7 @@ impl Scene {
             document: DocumentRef::default(),
             targets: BTreeMap::from([("app".into(), Self::target())]),
             claims: Default::default(),
+            secrets: Default::default(),
             services: BTreeMap::from([(NAME.into(), self.service())]),
             budget: Default::default(),
             steps: self.before.clone(),

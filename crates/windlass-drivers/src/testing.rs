@@ -81,6 +81,7 @@ pub(crate) fn plan(units: &[Unit], targets: &[(&str, Target)]) -> Plan {
         document: DocumentRef::default(),
         targets: targets.iter().map(|(name, target)| ((*name).to_owned(), target.clone())).collect(),
         claims: Default::default(),
+        secrets: Default::default(),
         services: BTreeMap::new(),
         budget: Default::default(),
         steps,
@@ -114,13 +115,15 @@ pub(crate) fn sql(statement: &str, rows: Option<u64>) -> Action {
 
 /// Runs the test `name` of this executable as a process of its own, with `WINDLASS_TEST` set to `argument`.
 pub(crate) fn controller(name: &str, argument: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env("WINDLASS_TEST", argument)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap()
+    controller_command(name, argument).spawn().unwrap()
+}
+
+/// The command of [`controller`].
+pub(crate) fn controller_command(name: &str, argument: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--nocapture"]).env("WINDLASS_TEST", argument);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    command
 }
 
 /// The argument of a test that is run by [`controller`]; `None` in an ordinary run.

@@ -75,6 +75,7 @@ fn context(timeout_ms: Option<u64>) -> Context {
             document: DocumentRef::default(),
             targets: BTreeMap::new(),
             claims: Default::default(),
+            secrets: Default::default(),
             services: BTreeMap::new(),
             budget: Default::default(),
             steps: vec![],

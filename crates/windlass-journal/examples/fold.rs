@@ -46,6 +46,7 @@ fn plan(units: usize) -> Plan {
         document: DocumentRef::default(),
         targets: Default::default(),
         claims: Default::default(),
+        secrets: Default::default(),
         services: Default::default(),
         budget: Default::default(),
         steps: vec![step],

@@ -81,6 +81,7 @@ pub fn plan() -> Plan {
         document: DocumentRef::default(),
         targets: BTreeMap::new(),
         claims: Default::default(),
+        secrets: Default::default(),
         services: BTreeMap::new(),
         budget: Default::default(),
         steps: vec![

@@ -120,6 +120,7 @@ pub fn make(state: &mut State, prefix: &str, steps_max: u64) -> Plan {
             Target::Url { url: Value::Secret(the_secret()), kind: UrlKind::Sqlite },
         )]),
         claims: Default::default(),
+        secrets: Default::default(),
         services,
         budget,
         steps,

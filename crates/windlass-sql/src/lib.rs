@@ -22,6 +22,7 @@ mod password;
 pub mod postgres;
 mod qualified;
 mod reader;
+mod secret;
 mod split;
 pub mod sqlite;
 mod summary;
@@ -44,6 +45,7 @@ pub use lock::{LockMode, TableLock, Work, is_free_change, postgres_locks};
 pub use name::{ObjectName, identifier, literal, quote};
 pub use password::{Password, password};
 pub use qualified::{Place, Qualified, code_words, keywords, qualified_names};
+pub use secret::{SecretReference, SecretReferences, secret_literal, secret_references, with_secrets};
 pub use split::split;
 pub use summary::{AlterAction, Kind, READING_PRAGMAS, Summary};
 

@@ -12,7 +12,7 @@ use crate::reader::Reader;
 pub enum Password {
     /// Nothing: it stays as it is.
     Unsaid,
-    /// It goes, or the server makes one up, or only the form that the server stores is written.
+    /// It goes, or the server makes one up, or only the form that the server stores is written, or where it is kept as a secret.
     Hidden,
     /// It stands there for everybody to read.
     Written,
@@ -59,6 +59,9 @@ fn is_name_of_account(reader: &Reader<'_>, at: usize) -> bool {
 }
 
 fn of(written: &str, dialect: Dialect) -> Password {
+    if crate::secret::whole(written).is_some() {
+        return Password::Hidden;
+    }
     let value = between_quotes(written);
     let is_hash = |length: usize| value.len() == length && value[1..].bytes().all(|b| b.is_ascii_hexdigit());
     let stored = match dialect {
@@ -98,6 +101,8 @@ mod tests {
             ("ALTER USER a WITH ENCRYPTED PASSWORD 'x' VALID UNTIL '2030-01-01'", P, Some(Password::Written)),
             ("ALTER ROLE a PASSWORD NULL", P, Some(Password::Hidden)),
             ("ALTER ROLE a PASSWORD 'SCRAM-SHA-256$4096:a$b:c'", P, Some(Password::Hidden)),
+            ("ALTER ROLE a PASSWORD '${secret.app}'", P, Some(Password::Hidden)),
+            ("CREATE USER 'a'@'%' IDENTIFIED BY '${secret.app}'", M, Some(Password::Hidden)),
             ("ALTER ROLE a NOSUPERUSER NOCREATEDB", P, Some(Password::Unsaid)),
             ("ALTER ROLE a VALID UNTIL '2030-01-01'", P, Some(Password::Unsaid)),
             ("GRANT SELECT ON t TO a", P, Some(Password::Unsaid)),

@@ -20,6 +20,8 @@ const VALUE_BYTES_MAX: u64 = 64 * 1024;
 /// Shorter values are masked too, but then a mask may hide more than the secret.
 const SHORT: usize = 4;
 const MASK: &str = "****";
+/// So many characters of a value of at least twice as many are masked too, where a text is cut behind them.
+const CUT_MIN: usize = 6;
 
 /// The secrets of one process.
 pub struct SecretStore {
@@ -156,7 +158,7 @@ impl Known {
     }
 }
 
-/// How a value may turn up in text: as it is, line by line, percent-encoded, with JSON's escapes; and of a URL its
+/// How a value may turn up in text: as it is, line by line, percent-encoded, with JSON's escapes, quoted for SQL; and of a URL its
 /// password, both ways.
 fn forms(value: &str) -> Vec<String> {
     let mut forms = vec![value.to_owned()];
@@ -166,10 +168,36 @@ fn forms(value: &str) -> Vec<String> {
         forms.push(decoded(password));
         forms.push(password.to_owned());
     }
-    let encoded: Vec<_> =
-        forms.iter().flat_map(|form| [encoded(form, true), encoded(form, false), json(form)]).collect();
+    let encoded: Vec<_> = forms
+        .iter()
+        .flat_map(|form| {
+            let quoted = form.replace('\'', "''");
+            let escaped = quoted.replace('\\', "\\\\");
+            [encoded(form, true), encoded(form, false), json(form), quoted, escaped]
+        })
+        .collect();
     forms.extend(encoded);
     forms
+}
+
+/// Without what is left of a value where a server cut its message (`… near 'BY 'beginn' at line 1`, `(1, beginn...)`).
+fn without_cut(text: String, value: &str) -> String {
+    let begin: String = value.chars().take(CUT_MIN).collect();
+    // URLs begin with words that stand everywhere; their passwords are values of their own.
+    let is_url = value.contains("://") || value.starts_with("sqlite:");
+    if is_url || value.chars().count() < 2 * CUT_MIN || !text.contains(&begin) {
+        return text;
+    }
+    let (mut masked, mut rest) = (String::with_capacity(text.len()), text.as_str());
+    while let Some(at) = rest.find(&begin) {
+        let same = rest[at..].chars().zip(value.chars()).take_while(|(one, other)| one == other);
+        let end = at + same.map(|(one, _)| one.len_utf8()).sum::<usize>();
+        let is_cut = ["...", "…", "'", "\""].iter().any(|mark| rest[end..].starts_with(mark));
+        masked.push_str(&rest[..at]);
+        masked.push_str(if is_cut { MASK } else { &rest[at..end] });
+        rest = &rest[end..];
+    }
+    masked + rest
 }
 
 fn url_password(url: &str) -> Option<&str> {
@@ -241,6 +269,7 @@ impl Secrets for SecretStore {
             if masked.contains(value.as_str()) {
                 masked = masked.replace(value.as_str(), MASK);
             }
+            masked = without_cut(masked, value);
         }
         masked
     }
@@ -325,6 +354,23 @@ mod tests {
         while !gone() {
             assert!(begun.elapsed() < Duration::from_secs(20), "sleep lives on");
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn what_a_server_repeats_of_a_literal_is_masked() {
+        let (dir, store) = store();
+        store.resolve(&file(&dir, "password", "it's 4 long\\one")).unwrap();
+        store.resolve(&file(&dir, "url", "sqlite:somewhere.db")).unwrap();
+        for (text, masked) in [
+            ("near ''it''s 4 long\\\\one'' at line 1", "near '****' at line 1"),
+            ("near E'it''s 4 long\\\\one'", "near E'****'"),
+            ("near 'BY 'it''s 4 lo' at line 1", "near 'BY '****' at line 1"),
+            ("row (1, it's 4 l...)", "row (1, ****...)"),
+            ("it's 4 o'clock", "it's 4 o'clock"),
+            ("a database 'sqlite'", "a database 'sqlite'"),
+        ] {
+            assert_eq!(store.mask(text), masked);
         }
     }
 

@@ -181,8 +181,8 @@ impl Bucket {
         read.map_err(|error| self.failure(&error, "nothing was done"))
     }
 
-    /// What stands in these small files; of each what is wrong with it. Where the store cannot be asked, all fail: a newest
-    /// backup must not be passed over for that.
+    /// What stands in these small files; of each what is wrong with it. One that the store does not give (it is archived, under a
+    /// key that is not there, broken) is that one's; where it gives none at all, it is the store that cannot be asked.
     pub(super) fn texts(&self, entries: &[&Entry]) -> Result<Vec<Result<Vec<u8>, String>>, Failure> {
         let (client, bucket) = (self.client.clone(), self.bucket.clone());
         let keys: Vec<_> = entries.iter().map(|entry| (self.key(&entry.name), entry.bytes)).collect();
@@ -190,18 +190,14 @@ impl Bucket {
             let reads = keys.into_iter().map(|(key, bytes)| {
                 let (client, bucket) = (client.clone(), bucket.clone());
                 async move {
-                    if bytes > MANIFEST_BYTES_MAX {
-                        return Ok(Err(format!("it has {bytes} bytes, too many for a manifest")));
-                    }
-                    match client.read(&bucket, &key).await {
-                        Ok(text) => Ok(Ok(text.to_vec())),
-                        Err(error) if error.kind == Kind::NotFound => Ok(Err(error.message)),
-                        Err(error) => Err(error),
+                    match bytes > MANIFEST_BYTES_MAX {
+                        true => Ok(Err(format!("it has {bytes} bytes, too many for a manifest"))),
+                        false => client.read(&bucket, &key).await.map(|text| Ok(text.to_vec())),
                     }
                 }
             });
             let texts: Vec<_> = stream::iter(reads).buffered(READING).collect().await;
-            texts.into_iter().collect::<Result<Vec<_>, Error>>()
+            given(texts)
         });
         read.map_err(|error| self.failure(&error, "nothing was done"))
     }
@@ -266,6 +262,20 @@ impl Bucket {
             _ => failure,
         }
     }
+}
+
+type Text = Result<Vec<u8>, String>;
+
+/// Each text or why it has none; the store's own failure where it gave nothing of what was asked.
+fn given(texts: Vec<Result<Text, Error>>) -> Result<Vec<Text>, Error> {
+    let is_answer = |text: &Result<Text, Error>| match text {
+        Ok(read) => read.is_ok(),
+        Err(error) => error.kind == Kind::NotFound,
+    };
+    if texts.iter().any(is_answer) {
+        return Ok(texts.into_iter().map(|text| text.unwrap_or_else(|error| Err(error.message))).collect());
+    }
+    texts.into_iter().collect()
 }
 
 fn ended<T>(told: &Receiver<Result<T, Error>>) -> Result<T, Error> {

@@ -9,6 +9,7 @@ mod count;
 pub(crate) mod create;
 mod draft;
 mod events;
+mod hidden;
 mod lifted;
 mod manifest;
 mod named;
@@ -36,7 +37,7 @@ pub use restore::{Means, Restored, Verified, restore, verify};
 pub use seal::{Identities, Recipients};
 pub use shelf::Shelf;
 pub use source::Source;
-pub use store::{Doomed, Stored, list, prune, stale};
+pub use store::{Doomed, Stored, list, passed_over, prune, stale};
 
 use windlass_driver::{Failure, Fault};
 

@@ -20,6 +20,27 @@ pub enum Stored {
     Unreadable(String, String),
 }
 
+impl Stored {
+    /// Name of the backup if it cannot be put back, and why: it is there, and does not count.
+    #[must_use]
+    pub fn lost(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Damaged(manifest, why) => Some((&manifest.name, why)),
+            Self::Unreadable(file, why) => Some((file.strip_suffix(".json")?, why)),
+            Self::Whole(_) | Self::Incomplete(_) => None,
+        }
+    }
+}
+
+/// The backups of a target that cannot be put back and are newer than the one of this name; of all targets when that is not said.
+/// Names have a moment, which is all that is known of a manifest that cannot be read.
+#[must_use]
+pub fn passed_over<'a>(stored: &'a [Stored], chosen: &str) -> Vec<(&'a str, &'a str)> {
+    let Some((target, moment)) = parted(chosen) else { return vec![] };
+    let is_newer = |name: &str| parted(name).is_some_and(|(other, at)| other == target && at > moment);
+    stored.iter().filter_map(Stored::lost).filter(|(name, _)| is_newer(name)).collect()
+}
+
 /// Name of the manifest of a backup.
 pub(super) fn manifest_file(name: &str) -> String {
     format!("{name}.json")
@@ -146,14 +167,16 @@ pub(super) fn data_of(file: &str) -> Option<&str> {
     is_our_name(name).then_some(name)
 }
 
-/// `TARGET-YYYYMMDD-HHMMSS-mmm`: others keep files in such a folder too.
 fn is_our_name(stem: &str) -> bool {
-    let mut parts = stem.rsplitn(4, '-');
-    let digits = |part: Option<&str>, count: usize| {
-        part.is_some_and(|part| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let is_time = digits(parts.next(), 3) && digits(parts.next(), 6) && digits(parts.next(), 8);
-    is_time && parts.next().is_some_and(|target| !target.is_empty())
+    parted(stem).is_some()
+}
+
+/// `TARGET-YYYYMMDD-HHMMSS-mmm`: target and moment. Others keep files in such a folder too.
+fn parted(stem: &str) -> Option<(&str, &str)> {
+    const SHAPE: &[u8] = b"-00000000-000000-000";
+    let (target, moment) = stem.split_at_checked(stem.len().checked_sub(SHAPE.len())?)?;
+    let fits = |(byte, shape): (u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == *shape };
+    (!target.is_empty() && moment.bytes().zip(SHAPE).all(fits)).then_some((target, moment))
 }
 
 #[cfg(test)]

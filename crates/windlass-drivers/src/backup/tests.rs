@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     scratch,
-    testing::{argument, controller, folder, wait_until},
+    testing::{argument, controller_command, folder, wait_until},
 };
 use std::{
     fs,
@@ -150,14 +150,25 @@ fn waited_for(flavor: Flavor, dump: &str) {
 }
 
 /// A proof that hangs in a process of its own, once it has made its scratch database; the name of that.
-fn proving(name: &str, flavor: Flavor, database: &Database, folder: &Path) -> (Child, String) {
+fn proving(name: &str, flavor: Flavor, url: &str, folder: &Path) -> (Child, String) {
     let tools = hanging(flavor, folder);
-    let words = format!("{}\n{}\n{}", database.url(), tools.display(), folder.display());
-    let child = controller(name, &words);
+    let words = format!("{url}\n{}\n{}", tools.display(), folder.display());
+    let temporary = folder.join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let child = controller_command(name, &words).env("TMPDIR", temporary).spawn().unwrap();
     let said = || fs::read_to_string(folder.join("said")).unwrap_or_default();
     wait_until("it restores", || said().ends_with('\n'));
     let word = |word: &&str| word.starts_with(scratch::PREFIX);
     (child, said().split_whitespace().find(word).unwrap().to_owned())
+}
+
+/// What the process of [`proving`] does.
+fn prove(words: &str) {
+    let words: Vec<&str> = words.lines().collect();
+    let (live, backups) = (Source::new(words[0], Path::new("/")).unwrap(), Path::new(words[2]));
+    let Stored::Whole(manifest) = list(&shelf(backups)).unwrap().remove(0) else { panic!("no backup") };
+    let means = Means { tools: Some(Path::new(words[1])), identities: None };
+    verify(&live, &shelf(backups), &manifest, means, &|_| ()).unwrap();
 }
 
 /// Kills a process with all that it has started, groups of their own too: so a machine ends.
@@ -184,12 +195,7 @@ fn a_proof_that_is_killed_leaves_nothing_and_with_its_janitor_only_until_the_nex
     const NAME: &str =
         "backup::tests::a_proof_that_is_killed_leaves_nothing_and_with_its_janitor_only_until_the_next";
     if let Some(words) = argument() {
-        let words: Vec<&str> = words.lines().collect();
-        let (live, backups) = (Source::new(words[0], Path::new("/")).unwrap(), Path::new(words[2]));
-        let Stored::Whole(manifest) = list(&shelf(backups)).unwrap().remove(0) else { panic!("no backup") };
-        let means = Means { tools: Some(Path::new(words[1])), identities: None };
-        verify(&live, &shelf(backups), &manifest, means, &|_| ()).unwrap();
-        return;
+        return prove(&words);
     }
     for flavor in SERVERS {
         let database = server(flavor).database();
@@ -199,14 +205,14 @@ fn a_proof_that_is_killed_leaves_nothing_and_with_its_janitor_only_until_the_nex
         for other in [&second, &third] {
             backup_of(flavor, &database, other.path());
         }
-        let (mut child, name) = proving(NAME, flavor, &database, first.path());
+        let (mut child, name) = proving(NAME, flavor, &database.url(), first.path());
         assert!(there(flavor, &name), "{flavor:?}");
         child.kill().unwrap();
         child.wait().unwrap();
         wait_until("the scratch database is dropped", || !there(flavor, &name));
 
-        let (child, left) = proving(NAME, flavor, &database, second.path());
-        let (living, held) = proving(NAME, flavor, &database, third.path());
+        let (child, left) = proving(NAME, flavor, &database.url(), second.path());
+        let (living, held) = proving(NAME, flavor, &database.url(), third.path());
         kill_all(child);
         let tools = server(flavor).bin();
         let means = Means { tools: tools.as_deref(), identities: None };
@@ -219,6 +225,25 @@ fn a_proof_that_is_killed_leaves_nothing_and_with_its_janitor_only_until_the_nex
         assert!(there(flavor, &held), "{flavor:?}: it is a living process's");
         kill_all(living);
         scratch::leftovers(&source(&database), tools.as_deref(), &|_| ()).unwrap();
+    }
+}
+
+#[test]
+fn a_controller_that_is_killed_leaves_no_password() {
+    if let Some(words) = argument() {
+        return prove(&words);
+    }
+    for flavor in Flavor::ALL {
+        let (database, folder) = (server(flavor).database(), folder());
+        database.run("CREATE TABLE t (a INT)");
+        backup_of(flavor, &database, folder.path());
+        let name = "backup::tests::a_controller_that_is_killed_leaves_no_password";
+        let (mut child, copy) = proving(name, flavor, &database.url_with_password(), folder.path());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let left: Vec<_> = fs::read_dir(folder.path().join("tmp")).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{flavor:?}: {left:?}");
+        wait_until("the scratch database is dropped", || !there(flavor, &copy));
     }
 }
 

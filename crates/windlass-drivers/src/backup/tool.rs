@@ -1,10 +1,11 @@
 //! The servers' own programs: `pg_dump`, `psql`, `mysqldump`, `mysql` and their MariaDB names. Passwords reach them in a file
-//! that only the owner can read, never by an argument or a variable.
+//! without a name that only the owner can read, never by an argument or a variable.
 
 use super::{
     Source,
     create::{Reaped, text},
     failed,
+    hidden::Hidden,
     pump::{Watch, why},
 };
 use crate::disk::one_line;
@@ -15,7 +16,6 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use tempfile::NamedTempFile;
 use windlass_driver::{Failure, Fault};
 use windlass_plan::UrlKind;
 
@@ -33,7 +33,7 @@ pub(crate) struct Tool {
     pub(crate) source: Source,
     /// Folder of the programs; `None`: the search path.
     folder: Option<PathBuf>,
-    secret: NamedTempFile,
+    secret: Hidden,
     /// The dump program that is meant, if it is said.
     dumper: Option<String>,
     pub(crate) is_mariadb: bool,
@@ -52,9 +52,8 @@ impl Tool {
         folder: Option<&Path>,
         dumper: Option<&str>,
     ) -> Result<Self, Failure> {
-        let secret = secret(source).map_err(|error| {
-            failed(format!("cannot write the file with the password for the programs: {error}"))
-        })?;
+        let secret = secret(source)
+            .map_err(|error| failed(format!("cannot hand the password to the programs: {error}")))?;
         let folder = folder.map(Path::to_owned);
         let (source, dumper) = (source.clone(), dumper.map(str::to_owned));
         let mut tool = Self { source, folder, secret, dumper, is_mariadb: false, version: String::new() };
@@ -293,35 +292,31 @@ fn file() -> Result<File, Failure> {
     tempfile::tempfile().map_err(|error| failed(format!("no file for the words of the client: {error}")))
 }
 
-/// The file with the password, readable by its owner only (`tempfile` sees to that).
-fn secret(source: &Source) -> std::io::Result<NamedTempFile> {
-    let mut file = NamedTempFile::new()?;
+/// The file with the password.
+fn secret(source: &Source) -> io::Result<Hidden> {
     if source.kind == UrlKind::Postgresql {
         let escaped = source.password.replace('\\', "\\\\").replace(':', "\\:");
-        writeln!(file, "*:*:*:*:{escaped}")?;
-        return Ok(file);
+        return Hidden::new(&format!("*:*:*:*:{escaped}\n"));
     }
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     // The dump programs know no time limit and refuse a group that has one.
-    writeln!(file, "[mysql]\nconnect-timeout={CONNECT_S}\n[client]")?;
+    let mut lines = vec!["[mysql]".to_owned(), format!("connect-timeout={CONNECT_S}"), "[client]".to_owned()];
     if source.host.starts_with('/') {
-        writeln!(file, "socket={}", quoted(&source.host))?;
+        lines.push(format!("socket={}", quoted(&source.host)));
     } else {
         // Without the protocol `localhost` means a socket, which may be another server's.
-        writeln!(file, "host={}\nprotocol=tcp\nport={}", quoted(&source.host), source.port.unwrap_or(3306))?;
+        lines.extend([format!("host={}", quoted(&source.host)), "protocol=tcp".to_owned()]);
+        lines.push(format!("port={}", source.port.unwrap_or(3306)));
     }
-    if !source.user.is_empty() {
-        writeln!(file, "user={}", quoted(&source.user))?;
-    }
-    if !source.password.is_empty() {
-        writeln!(file, "password={}", quoted(&source.password))?;
-    }
-    for name in ["ssl-ca", "ssl-cert", "ssl-key", "ssl-mode"] {
-        if let Some(value) = source.option(name) {
-            writeln!(file, "{name}={}", quoted(value))?;
+    for (name, value) in [("user", &source.user), ("password", &source.password)] {
+        if !value.is_empty() {
+            lines.push(format!("{name}={}", quoted(value)));
         }
     }
-    Ok(file)
+    for name in ["ssl-ca", "ssl-cert", "ssl-key", "ssl-mode"] {
+        lines.extend(source.option(name).map(|value| format!("{name}={}", quoted(value))));
+    }
+    Hidden::new(&(lines.join("\n") + "\n"))
 }
 
 /// What to do about a `pg_dump` that is older than its server: it refuses to work then.

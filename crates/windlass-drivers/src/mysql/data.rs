@@ -182,7 +182,8 @@ async fn inside(
     if let Some(cover) = cover {
         image::switch(session, cover, true).await.map_err(|t| clean(t, "preparing"))?;
     }
-    let answer = session.run(job.statement).await.map_err(|trouble| job.refused(&trouble))?;
+    let text = job.resolved(session).await?;
+    let answer = session.run(&text).await.map_err(|trouble| job.refused(&trouble))?;
     let warnings = session.warnings(&answer).await;
     let rows = Rows { changed: answer.affected, matched: answer.matched };
     if let Some(saved) = saved.filter(|saved| *saved != rows.matched.unwrap_or(rows.changed)) {

@@ -41,13 +41,16 @@ mod url;
 
 pub(crate) use picture::{Looker, take as picture};
 
-use crate::backup::{self, Lifted};
+use crate::{
+    backup::{self, Lifted},
+    sql::secrets,
+};
 use async_trait::async_trait;
 pub(crate) use prune::asides;
 use statement::Job;
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Rows, Survey};
 use windlass_plan::{Action, Class, Live, UndoBy, Unit, UrlKind, Way};
-use windlass_sql::Kind;
+use windlass_sql::{Dialect, Kind};
 
 /// Runs statements on MySQL and MariaDB.
 ///
@@ -134,6 +137,7 @@ impl Driver for MysqlDriver {
         if matches!(unit.action, Action::Backup { .. }) {
             return backup::lifted(cx, unit, UrlKind::Mysql, Lifted::apply).await;
         }
+        secrets::may_run(cx, unit, Dialect::Mysql)?;
         let job = Job::new(cx, unit)?.with(&self.keeper);
         let done = match road(&job) {
             Road::Query => statement::query(&job).await,

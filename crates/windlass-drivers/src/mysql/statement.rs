@@ -5,8 +5,9 @@ use super::keep::Keeper;
 use super::ledger::Key;
 use super::session::{Answer, Server, Session, Trouble};
 use crate::disk::one_line;
-use crate::sql::{ROWS_SHOWN, VALUE_MAX, aligned, place, session_before};
+use crate::sql::{ROWS_SHOWN, VALUE_MAX, aligned, place, secrets, session_before};
 use serde_json::json;
+use std::borrow::Cow;
 use std::time::Duration;
 use windlass_driver::{Context, Done, Effect, Failure, Fault};
 use windlass_plan::{Action, UndoBy, Unit};
@@ -87,6 +88,17 @@ impl<'a> Job<'a> {
 
     pub(super) fn short(&self) -> String {
         one_line(self.statement, 120)
+    }
+
+    /// The statement as it is sent, with its secrets.
+    pub(super) async fn resolved(&self, session: &mut Session) -> Result<Cow<'a, str>, Failure> {
+        let mut escapes = false;
+        if secrets::has_backslash(self.cx, self.unit, self.statement)? {
+            let mode = session.value("SELECT @@sql_mode").await;
+            let mode = mode.map_err(|trouble| self.clean(&trouble, "reading settings"))?;
+            escapes = !mode.unwrap_or_default().split(',').any(|word| word == "NO_BACKSLASH_ESCAPES");
+        }
+        secrets::resolved(self.cx, self.unit, self.statement, Dialect::Mysql, escapes)
     }
 
     /// A failure before or beside the statement.

@@ -5,6 +5,7 @@ use super::session::Session;
 use super::statement::{Job, WRITES, calls, draws};
 use super::tables::{self, ours};
 use super::{Road, accounts, algorithm, batch, data, definitions, exchange, locks, road, shadow};
+use crate::sql::secrets;
 use std::collections::BTreeSet;
 use windlass_driver::{Failure, Survey};
 use windlass_plan::{Action, UndoBy};
@@ -17,6 +18,7 @@ const VALIDATED: &str = "at the undo the server looks at each row that comes bac
 /// Looks; changes nothing but a shadow database of its own, which it takes away.
 pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
     let mut survey = Survey::default();
+    survey.problems.extend(secrets::missing(job.cx, job.unit, Dialect::Mysql));
     let mut session = match job.open_plain().await {
         Ok(session) => session,
         Err(failure) => {

@@ -290,10 +290,11 @@ async fn plain(job: &Job, scope: &Scope) -> Result<Effects, Again> {
 
 /// The statement as it is.
 pub(super) async fn run(job: &Job, scope: &Scope) -> Result<Answer, Again> {
+    let text = job.resolved()?;
     job.theirs(scope).await.map_err(|trouble| setting(job, trouble))?;
     let result = match job.data() {
-        Some(data) => job.session.copy(job.statement(), data).await,
-        None => job.session.statement(job.statement(), ROWS_SHOWN).await,
+        Some(data) => job.session.copy(&text, data).await,
+        None => job.session.statement(&text, ROWS_SHOWN).await,
     };
     result.map_err(|trouble| said(job, trouble, 0))
 }

@@ -8,15 +8,16 @@ use super::{
 };
 use crate::{
     disk::one_line,
-    sql::{place, session_before},
+    sql::{place, secrets, session_before},
 };
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 use windlass_driver::{Context, Failure, Fault};
-use windlass_plan::{Action, Unit};
+use windlass_plan::{Action, Unit, has_secrets};
 use windlass_sql::{
     Dialect, Kind, Summary, keywords,
     postgres::{set_config, text},
@@ -189,6 +190,11 @@ impl Job {
         }
     }
 
+    /// The statement as it is sent, with its secrets.
+    pub(super) fn resolved(&self) -> Result<Cow<'_, str>, Failure> {
+        secrets::resolved(&self.cx, &self.unit, self.statement(), Dialect::Postgresql, false)
+    }
+
     /// Lines behind `COPY … FROM stdin`.
     pub(super) fn data(&self) -> Option<&str> {
         match &self.unit.action {
@@ -336,7 +342,12 @@ impl Job {
     /// characters; `None`: it was a statement of our own.
     pub(super) fn refused(&self, error: &DbError, shift: Option<usize>, doing: &str) -> Failure {
         let character = match (error.position(), shift) {
-            (Some(ErrorPosition::Original(at)), Some(shift)) => (*at as usize).checked_sub(shift + 1),
+            // With secrets it was another text.
+            (Some(ErrorPosition::Original(at)), Some(shift))
+                if !has_secrets(&self.unit.action, Dialect::Postgresql) =>
+            {
+                (*at as usize).checked_sub(shift + 1)
+            }
             _ => None,
         };
         let inside = character.filter(|at| *at <= self.statement().chars().count());

@@ -49,11 +49,15 @@ pub(crate) use picture::{Looker, take as picture};
 pub(crate) use prune::asides;
 pub(crate) use scratch::local;
 
-use crate::backup::{self, Lifted};
+use crate::{
+    backup::{self, Lifted},
+    sql::secrets,
+};
 use async_trait::async_trait;
 use job::Job;
 use windlass_driver::{Capsule, Context, Done, Driver, Failure, Found, Rows, Survey, Work};
 use windlass_plan::{Action, Class, Live, Unit, UrlKind, Way};
+use windlass_sql::Dialect;
 
 /// Runs statements on PostgreSQL databases.
 ///
@@ -97,6 +101,7 @@ impl Driver for PostgresDriver {
         if matches!(unit.action, Action::Backup { .. }) {
             return backup::lifted(cx, unit, UrlKind::Postgresql, Lifted::apply).await;
         }
+        secrets::may_run(cx, unit, Dialect::Postgresql)?;
         if batch::is(unit) {
             return batch::apply(cx, unit).await;
         }

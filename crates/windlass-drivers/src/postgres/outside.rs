@@ -94,6 +94,7 @@ pub(super) async fn apply(job: &Job) -> Result<Done, Failure> {
 }
 
 async fn tried(job: &Job) -> Result<Done, Again> {
+    let text = job.resolved()?;
     let (run, unit) = (&job.cx.run, &job.unit.id.0);
     let found = ledger::find(&job.session, run, unit).await.map_err(at("reading the ledger"))?;
     let before = indexes(job).await?;
@@ -143,7 +144,7 @@ async fn tried(job: &Job) -> Result<Done, Again> {
             lines.push(format!("the INVALID index {} of an earlier try was dropped", index.name));
         }
     }
-    if let Err(trouble) = alone(job).await {
+    if let Err(trouble) = alone(job, &text).await {
         return Err(failed(job, &entry, trouble).await);
     }
     let way_back = match job.summary().kind {
@@ -165,13 +166,13 @@ async fn tried(job: &Job) -> Result<Done, Again> {
 
 /// The statement itself, under the settings of its step; those end with it. No lock timeout: its waits are part of how it
 /// spares others, and one that is cut off leaves an INVALID index.
-async fn alone(job: &Job) -> Result<(), Trouble> {
+async fn alone(job: &Job, text: &str) -> Result<(), Trouble> {
     let settings = crate::sql::session_before(&job.cx, &job.unit);
     for setting in &settings {
         job.session.act(setting).await?;
     }
     job.session.act("SET lock_timeout = 0; SET statement_timeout = 0").await?;
-    let result = job.session.statement(job.statement(), 0).await;
+    let result = job.session.statement(text, 0).await;
     job.session.act("RESET ALL").await?;
     result.map(|_| ())
 }

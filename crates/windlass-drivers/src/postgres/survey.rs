@@ -8,7 +8,10 @@ use super::{
     scratch::Scratch,
     session::Trouble,
 };
-use crate::disk::{human_bytes, one_line};
+use crate::{
+    disk::{human_bytes, one_line},
+    sql::secrets,
+};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use windlass_driver::{Failure, Survey};
@@ -20,6 +23,7 @@ pub(super) type Shared = Arc<Mutex<Option<Scratch>>>;
 
 pub(super) async fn survey(job: &Job, shared: &Shared) -> Result<Survey, Failure> {
     let mut survey = Survey::default();
+    survey.problems.extend(secrets::missing(&job.cx, &job.unit, Dialect::Postgresql));
     let asking = |trouble: Trouble| job.failure(trouble, "looking at it");
     job.begin(Mode::Read, &[]).await.map_err(asking)?;
     let seen = touched(job).await;

@@ -227,6 +227,7 @@ pub(crate) fn context(url: &str, kind: UrlKind) -> Context {
         document: DocumentRef::default(),
         targets: [(TARGET.to_owned(), target)].into(),
         claims: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         services: BTreeMap::new(),
         budget: Default::default(),
         steps: vec![],

@@ -5,6 +5,7 @@ pub(crate) mod batch;
 pub(crate) mod conflicts;
 pub(crate) mod listing;
 mod rows;
+pub(crate) mod secrets;
 mod wanted;
 
 pub(crate) use rows::{ROWS_SHOWN, VALUE_MAX, aligned};

@@ -10,19 +10,21 @@ use super::{
 };
 use crate::{
     disk::{one_line, sha256},
-    sql::{ROWS_SHOWN, VALUE_MAX, aligned, wrong_rows},
+    sql::{ROWS_SHOWN, VALUE_MAX, aligned, secrets, wrong_rows},
 };
 use rusqlite::{Connection, Error, ErrorCode, Statement};
 use serde_json::json;
 use std::path::Path;
 use windlass_driver::{Done, Failure, Fault};
 use windlass_plan::{Action, Class, UndoBy, Unit};
+use windlass_sql::Dialect;
 
 /// Runs the statement of the job.
 pub(super) fn apply(job: &Job) -> Result<Done, Failure> {
     let Action::Sql { target, statement, rows, .. } = &job.unit.action else {
         unreachable!("the driver chose by the action")
     };
+    secrets::may_run(&job.cx, &job.unit, Dialect::Sqlite)?;
     let mut connection = job.write()?;
     let watch = Watch::begin(&mut connection).map_err(|error| job.failure(&error, "preparing"))?;
     let readonly = {
@@ -83,8 +85,8 @@ fn change(job: &Job, connection: &mut Connection, change: &Change<'_>) -> Result
         }
     }
     let watch = Watch::begin(connection).map_err(sqlite("preparing"))?;
-    act.rows = execute(connection, change.statement)
-        .map_err(|error| refused(job, change.statement, &error, &watch))?;
+    let text = secrets::resolved(&job.cx, &job.unit, change.statement, Dialect::Sqlite, false)?;
+    act.rows = execute(connection, &text).map_err(|error| refused(job, change.statement, &error, &watch))?;
     Watch::end(connection).map_err(sqlite("preparing"))?;
     commit(job, connection, change, act)
 }

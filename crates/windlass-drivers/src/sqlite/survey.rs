@@ -10,11 +10,14 @@ use super::{
     statement::{is_fine, place},
     watch::{Touches, Watch},
 };
-use crate::disk::{human_bytes, one_line, room_for};
+use crate::{
+    disk::{human_bytes, one_line, room_for},
+    sql::secrets,
+};
 use rusqlite::{Connection, OptionalExtension as _};
 use windlass_driver::{Failure, Survey};
 use windlass_plan::{Action, UndoBy};
-use windlass_sql::sqlite::Back;
+use windlass_sql::{Dialect, sqlite::Back};
 
 /// Looks at the database and lets SQLite prepare the statement.
 ///
@@ -22,6 +25,7 @@ use windlass_sql::sqlite::Back;
 /// run: so it is checked also when it needs a table that the release creates.
 pub(super) fn survey(job: &Job) -> Result<Survey, Failure> {
     let mut survey = Survey::default();
+    survey.problems.extend(secrets::missing(&job.cx, &job.unit, Dialect::Sqlite));
     let live = match job.read() {
         Ok(live) => live,
         Err(failure) => {

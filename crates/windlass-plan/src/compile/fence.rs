@@ -30,6 +30,7 @@ impl Compiler<'_> {
         }
         self.contradictions(step, &drafts, &way_back);
         self.statements_without_undo(step, &drafts, &way_back);
+        self.secrets(step, &drafts, |draft| way_back.of(draft).by);
         let undo = self.undone_by.get(&index).copied().and_then(|at| self.undo_script(at, &place));
         let failed = self.findings[errors_before..].iter().any(|f| f.severity == doc::Severity::Error);
         let id = StepId(step.id.value.clone());
@@ -105,6 +106,7 @@ impl Compiler<'_> {
         };
         // What it changes needs no way back: it is one.
         let drafts = self.drafts(step, &place, &WayBack::Script(String::new()))?;
+        self.secrets(step, &drafts, |draft| way_back::of_undo(draft).by);
         let id = StepId(step.id.value.clone());
         let units = self.units(&id, &place.hosts, &drafts, Some(&step.attributes), way_back::of_undo);
         // Shell lines are written to be repeatable; statements are written for the whole step.

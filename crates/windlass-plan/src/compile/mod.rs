@@ -10,6 +10,7 @@ mod locks;
 mod pin;
 mod place;
 mod pragmas;
+mod secrets;
 mod shell;
 mod sql;
 mod sql_undo;
@@ -24,7 +25,7 @@ pub use broken::compile_broken;
 
 use crate::{
     Action, Class, Config, Digest, DocumentRef, DriverKind, Endpoint, GitVerb, PLAN_FORMAT, Plan, Release,
-    Service, Step, StepId, Target, Undo, UndoBy, Unit, UnitId,
+    Secret, Service, Step, StepId, Target, Undo, UndoBy, Unit, UnitId,
     lint::{Catalogs, Facts, lint},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -188,6 +189,7 @@ struct Compiler<'a> {
     used_targets: BTreeSet<String>,
     claims: BTreeMap<String, BTreeSet<Endpoint>>,
     used_services: BTreeSet<String>,
+    used_secrets: BTreeMap<String, Secret>,
 }
 
 impl<'a> Compiler<'a> {
@@ -218,6 +220,7 @@ impl<'a> Compiler<'a> {
             used_targets: BTreeSet::new(),
             claims: BTreeMap::new(),
             used_services: BTreeSet::new(),
+            used_secrets: BTreeMap::new(),
         }
     }
 
@@ -313,6 +316,7 @@ impl<'a> Compiler<'a> {
             targets,
             claims: std::mem::take(&mut self.claims),
             services,
+            secrets: std::mem::take(&mut self.used_secrets),
             budget: self.config.policy.budget,
             class: steps.iter().map(|step| step.class).max().unwrap_or_default(),
             steps,

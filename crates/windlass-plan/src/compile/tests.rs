@@ -3,6 +3,7 @@ mod keep;
 mod objects;
 mod pin;
 mod place;
+mod secrets;
 mod shell;
 mod sql;
 mod watch;

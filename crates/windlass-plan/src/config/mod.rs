@@ -26,7 +26,7 @@ pub use schema::config_schema;
 pub(crate) use target::is_here;
 pub use target::{sqlite_path, url_kind};
 
-use crate::{Service, Target, Throttle};
+use crate::{Secret, Service, Target, Throttle};
 use read::{Reader, Section};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
@@ -70,6 +70,8 @@ pub struct Config {
     pub documents: Documents,
     /// Who is told about releases, by name.
     pub notices: BTreeMap<String, Receiver>,
+    /// Where the secrets are that statements refer to, by name.
+    pub secrets: BTreeMap<String, Secret>,
     /// What could not be read, so that what a document says of it is not called wrong as well.
     pub unread: Unread,
 }
@@ -83,6 +85,8 @@ pub struct Unread {
     pub targets: BTreeSet<String>,
     /// Services with errors.
     pub services: BTreeSet<String>,
+    /// Secrets with errors.
+    pub secrets: BTreeSet<String>,
 }
 
 impl Unread {
@@ -96,6 +100,12 @@ impl Unread {
     #[must_use]
     pub fn service(&self, name: &str) -> bool {
         self.anything || self.services.contains(name)
+    }
+
+    /// The same for a secret.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> bool {
+        self.anything || self.secrets.contains(name)
     }
 
     /// Whether there may be a target that was not read.
@@ -129,7 +139,7 @@ pub fn parse_config(layers: &[ConfigSource]) -> (Config, Vec<ConfigFinding>) {
 fn read(reader: &Reader<'_>, root: Table) -> Config {
     let at = Place { file: 0, span: Span::default() };
     let root = Item { key: at, at, value: Value::Table(root) };
-    let keys = ["target", "service", "policy", "documents", "notice"];
+    let keys = ["target", "service", "policy", "documents", "notice", "secret"];
     let Some(root) = Section::open(reader, "the configuration", &root, &keys) else {
         return Config { unread: Unread { anything: true, ..Unread::default() }, ..Config::default() };
     };
@@ -139,6 +149,8 @@ fn read(reader: &Reader<'_>, root: Table) -> Config {
     // No document names a receiver: which of them have errors is of no use to anyone.
     let notices = named(&root, "notice", &mut BTreeSet::new(), notice::read);
     let notices = notices.into_iter().filter_map(|(name, receiver)| Some((name, receiver?))).collect();
+    let secrets = named(&root, "secret", &mut unread.secrets, target::named_secret);
+    let secrets = secrets.into_iter().filter_map(|(name, secret)| Some((name, secret?))).collect();
     let read_target = |item: &Item, here: &NamedIn<'_, '_>| {
         target::read(item, here, policy.batch.clone().unwrap_or_default())
     };
@@ -161,7 +173,7 @@ fn read(reader: &Reader<'_>, root: Table) -> Config {
     unread.anything |= !is_table("target") || !is_table("service");
     let targets = targets.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
     let services = services.into_iter().filter_map(|(name, service)| Some((name, service?))).collect();
-    Config { targets, batches, backups, services, policy, documents, notices, unread }
+    Config { targets, batches, backups, services, policy, documents, notices, secrets, unread }
 }
 
 /// Reads each `[kind.NAME]`; the names of those with errors go to `unread`. A name that was written with errors is kept as `None`, so that a reference to it is not

@@ -40,6 +40,8 @@ struct WindlassToml {
     documents: Option<Documents>,
     /// Who is told about releases, by name.
     notice: Option<BTreeMap<String, Notice>>,
+    /// Where secrets are that statements refer to as `'${secret.NAME}'`, by name.
+    secret: Option<BTreeMap<String, Secret>>,
 }
 
 /// Who is told about releases, and when. A notice never fails or delays a release.

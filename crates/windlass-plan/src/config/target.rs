@@ -181,6 +181,9 @@ fn value(section: &Section<'_, '_, '_>, key: &str) -> Option<Value> {
     reference(section, key).map(Value::Secret)
 }
 
+const ELSEWHERE: &str = "move it out of the file: `{ env = \"X\" }`, `{ file = \"…\" }` or `{ command = \"…\" }`; then change \
+                         it, since it has been written down";
+
 /// A value that must not be written down, if the key is there.
 pub(super) fn secret(section: &Section<'_, '_, '_>, key: &str) -> Option<Secret> {
     let item = section.item(key)?;
@@ -191,19 +194,33 @@ pub(super) fn secret(section: &Section<'_, '_, '_>, key: &str) -> Option<Secret>
         "secret-literal",
         key,
         format!("`{key}` of {} is a secret, and is written down", section.name()),
-        "move it out of the file: `{ env = \"X\" }`, `{ file = \"…\" }` or `{ command = \"…\" }`; then change it, \
-         since it has been written down",
+        ELSEWHERE,
     );
     None
 }
 
+/// `[secret.NAME]`: where a secret is that statements refer to.
+pub(super) fn named_secret(item: &tree::Item, here: &NamedIn<'_, '_>) -> Option<Secret> {
+    if !matches!(item.value, tree::Value::Table(_)) {
+        here.reader.error(
+            "secret-literal",
+            item.at,
+            format!("{} is a secret, and is written down", here.title),
+            ELSEWHERE,
+        );
+        return None;
+    }
+    place(&here.open(item, SECRET_KEYS)?)
+}
+
 fn reference(section: &Section<'_, '_, '_>, key: &str) -> Option<Secret> {
-    let secret = section.section(key, SECRET_KEYS)?;
+    place(&section.section(key, SECRET_KEYS)?)
+}
+
+fn place(secret: &Section<'_, '_, '_>) -> Option<Secret> {
     let given: Vec<_> = SECRET_KEYS.iter().filter(|name| secret.item(name).is_some()).collect();
     let [only] = given[..] else {
-        section.error(
-            "config-conflict",
-            key,
+        secret.conflict(
             format!("{} has to name exactly one place", secret.name()),
             "write one of `{ env = \"X\" }`, `{ file = \"…\" }`, `{ command = \"…\" }`",
         );

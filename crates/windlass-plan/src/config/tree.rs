@@ -82,8 +82,8 @@ fn span<T>(spanned: &Spanned<T>) -> Span {
 
 /// Keys of which a table may have one: a layer that sets one takes away the others of the layers before it.
 /// By depth, because tables of depth 1 (`[target.env]`) are named by the user.
-fn alternatives(depth: usize) -> &'static [(&'static str, &'static [&'static str])] {
-    match depth {
+fn alternatives(depth: usize) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    let own: &[(&str, &[&str])] = match depth {
         2 => &[
             ("run", &["compose", "systemd"]),
             ("compose", &["run", "systemd"]),
@@ -93,15 +93,21 @@ fn alternatives(depth: usize) -> &'static [(&'static str, &'static [&'static str
             ("dir", &["url", "kind"]),
             ("ssh_config", &["url", "kind"]),
         ],
-        3 => &[("env", &["file", "command"]), ("file", &["env", "command"]), ("command", &["env", "file"])],
         _ => &[],
-    }
+    };
+    // Where a secret is: `[secret.NAME]`, or a value of another table.
+    let secret: &[(&str, &[&str])] = match depth {
+        2 | 3 => {
+            &[("env", &["file", "command"]), ("file", &["env", "command"]), ("command", &["env", "file"])]
+        }
+        _ => &[],
+    };
+    own.iter().chain(secret).copied()
 }
 
 /// Lays `over` on `base`: tables are merged, everything else is replaced.
 pub(super) fn merge(base: &mut Table, over: Table, depth: usize) {
-    for (key, _) in alternatives(depth).iter().filter(|(key, _)| over.contains_key(*key)) {
-        let others = alternatives(depth).iter().find(|(name, _)| name == key).map_or(&[][..], |(_, o)| o);
+    for (_, others) in alternatives(depth).filter(|(key, _)| over.contains_key(*key)) {
         for other in others.iter().filter(|other| !over.contains_key(**other)) {
             base.remove(*other);
         }

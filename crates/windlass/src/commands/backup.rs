@@ -27,6 +27,13 @@ use windlass_report::{Text, moment};
 /// How long backups are kept without `keep.backup`, milliseconds: seven days.
 const KEEP_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
+/// Says which backups of the same database are newer than the one that is taken as the newest, and damaged.
+pub(super) fn warn_of_newer(stored: &[Stored], chosen: &Manifest) {
+    for (name, why) in backup::passed_over(stored, &chosen.name) {
+        terminal::warn(&format!("{name} is newer and damaged: {why}; {} is taken", chosen.name));
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &BackupArgs, config: Option<&Path>) -> Result<Exit, Failure> {
     match &args.command {
@@ -108,29 +115,30 @@ impl<'a> Here<'a> {
     /// The backup of that name and where it lies, else the newest that is whole.
     fn chosen(&self, named: Option<&str>) -> Result<(Shelf, Manifest), Failure> {
         let all = self.stored()?;
-        let places = all.iter().map(|(shelf, _)| shelf.shown()).collect::<Vec<_>>().join(" and ");
-        let mut newest: Option<(Shelf, Manifest)> = None;
-        for (shelf, stored) in all {
-            for stored in stored {
-                match stored {
-                    Stored::Damaged(manifest, why) if named == Some(&manifest.name) => {
-                        return Err(Failure::refused(format!("this backup is damaged: {why}"))
-                            .hint("`windlass backup list` shows the others"));
-                    }
-                    Stored::Whole(manifest)
-                        if named.is_none_or(|named| named == manifest.name)
-                            && newest.as_ref().is_none_or(|(_, other)| other.at_ms < manifest.at_ms) =>
-                    {
-                        newest = Some((shelf.clone(), manifest));
-                    }
-                    _ => {}
-                }
+        let mut newest: Option<(&Shelf, &Manifest)> = None;
+        for (shelf, stored) in
+            all.iter().flat_map(|(shelf, stored)| stored.iter().map(move |one| (shelf, one)))
+        {
+            if let Some((_, why)) = stored.lost().filter(|(name, _)| named == Some(*name)) {
+                return Err(Failure::refused(format!("this backup is damaged: {why}"))
+                    .hint("`windlass backup list` shows the others"));
+            }
+            if let Stored::Whole(manifest) = stored
+                && named.is_none_or(|named| named == manifest.name)
+                && newest.is_none_or(|(_, other)| other.at_ms < manifest.at_ms)
+            {
+                newest = Some((shelf, manifest));
             }
         }
-        newest.ok_or_else(|| {
-            Failure::wrong(format!("there is no such backup in {places}"))
-                .hint("`windlass backup list` shows what there is, `windlass backup create` makes one")
-        })
+        let Some((shelf, manifest)) = newest else {
+            let places = all.iter().map(|(shelf, _)| shelf.shown()).collect::<Vec<_>>().join(" and ");
+            return Err(Failure::wrong(format!("there is no such backup in {places}"))
+                .hint("`windlass backup list` shows what there is, `windlass backup create` makes one"));
+        };
+        if named.is_none() {
+            all.iter().for_each(|(_, stored)| warn_of_newer(stored, manifest));
+        }
+        Ok((shelf.clone(), manifest.clone()))
     }
 
     fn list(&self) -> Result<Exit, Failure> {

@@ -232,6 +232,28 @@ fn without_a_manifest_it_is_incomplete_and_other_bytes_are_refused() {
 }
 
 #[test]
+fn a_manifest_that_the_store_does_not_give_stops_nothing_of_the_others() {
+    let scene = Scene::new(StoreKind::Moto);
+    let [old, new] = [scene.made(&[]), scene.made(&[])];
+    let key = format!("team/app/{new}.json");
+    let text = scene.get(&key);
+    // As a rule of the bucket moves it; it is given only after it was asked for.
+    let archived = [("x-amz-storage-class".to_owned(), "GLACIER".to_owned())];
+    scene.asked(scene.client.put(&scene.bucket, &key, text.into(), &archived));
+    let said = scene.run(&["backup", "list"]).code(0);
+    assert!(said.stdout.contains(&format!("{new}.json: cannot be read: ")), "{}", said.stdout);
+    assert!(said.stdout.contains(&format!("{old}  ")), "{}", said.stdout);
+    scene.run(&["backup", "restore", &new, "--into", "new.db"]).code(4).says(&["this backup is damaged"]);
+    let said = scene.run(&["backup", "restore", "--into", "old.db"]).code(0);
+    said.says(&[&format!("{new} is newer and damaged"), &format!("{old} is taken")]);
+    assert!(scene.project.path("old.db").exists());
+    // None of what is there can be read: then the store is what is said.
+    scene.remove(&format!("team/app/{old}.json"));
+    let said = scene.run(&["backup", "list"]);
+    assert_ne!(said.code, Some(0), "{}", said.stdout);
+}
+
+#[test]
 fn prune_keeps_the_newest_and_what_a_run_may_need() {
     let scene = Scene::new(StoreKind::Seaweed);
     let config = scene.project.read("windlass.toml");

@@ -47,5 +47,6 @@ mod rehearse;
 mod release;
 mod sealed;
 mod secrets;
+mod secrets_sql;
 mod systemd;
 mod terminal;

@@ -190,7 +190,8 @@ pub(super) async fn apply(job: &Job<'_>, capsule: &Capsule) -> Result<Done, Fail
     }
     let mut session = job.open().await?;
     session.stoppable(job.cx);
-    let (step, mut effects) = (Step::plain(job.statement.to_owned()), vec![]);
+    let step = Step::plain(job.resolved(&mut session).await?.into_owned());
+    let mut effects = vec![];
     match one(job, session, &Act::User(&step), &mut effects).await {
         Ok(session) => job.close(session).await,
         Err(failure) if failure.effect == Effect::None => {

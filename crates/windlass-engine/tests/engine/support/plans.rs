@@ -19,6 +19,7 @@ pub fn plan(steps: Vec<Step>) -> Plan {
         document: DocumentRef::default(),
         targets: [("db".to_owned(), Target::Url { url, kind: UrlKind::Sqlite })].into(),
         claims: Default::default(),
+        secrets: Default::default(),
         services: [].into(),
         budget: Default::default(),
         class: steps.iter().map(|step| step.class).max().unwrap_or_default(),

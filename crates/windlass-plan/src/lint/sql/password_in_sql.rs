@@ -13,7 +13,7 @@ pub(super) const RULE: SqlRule = SqlRule {
           them has the password",
     dialects: &[Dialect::Postgresql, Dialect::Mysql],
     bad: "CREATE ROLE orders_app WITH LOGIN PASSWORD 'hunter2';",
-    good: "CREATE ROLE orders_app WITH LOGIN;",
+    good: "CREATE ROLE orders_app WITH LOGIN PASSWORD '${secret.orders_app}';",
     live: None,
     check,
 };
@@ -22,15 +22,13 @@ fn check(at: At<'_>) -> Vec<Found> {
     if password(at.text(), at.dialect()) != Some(Password::Written) {
         return Vec::new();
     }
-    let help = match at.dialect() {
-        Dialect::Mysql => {
-            "take it out and change it, since it has been written down: make the account with `ACCOUNT LOCK` and set its \
-             password by hand, or write what the server stores (`IDENTIFIED WITH … AS '…'`)"
-        }
-        _ => {
-            "take it out and change it, since it has been written down: make the role without one and set it by hand \
-             (`\\password` of psql), or write what the server stores (`SCRAM-SHA-256$…`)"
-        }
+    let stored = match at.dialect() {
+        Dialect::Mysql => "(`IDENTIFIED WITH … AS '…'`)",
+        _ => "(`SCRAM-SHA-256$…`)",
     };
+    let help = format!(
+        "take it out and change it, since it has been written down: write `'${{secret.NAME}}'` in its place, with `[secret.NAME]` in windlass.toml, or \
+         what the server stores {stored}"
+    );
     vec![found("a password stands in this statement".to_owned(), help)]
 }

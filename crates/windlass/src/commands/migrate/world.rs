@@ -220,6 +220,7 @@ fn plan_of(on: &str, target: Option<&Target>) -> Plan {
         document: windlass_plan::DocumentRef::default(),
         targets: targets.into_iter().collect(),
         claims: Default::default(),
+        secrets: Default::default(),
         services: BTreeMap::new(),
         budget: Default::default(),
         steps: Vec::new(),

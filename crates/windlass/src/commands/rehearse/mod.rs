@@ -12,6 +12,7 @@ pub use keep::load;
 use crate::{
     args::RehearseArgs,
     commands::{
+        backup::warn_of_newer,
         copies::{Broken, WithCopies, broken, secret, source},
         drive::Signals,
         shelves::Shelves,
@@ -445,12 +446,18 @@ fn other_server(
 
 /// The backup of that name of a target, else the newest.
 fn chosen(shelf: &Shelf, from: &str, target: &str, many: bool) -> Result<Manifest, Failure> {
-    let whole = backup::list(shelf)?.into_iter().filter_map(|stored| match stored {
-        Stored::Whole(manifest) if manifest.target == target => Some(manifest),
+    let stored = backup::list(shelf)?;
+    let is_meant =
+        |manifest: &&Manifest| manifest.target == target && (from == "latest" || manifest.name == from);
+    let mut whole = stored.iter().filter_map(|stored| match stored {
+        Stored::Whole(manifest) => Some(manifest),
         _ => None,
     });
-    let found = whole.into_iter().find(|manifest| from == "latest" || manifest.name == from);
-    found.ok_or_else(|| {
+    let found = whole.find(is_meant);
+    if let Some(manifest) = found.filter(|_| from == "latest") {
+        warn_of_newer(&stored, manifest);
+    }
+    found.cloned().ok_or_else(|| {
         let failure = Failure::wrong(format!(
             "there is no whole backup `{from}` of `{target}` in {}; nothing was done",
             shelf.shown()
