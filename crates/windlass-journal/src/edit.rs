@@ -236,7 +236,7 @@ fn surroundings(old: &Plan, new: &Plan, begun: &[Step]) -> Option<Touched> {
     let actions = begun.iter().flat_map(|step| &step.units).map(|unit| &unit.action);
     let named: BTreeSet<&String> = actions
         .filter_map(|action| match action {
-            Action::Service { service, .. } => Some(service),
+            Action::Service { service, .. } | Action::Mode { service, .. } => Some(service),
             _ => None,
         })
         .collect();

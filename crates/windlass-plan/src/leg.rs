@@ -102,7 +102,11 @@ impl Unit {
     pub fn switches(&self) -> bool {
         matches!(
             self.action,
-            Action::Compose(_) | Action::Systemd { .. } | Action::Shell { .. } | Action::Service { .. }
+            Action::Compose(_)
+                | Action::Systemd { .. }
+                | Action::Shell { .. }
+                | Action::Service { .. }
+                | Action::Mode { .. }
         ) && !self.prepares()
     }
 }

@@ -37,6 +37,10 @@ impl Plan {
             Action::Service { service, .. } => {
                 matches!(&unit.action, Action::Service { service: other, .. } if other == service)
             }
+            // What is in front of a service is no file, and none of its processes.
+            Action::Mode { service, .. } => {
+                matches!(&unit.action, Action::Mode { service: other, .. } if other == service)
+            }
             // Whatever starts may mount a folder, open a database, write a file.
             Action::Git(line) if matches!(line.verb, GitVerb::Pin | GitVerb::Fetch) => false,
             Action::Systemd { .. } | Action::Compose(_) | Action::Git(_) => true,
@@ -89,7 +93,7 @@ impl Plan {
     /// Paths that a unit needs to be as they are; `None` if that is not known.
     fn needed(&self, unit: &Unit) -> Option<Vec<String>> {
         match &unit.action {
-            Action::Service { .. } => Some(Vec::new()),
+            Action::Service { .. } | Action::Mode { .. } => Some(Vec::new()),
             Action::Systemd { .. } | Action::Git(_) => None,
             Action::Install(line) => Some(vec![at(&line.dir, "")]),
             Action::Shell { dir, .. } => Some(vec![at(dir, "")]),

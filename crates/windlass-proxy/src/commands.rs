@@ -3,9 +3,10 @@
 use crate::{
     client::Client,
     config::check_upstreams,
-    control::{Reply, Request, Status, Upstream},
+    control::{Mode, Reply, Request, Status, Upstream},
     error::ControlError,
     handover, health,
+    lane::Lane,
     server::{End, Proxy},
     socket,
     state::{Hold, SaveError, State},
@@ -129,6 +130,19 @@ impl Proxy {
             Request::Hold { hold_ms, .. } => self.hold(*hold_ms, ear).await,
             Request::Resume => self.resume(ear).await,
             Request::Switch { upstreams, resume, .. } => self.switch(upstreams, *resume, ear).await,
+            Request::Mode { mode, on, .. } => {
+                let closed = self.mode(*mode, *on, ear).await;
+                let (changed, before) = match closed {
+                    Ok(before) => (Ok(()), before),
+                    Err((failed, before)) => (Err(failed), before),
+                };
+                if let Err(Failed::Refused(message)) = changed {
+                    return Err(Failed::Refused(message));
+                }
+                let ((), former) = tokio::join!(self.gate.finish(&before, drain), self.tell_former(request));
+                former.map_err(Failed::Unconfirmed)?;
+                return changed.map(|()| self.status());
+            }
             Request::Stop { .. } | Request::TakeOver => {
                 return Err("this command is handled elsewhere".into());
             }
@@ -190,12 +204,33 @@ impl Proxy {
         self.put_in_force(upstreams, hold.filter(|_| !resume)).await
     }
 
+    /// Gives the lanes of what is in flight from before.
+    async fn mode(&self, mode: Mode, on: bool, ear: Ear) -> Result<Vec<Arc<Lane>>, (Failed, Vec<Arc<Lane>>)> {
+        let _turn = self.turn_at(ear).await.map_err(|failed| (failed, Vec::new()))?;
+        let before = self.gate.closed();
+        let closed = before.with(mode, on);
+        if closed == before {
+            // Whoever asked first may not have waited to the end.
+            return Ok(if on { self.gate.retiring() } else { Vec::new() });
+        }
+        let (upstreams, hold) = self.gate.in_force();
+        let saved = match self.replaced() {
+            true => Ok(()),
+            false => self.save(State::new(upstreams, hold, closed)).await,
+        };
+        match saved {
+            Err(Failed::Refused(message)) => Err((Failed::Refused(message), Vec::new())),
+            Err(failed) => Err((failed, self.gate.close(closed))),
+            Ok(()) => Ok(self.gate.close(closed)),
+        }
+    }
+
     /// Saves, then changes. What is in force is always what a start would read: when saving fails before the file is
     /// replaced, nothing was changed, and when it fails after that, all was.
     async fn put_in_force(&self, upstreams: &[Upstream], hold: Option<Hold>) -> Result<(), Failed> {
         let saved = match self.replaced() {
             true => Ok(()),
-            false => self.save(State::new(upstreams.to_vec(), hold)).await,
+            false => self.save(State::new(upstreams.to_vec(), hold, self.gate.closed())).await,
         };
         if let Err(Failed::Refused(message)) = saved {
             return Err(Failed::Refused(message));

@@ -16,6 +16,27 @@ pub struct Upstream {
     pub health: Option<String>,
 }
 
+/// What requests are answered 503, until somebody takes it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// All.
+    Maintenance,
+    /// Those that may write: all but GET, HEAD, OPTIONS and TRACE, which RFC 9110, 9.2.1 calls safe.
+    Readonly,
+}
+
+impl Mode {
+    /// As it is typed.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Maintenance => "maintenance",
+            Self::Readonly => "readonly",
+        }
+    }
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
@@ -42,6 +63,16 @@ pub enum Request {
         /// Lets held requests go on in the same instant.
         resume: bool,
     },
+    /// Answers 503 to requests until it is turned off again. Turned on, replies when the requests from before have their answer or
+    /// `drain_ms` has passed; none of them is cut. What is so already is no error.
+    Mode {
+        /// To which.
+        mode: Mode,
+        /// Whether from now on, or no more.
+        on: bool,
+        /// Longest wait for requests in flight.
+        drain_ms: u64,
+    },
     /// Stops accepting, finishes what is in flight within `drain_ms`, ends the process. Requests that are held at
     /// that moment are answered 503. Replies when all is finished or cut.
     Stop {
@@ -57,9 +88,10 @@ impl Request {
     #[must_use]
     pub fn drain_ms(&self) -> u64 {
         match self {
-            Self::Hold { drain_ms, .. } | Self::Switch { drain_ms, .. } | Self::Stop { drain_ms } => {
-                *drain_ms
-            }
+            Self::Hold { drain_ms, .. }
+            | Self::Switch { drain_ms, .. }
+            | Self::Mode { drain_ms, .. }
+            | Self::Stop { drain_ms } => *drain_ms,
             Self::Status | Self::Resume | Self::TakeOver => 0,
         }
     }
@@ -92,9 +124,12 @@ pub struct Status {
     pub listen: String,
     /// Whether requests are held, and since when (milliseconds ago).
     pub holding_ms: Option<u64>,
-    /// Whether requests that may write are answered 503. Only of servers that are not the built-in proxy.
+    /// Whether requests that may write are answered 503.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub readonly: bool,
+    /// Whether all requests are answered 503, because somebody said so. Servers that are not the built-in proxy hold so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintenance: bool,
     /// Requests waiting now.
     pub waiting: u64,
     /// Current upstreams with their health.

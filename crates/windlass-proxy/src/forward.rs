@@ -5,7 +5,7 @@ use crate::{
     config::Limits,
     headers::{self, Origin},
     lane::Ticket,
-    routing::{Gate, Refused},
+    routing::{Asked, Gate, Refused},
     split, tunnel,
     upstream::{self, Sender},
 };
@@ -111,7 +111,8 @@ async fn respond(peer: &Arc<Peer>, mut request: Request<Incoming>, busy: Busy) -
     if *request.method() == Method::CONNECT {
         return text(StatusCode::METHOD_NOT_ALLOWED, "this is not a forward proxy\n");
     }
-    let ticket = match peer.gate.admit(peer.worker, request.headers()).await {
+    let asked = Asked { headers: request.headers(), safe: request.method().is_safe() };
+    let ticket = match peer.gate.admit(peer.worker, asked).await {
         Ok(ticket) => ticket,
         Err(why) => return refusal(why),
     };
@@ -314,6 +315,8 @@ fn refusal(why: Refused) -> Response<Answer> {
         Refused::QueueFull => "too many requests are waiting for a release to finish\n",
         Refused::HeldTooLong => "a release takes longer than a request may wait\n",
         Refused::Stopping => "the proxy is stopping\n",
+        Refused::Maintenance => "in maintenance, please come again later\n",
+        Refused::Readonly => "nothing can be changed for the moment, please try again later\n",
     })
 }
 

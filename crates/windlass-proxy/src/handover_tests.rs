@@ -29,7 +29,7 @@ impl Old {
         let lock = folder.lock().unwrap();
         let upstream =
             Upstream { version: "1".into(), address: "127.0.0.1:1".into(), weight: 100, health: None };
-        folder.write(&State::new(vec![upstream], None)).unwrap();
+        folder.write(&State::new(vec![upstream], None, crate::state::Closed::default())).unwrap();
         std::fs::write(dir.path().join("proxy.pid"), "1 1\n").unwrap();
         let clients = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let control = socket::listen(dir.path(), socket::NAME).unwrap();

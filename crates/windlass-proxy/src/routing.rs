@@ -10,7 +10,7 @@ use crate::{
     headers,
     health::Target,
     lane::{Counters, Lane, Ticket, sum},
-    state::Hold,
+    state::{Closed, Hold},
     table::{Route, Table},
     upstream::Pool,
 };
@@ -54,6 +54,7 @@ struct Shard {
 struct Plan {
     upstreams: Vec<(Arc<Target>, u8)>,
     hold: Option<Hold>,
+    closed: Closed,
     stopping: bool,
     /// In use: by upstream (as in `upstreams`), then by worker.
     lanes: Vec<Vec<Arc<Lane>>>,
@@ -69,12 +70,22 @@ pub(crate) enum Refused {
     QueueFull,
     HeldTooLong,
     Stopping,
+    Maintenance,
+    Readonly,
 }
 
 enum Claim {
     Go(Ticket),
     Wait(Duration),
-    Stopping,
+    Refused(Refused),
+}
+
+/// A request, as far as it matters who gets it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub headers: &'a HeaderMap,
+    /// It writes nothing, by its method.
+    pub safe: bool,
 }
 
 /// The routing of all workers.
@@ -99,6 +110,7 @@ impl Gate {
         let plan = Plan {
             upstreams: Vec::new(),
             hold: None,
+            closed: Closed::default(),
             stopping: false,
             lanes: Vec::new(),
             retiring: Vec::new(),
@@ -127,16 +139,16 @@ impl Gate {
     }
 
     /// Lets a request through, after waiting if requests are held. Dropping the future leaves the queue.
-    pub(crate) async fn admit(&self, worker: usize, headers: &HeaderMap) -> Result<Ticket, Refused> {
-        match self.claim(worker, headers) {
+    pub(crate) async fn admit(&self, worker: usize, asked: Asked<'_>) -> Result<Ticket, Refused> {
+        match self.claim(worker, asked) {
             Claim::Go(ticket) => Ok(ticket),
-            Claim::Stopping => Err(self.refuse(Refused::Stopping, headers::is_probe(headers))),
-            Claim::Wait(limit) => self.wait(worker, headers, limit).await,
+            Claim::Refused(why) => Err(self.refuse(why, headers::is_probe(asked.headers))),
+            Claim::Wait(limit) => self.wait(worker, asked, limit).await,
         }
     }
 
-    async fn wait(&self, worker: usize, headers: &HeaderMap, limit: Duration) -> Result<Ticket, Refused> {
-        let probe = headers::is_probe(headers);
+    async fn wait(&self, worker: usize, asked: Asked<'_>, limit: Duration) -> Result<Ticket, Refused> {
+        let probe = headers::is_probe(asked.headers);
         let (queue, max) = if probe { (&self.probes, PROBES_MAX) } else { (&self.waiting, self.queue_max) };
         let Some(_place) = Place::take(queue, max) else {
             return Err(self.refuse(Refused::QueueFull, probe));
@@ -148,12 +160,12 @@ impl Gate {
         let result = loop {
             // Before the claim, so that a change between the two is not missed.
             let woken = self.shards[worker].wake.notified();
-            match self.claim(worker, headers) {
+            match self.claim(worker, asked) {
                 Claim::Go(mut ticket) => {
                     ticket.pace = pace;
                     break Ok(ticket);
                 }
-                Claim::Stopping => break Err(self.refuse(Refused::Stopping, probe)),
+                Claim::Refused(why) => break Err(self.refuse(why, probe)),
                 // Held again before its turn came.
                 Claim::Wait(_) => drop(pace.take()),
             }
@@ -173,12 +185,18 @@ impl Gate {
         why
     }
 
-    fn claim(&self, worker: usize, headers: &HeaderMap) -> Claim {
+    fn claim(&self, worker: usize, asked: Asked<'_>) -> Claim {
         let mut table = self.shards[worker].table.lock().expect("no code panics while it holds the table");
-        if let Some(limit) = table.hold {
-            return if table.stopping { Claim::Stopping } else { Claim::Wait(limit) };
+        if table.closed.maintenance {
+            return Claim::Refused(Refused::Maintenance);
         }
-        let (index, new_client) = table.choose(headers);
+        if table.closed.readonly && !asked.safe {
+            return Claim::Refused(Refused::Readonly);
+        }
+        if let Some(limit) = table.hold {
+            return if table.stopping { Claim::Refused(Refused::Stopping) } else { Claim::Wait(limit) };
+        }
+        let (index, new_client) = table.choose(asked.headers);
         let lane = Arc::clone(&table.routes[index].lane);
         lane.in_flight.fetch_add(1, SeqCst);
         Claim::Go(Ticket { lane, new_client, pace: None })
@@ -230,6 +248,49 @@ impl Gate {
         plan.forget_done();
         drop(plan);
         self.wake();
+    }
+
+    /// Puts modes in force. What is in flight goes on: the lanes that it is on, where more is answered 503 than before.
+    pub(crate) fn close(&self, closed: Closed) -> Vec<Arc<Lane>> {
+        let mut plan = self.plan();
+        let more = closed.maintenance && !plan.closed.maintenance || closed.readonly && !plan.closed.readonly;
+        plan.closed = closed;
+        let mut before = Vec::new();
+        if more {
+            let targets: Vec<Arc<Target>> =
+                plan.upstreams.iter().map(|(target, _)| Arc::clone(target)).collect();
+            let fresh = targets.iter().map(|target| self.new_lanes(&mut plan.versions, target)).collect();
+            before = std::mem::replace(&mut plan.lanes, fresh).into_iter().flatten().collect();
+        }
+        self.install(&mut plan);
+        for lane in &before {
+            lane.retired.store(true, SeqCst);
+            lane.pool.clear();
+        }
+        plan.retiring.extend(before.iter().cloned());
+        plan.forget_done();
+        drop(plan);
+        self.wake();
+        before
+    }
+
+    /// What is out of use, with requests in flight.
+    pub(crate) fn retiring(&self) -> Vec<Arc<Lane>> {
+        self.plan().retiring.clone()
+    }
+
+    /// Waits until nothing is in flight on these lanes, for `limit` at most; cuts nothing.
+    pub(crate) async fn finish(&self, lanes: &[Arc<Lane>], limit: Duration) {
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            let empty = self.empty.notified();
+            tokio::pin!(empty);
+            empty.as_mut().enable();
+            let done = lanes.iter().all(|lane| lane.in_flight.load(SeqCst) == 0);
+            if done || tokio::time::timeout_at(deadline, empty).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Answers 503 to what is held now or later.
@@ -304,6 +365,7 @@ impl Gate {
             table.split = split;
             table.hold = hold;
             table.stopping = plan.stopping;
+            table.closed = plan.closed;
         }
         plan.forget_versions();
     }
@@ -385,6 +447,11 @@ impl Gate {
         (plan.upstreams.iter().map(upstream).collect(), plan.hold)
     }
 
+    /// The modes in force.
+    pub(crate) fn closed(&self) -> Closed {
+        self.plan().closed
+    }
+
     /// All of it, except what only the process knows (pid, address).
     pub(crate) fn status(&self) -> Status {
         let plan = self.plan();
@@ -399,6 +466,8 @@ impl Gate {
         };
         Status {
             holding_ms: plan.hold.map(|hold| hold.age_ms()),
+            readonly: plan.closed.readonly,
+            maintenance: plan.closed.maintenance,
             waiting: self.waiting.load(SeqCst) as u64,
             upstreams: plan.upstreams.iter().map(upstream).collect(),
             versions: plan.counted(),

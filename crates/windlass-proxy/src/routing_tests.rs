@@ -12,7 +12,7 @@ fn gate(workers: usize) -> Gate {
 }
 
 fn go(gate: &Gate, worker: usize, headers: &HeaderMap) -> Ticket {
-    match gate.claim(worker, headers) {
+    match gate.claim(worker, Asked { headers, safe: true }) {
         Claim::Go(ticket) => ticket,
         _ => panic!("not let through"),
     }
@@ -86,7 +86,10 @@ fn a_hold_replaces_lanes_of_upstreams_that_stay() {
     let unchanged = go(&gate, 0, &HeaderMap::new());
     assert!(Arc::ptr_eq(&before.lane, &unchanged.lane), "the same upstreams again");
     gate.change(vec![(Arc::clone(&one), 100)], Some(Hold::now(1)));
-    assert!(before.lane.retired() && matches!(gate.claim(0, &HeaderMap::new()), Claim::Wait(_)));
+    assert!(
+        before.lane.retired()
+            && matches!(gate.claim(0, Asked { headers: &HeaderMap::new(), safe: true }), Claim::Wait(_))
+    );
     gate.change(vec![(Arc::clone(&one), 100)], None);
     assert!(!Arc::ptr_eq(&before.lane, &go(&gate, 0, &HeaderMap::new()).lane));
     assert_eq!(gate.status().upstreams[0].in_flight, 2);

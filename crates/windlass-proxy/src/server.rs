@@ -9,7 +9,7 @@ use crate::{
     health, listen,
     routing::Gate,
     socket,
-    state::{Folder, State},
+    state::{Closed, Folder, State},
     worker::{Accepted, Ending, Worker},
 };
 use futures_util::FutureExt;
@@ -98,6 +98,7 @@ impl Proxy {
     fn put_initially_in_force(&self, state: &State) {
         let targets = health::targets(&state.upstreams, &[], &self.config.health, &self.config.log);
         self.gate.change(targets, state.hold);
+        self.gate.close(state.closed);
     }
 
     fn deal(&self, accepted: Accepted) {
@@ -203,7 +204,7 @@ fn initial_state(config: &Config, folder: &Folder, takes_over: bool) -> Result<S
     if let Some(saved) = folder.read()? {
         return Ok(saved);
     }
-    let state = State::new(config.upstreams.clone(), None);
+    let state = State::new(config.upstreams.clone(), None, Closed::default());
     if !takes_over {
         folder.write(&state).map_err(|error| unusable(folder, "save the state", &error))?;
     }

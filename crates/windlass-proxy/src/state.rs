@@ -1,6 +1,10 @@
 //! What survives the process: upstreams, weights and hold in `state.json`, the lock, the pid file.
 
-use crate::{config::check_upstreams, control::Upstream, error::ProxyError};
+use crate::{
+    config::check_upstreams,
+    control::{Mode, Upstream},
+    error::ProxyError,
+};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -15,8 +19,11 @@ const STATE: &str = "state.json";
 const LOCK: &str = "lock";
 const PID: &str = "proxy.pid";
 
-/// Written as `format`; a file with a higher one is of a newer version and is neither read nor replaced.
-const FORMAT: u32 = 1;
+/// Written as `format`, the oldest that has all that is in force; a file with a higher one than this is of a newer version and is neither
+/// read nor replaced.
+const FORMAT: u32 = 2;
+/// That of a state without modes.
+const FORMAT_WITHOUT_MODES: u32 = 1;
 
 /// What is in force. Health is not part of it: it is never assumed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +31,31 @@ pub(crate) struct State {
     pub format: u32,
     pub upstreams: Vec<Upstream>,
     pub hold: Option<Hold>,
+    /// Since format 2.
+    #[serde(default, skip_serializing_if = "Closed::is_open")]
+    pub closed: Closed,
+}
+
+/// Which requests are answered 503, because somebody said so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Closed {
+    #[serde(default)]
+    pub maintenance: bool,
+    #[serde(default)]
+    pub readonly: bool,
+}
+
+impl Closed {
+    pub(crate) fn is_open(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn with(self, mode: Mode, on: bool) -> Self {
+        match mode {
+            Mode::Maintenance => Self { maintenance: on, ..self },
+            Mode::Readonly => Self { readonly: on, ..self },
+        }
+    }
 }
 
 /// A hold in force.
@@ -53,8 +85,9 @@ fn unix_ms() -> u64 {
 }
 
 impl State {
-    pub(crate) fn new(upstreams: Vec<Upstream>, hold: Option<Hold>) -> Self {
-        Self { format: FORMAT, upstreams, hold }
+    pub(crate) fn new(upstreams: Vec<Upstream>, hold: Option<Hold>, closed: Closed) -> Self {
+        let format = if closed.is_open() { FORMAT_WITHOUT_MODES } else { FORMAT };
+        Self { format, upstreams, hold, closed }
     }
 }
 
@@ -226,7 +259,7 @@ mod tests {
     fn state() -> State {
         let upstream =
             Upstream { version: "2".into(), address: "h:1".into(), weight: 100, health: Some("/up".into()) };
-        State::new(vec![upstream], Some(Hold::now(500)))
+        State::new(vec![upstream], Some(Hold::now(500)), Closed::default())
     }
 
     #[test]
@@ -256,7 +289,7 @@ mod tests {
         assert!(matches!(error, SaveError::MayRevert(_)), "{error}");
         assert_eq!(folder.read().unwrap(), Some(state_like(&folder)));
         std::fs::create_dir(dir.path().join("state.json.new")).unwrap();
-        let other = State::new(Vec::new(), None);
+        let other = State::new(Vec::new(), None, Closed::default());
         let error = folder.write(&other).unwrap_err();
         assert!(matches!(error, SaveError::Unchanged(_)), "{error}");
         assert_eq!(folder.read().unwrap(), Some(state_like(&folder)));

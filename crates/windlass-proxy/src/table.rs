@@ -1,6 +1,6 @@
 //! Which upstream a request gets.
 
-use crate::{lane::Lane, split};
+use crate::{lane::Lane, split, state::Closed};
 use http::HeaderMap;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -23,6 +23,8 @@ pub(crate) struct Table {
     /// Longest wait while requests are held.
     pub hold: Option<Duration>,
     pub stopping: bool,
+    /// What is answered 503.
+    pub closed: Closed,
     /// Turns, so that upstreams with equal load alternate.
     turn: usize,
 }

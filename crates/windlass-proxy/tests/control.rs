@@ -8,7 +8,7 @@ use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use windlass_proxy::{
     ControlError,
-    control::{Request as Command, Upstream},
+    control::{Mode, Request as Command, Upstream},
 };
 
 #[tokio::test]
@@ -77,6 +77,58 @@ async fn beyond_time_and_queue_a_request_gets_503_with_retry_after() {
     assert_eq!((status.refused, status.waiting), (2, 0));
     assert!(status.hold_ms_max >= 300, "{}", status.hold_ms_max);
     assert_eq!(second.get("/").await.body, "1");
+}
+
+#[tokio::test]
+async fn readonly_lets_reads_pass_and_waits_for_the_writes_from_before() {
+    let one = Backend::start("1").await;
+    let proxy = Proxy::start(vec![one.upstream(100)]).await;
+    let (mut slow, mut other) = (Browser::http1(proxy.address).await, Browser::http2(proxy.address).await);
+    let waiting = tokio::spawn(async move { slow.send(post("/slow", "x")).await.unwrap() });
+    until("the slow write to arrive", || one.in_flight() == 1).await;
+    let turn = |on| Command::Mode { mode: Mode::Readonly, on, drain_ms: 20_000 };
+    let client = proxy.client.clone();
+    let turning = tokio::spawn(async move { client.send(turn(true)).await.unwrap() });
+    proxy.until("the mode", |s| s.readonly).await;
+    let seen = one.seen.load(SeqCst);
+    let refused = other.send(post("/sum", "1")).await.unwrap();
+    assert_eq!((refused.status.as_u16(), &refused.headers["retry-after"]), (503, &"1".parse().unwrap()));
+    assert_eq!(other.get("/").await.body, "1");
+    assert_eq!(one.seen.load(SeqCst), seen + 1, "the write did not reach the service");
+    assert!(!turning.is_finished(), "the reply came before the write from before had its answer");
+    // Asked once more, it waits for the same.
+    let again = proxy.client.clone();
+    let again = tokio::spawn(async move { again.send(turn(true)).await.unwrap() });
+    one.release();
+    assert_eq!(waiting.await.unwrap().status.as_u16(), 200, "it was not cut");
+    assert!(turning.await.unwrap().readonly && again.await.unwrap().readonly);
+
+    // Who waits for the end of a hold may read only.
+    proxy.hold(60_000, 0).await;
+    assert_eq!(other.send(post("/sum", "1")).await.unwrap().status.as_u16(), 503);
+    proxy.switch(vec![one.upstream(100)], 0, true).await;
+    assert!(proxy.status().await.readonly, "a switch leaves it as it is");
+    let status = proxy.send(turn(false)).await;
+    assert_eq!((status.readonly, status.cut), (false, 0));
+    assert_eq!(other.send(post("/sum", "123")).await.unwrap().body, "1 3");
+}
+
+#[tokio::test]
+async fn maintenance_answers_all_and_outlives_the_process() {
+    let one = Backend::start("1").await;
+    let mut proxy = Proxy::start(vec![one.upstream(100)]).await;
+    let turn = |on| Command::Mode { mode: Mode::Maintenance, on, drain_ms: 100 };
+    assert!(proxy.send(turn(true)).await.maintenance);
+    let mut browser = Browser::http1(proxy.address).await;
+    let refused = browser.get("/").await;
+    assert_eq!(refused.status.as_u16(), 503);
+    assert!(refused.body.contains("maintenance"), "{}", refused.body);
+    assert_eq!(one.seen.load(SeqCst), 0);
+    proxy.again().await;
+    assert!(proxy.status().await.maintenance);
+    assert!(!proxy.send(turn(false)).await.maintenance);
+    proxy.again().await;
+    assert_eq!(Browser::http1(proxy.address).await.get("/").await.body, "1");
 }
 
 #[tokio::test]

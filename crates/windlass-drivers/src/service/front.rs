@@ -1,7 +1,6 @@
 //! The proxy in front of a service, as far as this driver needs it.
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use std::{path::Path, sync::Arc};
 use windlass_driver::{Failure, Fault};
 use windlass_plan::ProxyFront;
@@ -9,6 +8,8 @@ use windlass_proxy::{
     Client, ControlError,
     control::{Request, Status},
 };
+
+pub use windlass_proxy::control::Mode;
 
 /// Why the proxy did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,27 +20,6 @@ pub enum FrontError {
     Refused(String),
     /// No answer came: whether it was done is not known. What it did instead, as in "did not answer within 5 s".
     Lost(String),
-}
-
-/// What a person has a front do with requests, until it is taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// All are answered 503.
-    Maintenance,
-    /// Those that may write are answered 503.
-    Readonly,
-}
-
-impl Mode {
-    /// As it is typed.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Maintenance => "maintenance",
-            Self::Readonly => "readonly",
-        }
-    }
 }
 
 /// A way to ask the proxy of one service.
@@ -63,9 +43,9 @@ pub trait Front: Send + Sync {
         Ok(())
     }
 
-    /// Turns a mode on or off. Turned on, connections that were there before get `drain_ms` to end.
-    async fn mode(&self, mode: Mode, _on: bool, _drain_ms: u64) -> Result<Status, FrontError> {
-        Err(FrontError::Refused(format!("the built-in proxy has no mode `{}`", mode.word())))
+    /// Turns a mode on or off. Turned on, what was in flight before gets `drain_ms` to end.
+    async fn mode(&self, mode: Mode, on: bool, drain_ms: u64) -> Result<Status, FrontError> {
+        self.call(&Request::Mode { mode, on, drain_ms }).await
     }
 
     /// All that Windlass may write of it, as it stands now, for the undo; `None`: there is no more than its status.

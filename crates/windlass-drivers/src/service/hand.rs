@@ -72,8 +72,12 @@ impl ServiceStatus {
                     format!("{address} ({version}{share})")
                 })
                 .collect();
-            let readonly = if proxy.readonly { ", writes are answered 503" } else { "" };
-            lines.push(format!("proxy {} → {}{held}{readonly}", proxy.listen, to.join(", ")));
+            let closed = match (proxy.maintenance, proxy.readonly) {
+                (true, _) => ", maintenance: all is answered 503",
+                (false, true) => ", writes are answered 503",
+                (false, false) => "",
+            };
+            lines.push(format!("proxy {} → {}{held}{closed}", proxy.listen, to.join(", ")));
         }
         lines
     }

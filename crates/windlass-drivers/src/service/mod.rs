@@ -50,6 +50,7 @@ mod health;
 mod instance;
 mod job;
 mod logs;
+mod mode;
 mod port;
 mod site;
 mod spec;
@@ -69,6 +70,7 @@ pub(crate) use verdict::{Seen, Verdict, judge};
 
 use async_trait::async_trait;
 use job::{Job, Program, broken};
+use mode::Turn;
 use site::Site;
 use spec::{read_json, write_json};
 use std::{ffi::OsString, fs};
@@ -174,6 +176,9 @@ impl ServiceDriver {
 
     /// Runs one way of a unit and lets the world say what a failure has left.
     async fn go(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Result<Done, Failure> {
+        if let Some(turn) = Turn::of(&self.fronts, cx, unit)? {
+            return turn.go(unit, capsule, way).await;
+        }
         let (site, operation) = self.site(cx, unit)?;
         let work = Self::work(cx, unit, way, (&site, operation), capsule.read(unit)?);
         let (before, after) = work.goals();
@@ -256,6 +261,9 @@ async fn problems(work: &Work<'_>, world: &World, from: Option<&str>) -> Vec<Str
 #[async_trait]
 impl Driver for ServiceDriver {
     async fn survey(&self, cx: &Context, unit: &Unit) -> Result<Survey, Failure> {
+        if let Some(turn) = Turn::of(&self.fronts, cx, unit)? {
+            return Ok(turn.survey().await);
+        }
         let (site, operation) = self.site(cx, unit)?;
         let work = Self::work(cx, unit, Way::Forward, (&site, operation), Captured::default());
         let world = work.job.look().await?;
@@ -285,6 +293,9 @@ impl Driver for ServiceDriver {
     }
 
     async fn capture(&self, cx: &Context, unit: &Unit) -> Result<Capsule, Failure> {
+        if let Some(turn) = Turn::of(&self.fronts, cx, unit)? {
+            return turn.capture(unit).await;
+        }
         let (site, operation) = self.site(cx, unit)?;
         let work = Self::work(cx, unit, Way::Forward, (&site, operation), Captured::default());
         let world = work.job.look().await?;
@@ -342,6 +353,9 @@ impl Driver for ServiceDriver {
 
     async fn inspect(&self, cx: &Context, unit: &Unit, capsule: &Capsule, way: Way) -> Found {
         let found = async {
+            if let Some(turn) = Turn::of(&self.fronts, cx, unit)? {
+                return turn.inspect(unit, capsule, way).await;
+            }
             let (site, operation) = self.site(cx, unit)?;
             let work = Self::work(cx, unit, way, (&site, operation), capsule.read(unit)?);
             work.inspect(way).await

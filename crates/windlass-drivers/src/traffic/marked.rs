@@ -308,6 +308,7 @@ impl Marked {
             pid: master.pid(),
             listen: format!("{} ({})", self.kind, self.file.shown()),
             holding_ms: now.maintenance.then_some(0),
+            maintenance: now.maintenance,
             readonly: now.readonly,
             upstreams: upstreams.collect(),
             ..Status::default()
@@ -339,6 +340,17 @@ impl Front for Marked {
                 };
                 self.change(*drain_ms, switch).await
             }
+            Request::Mode { mode, on, drain_ms } => {
+                let change = |wanted: &mut Wanted| {
+                    let now = match mode {
+                        Mode::Maintenance => &mut wanted.maintenance,
+                        Mode::Readonly => &mut wanted.readonly,
+                    };
+                    std::mem::replace(now, *on) != *on
+                };
+                // Connections that were there before end first, so that what is answered 503 reaches nobody behind it any more.
+                self.change(if *on { *drain_ms } else { 0 }, change).await
+            }
             Request::Stop { .. } | Request::TakeOver => {
                 Err(refused("Windlass does not end a server that it did not start"))
             }
@@ -364,18 +376,6 @@ impl Front for Marked {
     async fn can_hold(&self) -> Result<(), FrontError> {
         let text = self.file.read().await?.text;
         self.file.mode(&text)?.map(drop).ok_or_else(|| self.file.no_mode())
-    }
-
-    async fn mode(&self, mode: Mode, on: bool, drain_ms: u64) -> Result<Status, FrontError> {
-        let change = |wanted: &mut Wanted| {
-            let now = match mode {
-                Mode::Maintenance => &mut wanted.maintenance,
-                Mode::Readonly => &mut wanted.readonly,
-            };
-            std::mem::replace(now, on) != on
-        };
-        // Connections that were there before end first, so that what is answered 503 reaches nobody behind it any more.
-        self.change(if on { drain_ms } else { 0 }, change).await
     }
 
     async fn words(&self) -> Result<Option<String>, FrontError> {

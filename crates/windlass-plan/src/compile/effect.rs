@@ -1,8 +1,8 @@
 //! What a unit will change, in words, from its text alone.
 
 use crate::{
-    Action, ComposeLine, ComposeOperation, Config, GitLine, GitVerb, LineEdit, ServiceOperation, Strategy,
-    SystemdVerb, Watching,
+    Action, ComposeLine, ComposeOperation, Config, GitLine, GitVerb, LineEdit, ServiceMode, ServiceOperation,
+    Strategy, SystemdVerb, Watching,
 };
 
 /// Longest piece of the document that is repeated in an effect, in characters.
@@ -38,6 +38,7 @@ pub(super) fn words(action: &Action, config: &Config) -> String {
         }
         Action::Backup { target, file, .. } => format!("back {target} up to {file}"),
         Action::Service { service, operation } => operate(service, *operation, config),
+        Action::Mode { service, mode, on } => turned(service, *mode, *on),
         Action::Systemd { verb, name, user, .. } => systemd(*verb, name, *user),
         Action::Compose(line) => compose(line),
         Action::Objects { line, .. } => one_line(&line.effect()),
@@ -143,6 +144,17 @@ fn operate(service: &str, operation: ServiceOperation, config: &Config) -> Strin
             Some(beside) => format!("restart service {service} ({beside})"),
             None => format!("restart service {service} ({meanwhile} meanwhile)"),
         },
+    }
+}
+
+fn turned(service: &str, mode: ServiceMode, on: bool) -> String {
+    match (mode, on) {
+        (ServiceMode::Maintenance, true) => format!("answer all requests to {service} with 503"),
+        (ServiceMode::Readonly, true) => {
+            format!("answer requests to {service} that may write with 503; reads pass")
+        }
+        (ServiceMode::Maintenance, false) => format!("let requests to {service} through again"),
+        (ServiceMode::Readonly, false) => format!("let requests to {service} that may write through again"),
     }
 }
 

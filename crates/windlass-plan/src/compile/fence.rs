@@ -223,6 +223,7 @@ fn is_idempotent(draft: &Draft) -> bool {
     match &draft.action {
         Action::Copy { .. }
         | Action::Service { .. }
+        | Action::Mode { .. }
         | Action::Compose(_)
         | Action::Systemd { .. }
         | Action::Git(_)

@@ -399,7 +399,7 @@ fn driver_of(draft: &Draft) -> DriverKind {
             Some(Dialect::Mysql) => DriverKind::Mysql,
             Some(Dialect::Sqlite) | None => DriverKind::Sqlite,
         },
-        Action::Service { .. } => DriverKind::Service,
+        Action::Service { .. } | Action::Mode { .. } => DriverKind::Service,
         Action::Systemd { .. } => DriverKind::Systemd,
         Action::Compose(_) => DriverKind::Compose,
         Action::Objects { .. } => DriverKind::S3,

@@ -200,7 +200,9 @@ impl Compiler<'_> {
 
     /// What a service action needs of the configuration.
     fn service(&mut self, step: &doc::Step, action: &Action, place: &Place, span: Span) {
-        let Action::Service { service: name, .. } = action else { return };
+        let (Action::Service { service: name, .. } | Action::Mode { service: name, .. }) = action else {
+            return;
+        };
         let unread = self.config.unread.services.contains(name);
         let Some(service) = self.config.services.get(name).filter(|_| !unread) else { return };
         self.used_services.insert(name.clone());
@@ -209,6 +211,14 @@ impl Compiler<'_> {
             let at = step.attributes.on.as_ref().map_or(span, |on| on.span);
             let help = format!("write `on={}`", service.on);
             self.findings.push(Finding::error("service-elsewhere", at, message).help(help));
+        }
+        if matches!(action, Action::Mode { .. }) {
+            if service.proxy.is_none() {
+                let message = format!("nothing stands in front of service `{name}` that could answer for it");
+                let help = format!("give it a `proxy` in [service.{name}]");
+                self.findings.push(Finding::error("service-command", span, message).help(help));
+            }
+            return;
         }
         let missing = match (&service.runner, service.strategy) {
             // Its lines are of compose.

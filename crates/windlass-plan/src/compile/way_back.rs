@@ -171,6 +171,7 @@ pub(super) fn own(draft: &Draft) -> Undo {
         Action::Service { operation: ServiceOperation::Keep, .. } => {
             "last of all: started again from what is there then, if it was since"
         }
+        Action::Mode { .. } => "what is answered 503 is what it was before",
         Action::Systemd { verb, .. } => systemd(*verb),
     };
     undo(Class::Exact, how, UndoBy::Driver)

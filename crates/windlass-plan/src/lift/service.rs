@@ -1,21 +1,35 @@
-//! `windlass service stop|start|restart NAME`.
+//! `windlass service stop|start|restart NAME`, `windlass service maintenance|readonly NAME on|off`.
 
 use super::{Context, Read, Wrong, compose, operation};
-use crate::{Action, suggest};
+use crate::{Action, ServiceMode, ServiceOperation, suggest};
 use windlass_document::shell::Word;
+
+/// What a line says.
+enum Does {
+    Operates(ServiceOperation),
+    Turns(ServiceMode, bool),
+}
 
 pub(super) fn windlass(context: &Context<'_>, name: &Word, arguments: &[Word]) -> Read {
     let words: Vec<_> = arguments.iter().map(|word| word.text.as_str()).collect();
-    let (what, service) = match words[..] {
-        ["service", what, service] => (what, service),
+    let (what, service, turned) = match words[..] {
+        ["service", what, service] => (what, service, None),
+        ["service", what, service, "on"] => (what, service, Some(true)),
+        ["service", what, service, "off"] => (what, service, Some(false)),
         ["service", ..] => {
             return wrong(name, "`windlass service` needs an operation and one service".to_owned());
         }
         // Another command of this program: nothing to lift, it runs like any other program.
         _ => return Read::Unknown,
     };
-    let Some(operation) = operation(what) else {
-        return wrong(&arguments[1], format!("`{what}` is nothing that `windlass service` can do"));
+    let does = match (what, turned) {
+        ("maintenance", Some(on)) => Does::Turns(ServiceMode::Maintenance, on),
+        ("readonly", Some(on)) => Does::Turns(ServiceMode::Readonly, on),
+        ("maintenance" | "readonly", None) => {
+            return wrong(&arguments[1], format!("`{what}` needs `on` or `off` behind the service"));
+        }
+        (_, None) if let Some(operation) = operation(what) => Does::Operates(operation),
+        _ => return wrong(&arguments[1], format!("`{what}` is nothing that `windlass service` can do")),
     };
     if !context.config.services.contains_key(service) && !context.config.unread.service(service) {
         let known = context.config.services.keys().map(String::as_str);
@@ -26,6 +40,12 @@ pub(super) fn windlass(context: &Context<'_>, name: &Word, arguments: &[Word]) -
             help: suggest::help(service, "services", known),
         });
     }
+    let operation = match does {
+        Does::Turns(mode, on) => {
+            return Read::Actions(vec![Action::Mode { service: service.to_owned(), mode, on }]);
+        }
+        Does::Operates(operation) => operation,
+    };
     let configured = context.config.services.get(service).filter(|known| known.on == context.on);
     let composed = configured.and_then(|known| compose::service(context, service, known, operation));
     Read::Actions(vec![composed.unwrap_or(Action::Service { service: service.to_owned(), operation })])
@@ -36,7 +56,6 @@ fn wrong(word: &Word, message: String) -> Read {
         rule: "service-command",
         span: word.span,
         message,
-        help: "write `windlass service stop NAME`, `windlass service start NAME` or `windlass service restart NAME`"
-            .to_owned(),
+        help: "write `windlass service stop|start|restart NAME`, or `windlass service maintenance|readonly NAME on|off`".to_owned(),
     })
 }

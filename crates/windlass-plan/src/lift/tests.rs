@@ -503,6 +503,27 @@ fn an_environment_that_is_entered_stays() {
 }
 
 #[test]
+fn modes_of_a_service() {
+    let mode = |mode, on| Action::Mode { service: "booking".into(), mode, on };
+    assert_eq!(actions("windlass service readonly booking on"), [mode(crate::ServiceMode::Readonly, true)]);
+    assert_eq!(
+        actions("windlass service maintenance booking off"),
+        [mode(crate::ServiceMode::Maintenance, false)]
+    );
+    for line in [
+        "windlass service readonly booking",
+        "windlass service restart booking on",
+        "windlass service readonly booking yes",
+    ] {
+        let Fence::Lines(lines) = fence(line) else { panic!("{line}") };
+        assert!(
+            matches!(&lines[0].kind, LineKind::Wrong(wrong) if wrong.rule == "service-command"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn commands_joined_by_and_are_lines_where_each_does_something() {
     let lines = |text: &str| match fence(text) {
         Fence::Lines(lines) => lines,

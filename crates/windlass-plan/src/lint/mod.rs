@@ -15,6 +15,7 @@ mod irreversible;
 mod latest_image;
 mod left_stopped;
 mod migration_after_start;
+mod mode_left_on;
 mod no_step;
 mod no_where;
 mod objects;
@@ -131,6 +132,7 @@ pub const RULES: &[Rule] = &[
     irreversible::RULE,
     latest_image::RULE,
     left_stopped::RULE,
+    mode_left_on::RULE,
     migration_after_start::RULE,
     objects::MOVED_THEN_DELETED,
     backup::RULE,

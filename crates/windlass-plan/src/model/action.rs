@@ -1,6 +1,6 @@
 //! What a unit does.
 
-use super::ServiceOperation;
+use super::{ServiceMode, ServiceOperation};
 use crate::{Batch, ComposeLine, GitLine, InstallLine, Watching};
 use serde::{Deserialize, Serialize};
 use windlass_document::http::HttpCheck;
@@ -116,6 +116,15 @@ pub enum Action {
         service: String,
         /// What to do.
         operation: ServiceOperation,
+    },
+    /// `windlass service maintenance|readonly NAME on|off`.
+    Mode {
+        /// Name of the service.
+        service: String,
+        /// What is answered 503.
+        mode: ServiceMode,
+        /// From here on, or no more.
+        on: bool,
     },
     /// `systemctl VERB UNIT`.
     Systemd {

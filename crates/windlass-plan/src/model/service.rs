@@ -48,6 +48,27 @@ impl Service {
     }
 }
 
+/// What requests to a service are answered 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceMode {
+    /// All.
+    Maintenance,
+    /// Those that may write.
+    Readonly,
+}
+
+impl ServiceMode {
+    /// As it is typed.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Maintenance => "maintenance",
+            Self::Readonly => "readonly",
+        }
+    }
+}
+
 /// What runs a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -275,6 +275,20 @@ impl Proxy {
         config.workers = Some(2);
         config.health.interval_ms = 40;
         change(&mut config);
+        Self::serve(dir, config).await
+    }
+
+    /// Ends it, and starts another one on the same folder, at another address.
+    pub async fn again(&mut self) {
+        self.terminate();
+        (&mut self.ended).await.unwrap().unwrap();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        let mut config = Config::new("127.0.0.1:0", dir.path().join("state"));
+        config.workers = Some(2);
+        *self = Self::serve(dir, config).await;
+    }
+
+    async fn serve(dir: tempfile::TempDir, config: Config) -> Self {
         let client = Client::new(&config.state_dir);
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(windlass_proxy::run(config, async {

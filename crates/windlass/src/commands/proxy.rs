@@ -154,6 +154,14 @@ fn status_text(status: &Status) -> Text {
         let line = format!("  holding since {}, {} waiting", duration(ms), status.waiting);
         text.add(Mark::Warn, line);
     }
+    for (on, words) in [
+        (status.maintenance, "maintenance: all requests are answered 503"),
+        (status.readonly, "readonly: requests that may write are answered 503"),
+    ] {
+        if on {
+            text.add(Mark::Warn, format!("  {words}"));
+        }
+    }
     for upstream in &status.upstreams {
         let (mark, health) = match upstream.healthy {
             Some(true) => (Mark::Good, format!("healthy for {}", duration(upstream.healthy_ms))),

@@ -64,7 +64,7 @@ fn set(args: &ServiceMode, mode: Mode, config: Option<&Path>) -> Result<Exit, Fa
         terminal::json(&status)?;
         return Ok(Exit::Done);
     }
-    let now = match (status.holding_ms.is_some(), status.readonly) {
+    let now = match (status.maintenance, status.readonly) {
         (true, _) => "all requests are answered 503",
         (false, true) => "requests that may write are answered 503, reads pass",
         (false, false) => "all requests pass",
