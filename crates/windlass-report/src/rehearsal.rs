@@ -57,7 +57,7 @@ pub struct CopyJson {
     pub target: String,
     /// What was copied: `now`, or the name of a backup.
     pub from: String,
-    /// Where: `same server`, `another server`, `private server`, `file`.
+    /// Where: `the same server`, `another server`, `a private server`, `this machine`.
     pub place: String,
     /// Bytes of the live database.
     pub bytes: u64,

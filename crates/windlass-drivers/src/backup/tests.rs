@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Child,
     sync::Mutex,
@@ -28,7 +28,12 @@ fn hanging(flavor: Flavor, folder: &Path) -> PathBuf {
     let (dump, client) = if flavor.is_postgres() { ("pg_dump", "psql") } else { ("mysqldump", "mysql") };
     let tools = folder.join("tools");
     fs::create_dir(&tools).unwrap();
-    symlink(real.join(dump), tools.join(dump)).unwrap();
+    // The server's own look for what they need where they lie.
+    let program = |name: &str, script: String| {
+        fs::write(tools.join(name), script).unwrap();
+        fs::set_permissions(tools.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    program(dump, format!("#!/bin/sh\nexec {} \"$@\"\n", real.join(dump).display()));
     // Questions come from a file, statements of a backup through a pipe; so do the words of a janitor, to another database.
     let (real, said) = (real.join(client), folder.join("said"));
     let script = format!(
@@ -37,8 +42,7 @@ fn hanging(flavor: Flavor, folder: &Path) -> PathBuf {
         said.display(),
         real.display()
     );
-    fs::write(tools.join(client), script).unwrap();
-    fs::set_permissions(tools.join(client), fs::Permissions::from_mode(0o755)).unwrap();
+    program(client, script);
     tools
 }
 

@@ -59,6 +59,13 @@ impl Tool {
         let mut tool = Self { source, folder, secret, dumper, is_mariadb: false, version: String::new() };
         let output = tool.dump_program().arg("--version").stdin(Stdio::null()).output();
         let output = output.map_err(|error| tool.not_found(&error))?;
+        if !output.status.success() {
+            let words = one_line(&String::from_utf8_lossy(&output.stderr), MESSAGE_MAX);
+            return Err(failed(format!(
+                "the dump program does not run: {}: {words}; nothing was done",
+                output.status
+            )));
+        }
         tool.version = one_line(&String::from_utf8_lossy(&output.stdout), 120);
         tool.is_mariadb = tool.version.contains("MariaDB");
         Ok(tool)

@@ -4,7 +4,7 @@ use super::{NOW_MS, SERVERS, create, fill, how, means, quiet, shelf, source};
 use sha2::{Digest as _, Sha256};
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use windlass_drivers::backup::{self, Manifest};
-use windlass_lab::{Database, Server, server};
+use windlass_lab::{Database, Flavor, Server, server};
 
 /// A folder with the server's client, and a dump program of our own: a shell script in which `"$real"` is the server's.
 fn tools(server: &Server, script: &str) -> tempfile::TempDir {
@@ -14,13 +14,35 @@ fn tools(server: &Server, script: &str) -> tempfile::TempDir {
         false => ("mysqldump", "mysql"),
     };
     let real = |name: &str| server.bin().unwrap_or_else(|| Path::new("/usr/bin").to_owned()).join(name);
-    std::os::unix::fs::symlink(real(client), folder.path().join(client)).unwrap();
-    let program = folder.path().join(dump);
     let version = r#"case "$*" in *--version*) exec "$real" "$@";; esac"#;
-    let real = real(dump);
-    fs::write(&program, format!("#!/bin/sh\nreal={}\n{version}\n{script}\n", real.display())).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    // The server's own look for what they need where they lie.
+    for (name, script) in [(client, "exec \"$real\" \"$@\""), (dump, script)] {
+        let program = folder.path().join(name);
+        let text = format!("#!/bin/sh\nreal={}\n{version}\n{script}\n", real(name).display());
+        fs::write(&program, text).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
     folder
+}
+
+#[test]
+fn a_dump_program_that_does_not_run_is_said_to_be_so() {
+    let server = server(Flavor::Mariadb);
+    let (database, folder) = (server.database(), tempfile::tempdir().unwrap());
+    let program = folder.path().join("mysqldump");
+    fs::write(&program, "#!/bin/sh\necho 'error while loading shared libraries' >&2\nexit 127\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let failure = backup::create(
+        &source(&database),
+        ("db", "x"),
+        &shelf(&folder.path().join("b")),
+        &how(Some(folder.path())),
+        NOW_MS,
+        &quiet,
+    )
+    .unwrap_err();
+    let words = "does not run: exit status: 127: error while loading shared libraries; nothing was done";
+    assert!(failure.message.contains(words), "{}", failure.message);
 }
 
 /// What a backup by these programs ends with; nothing is left of it.

@@ -14,7 +14,7 @@ use windlass_drivers::backup::{self, How, Manifest, Means, Shelf, Source, Stored
 use windlass_lab::{Database, Flavor, Server, server};
 
 const NOW_MS: i64 = 1_790_000_000_000;
-const SERVERS: [Flavor; 2] = [Flavor::Postgres15, Flavor::Mariadb];
+const SERVERS: [Flavor; 4] = Flavor::ALL;
 
 fn fill(database: &Database) {
     database.run("CREATE TABLE record (id INT PRIMARY KEY, note VARCHAR(200))");

@@ -124,11 +124,6 @@ impl<'r, 'a, 't> Section<'r, 'a, 't> {
         self.reader.error(rule, at, message, help);
     }
 
-    /// The table as a whole contradicts itself.
-    pub(super) fn conflict(&self, message: impl Into<String>, help: impl Into<String>) {
-        self.reader.error("config-conflict", self.at, message, help);
-    }
-
     /// A key that must be there is not.
     pub(super) fn missing(&self, message: impl Into<String>, help: impl Into<String>) {
         self.reader.error("config-missing", self.at, format!("{} {}", self.name, message.into()), help);

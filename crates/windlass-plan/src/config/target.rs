@@ -210,17 +210,19 @@ pub(super) fn named_secret(item: &tree::Item, here: &NamedIn<'_, '_>) -> Option<
         );
         return None;
     }
-    place(&here.open(item, SECRET_KEYS)?)
+    place(&here.open(item, SECRET_KEYS)?, item)
 }
 
 fn reference(section: &Section<'_, '_, '_>, key: &str) -> Option<Secret> {
-    place(&section.section(key, SECRET_KEYS)?)
+    place(&section.section(key, SECRET_KEYS)?, section.item(key)?)
 }
 
-fn place(secret: &Section<'_, '_, '_>) -> Option<Secret> {
+fn place(secret: &Section<'_, '_, '_>, item: &tree::Item) -> Option<Secret> {
     let given: Vec<_> = SECRET_KEYS.iter().filter(|name| secret.item(name).is_some()).collect();
     let [only] = given[..] else {
-        secret.conflict(
+        secret.reader().error(
+            "config-conflict",
+            item.at,
             format!("{} has to name exactly one place", secret.name()),
             "write one of `{ env = \"X\" }`, `{ file = \"…\" }`, `{ command = \"…\" }`",
         );

@@ -273,6 +273,20 @@ fn a_canary_has_the_limits_that_are_watched() {
 }
 
 #[test]
+fn secrets_have_names_for_statements() {
+    let base = "[secret.app]\nfile = \"app.secret\"\n[secret.other]\nenv = \"OTHER\"\n";
+    let config = good(&[base, "[secret.app]\nenv = \"APP\"\n"]);
+    let wanted = [("app", "APP"), ("other", "OTHER")]
+        .map(|(name, env)| (name.to_owned(), Secret::Env(env.to_owned())));
+    assert_eq!(config.secrets, wanted.into(), "another place replaces the one of the layer before");
+    let (rule, _, words) = one("[secret]\napp = \"hunter2\"\n");
+    assert_eq!(rule, "secret-literal");
+    assert!(!words.contains("hunter2"), "{words}");
+    assert_eq!(one("[secret.app]\nenv = \"A\"\nfile = \"b\"\n").0, "config-conflict");
+    assert_eq!(one("[secret.\"a b\"]\nenv = \"A\"\n").0, "config-value");
+}
+
+#[test]
 fn a_password_in_a_url_is_refused_and_not_repeated() {
     let (rule, marked, words) = one("[target.db]\nurl = \"postgres://app:hunter2@db/orion\"\n");
     assert_eq!((rule.as_str(), marked.as_str()), ("secret-literal", "\"postgres://app:hunter2@db/orion\""));
@@ -450,7 +464,7 @@ fn the_schema_has_the_keys_that_are_read() {
         keys.sort();
         keys
     };
-    assert_eq!(keys(""), sorted(&["target", "service", "policy", "documents", "notice"]));
+    assert_eq!(keys(""), sorted(&["target", "service", "policy", "documents", "notice", "secret"]));
     assert_eq!(keys("Target"), sorted(target::KEYS));
     assert_eq!(keys("Service"), sorted(service::KEYS));
     assert_eq!(keys("Proxy"), sorted(service::PROXY_KEYS));

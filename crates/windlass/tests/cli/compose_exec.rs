@@ -10,40 +10,80 @@ const POSTGRES: &str = "mkdir /tmp/data && chown nobody /tmp/data && setpriv --r
     --no-sync -D /tmp/data && echo host all all all trust >> /tmp/data/pg_hba.conf && exec setpriv --reuid=nobody --clear-groups postgres -D \
     /tmp/data -F -c listen_addresses=* -k /tmp/data";
 
+/// Its clients find it by `MYSQL_UNIX_PORT`.
+const MARIADB: &str = "cd /tmp && mariadb-install-db --no-defaults --user=root --datadir=/tmp/data --force --skip-name-resolve --skip-test-db \
+    --auth-root-authentication-method=normal >/tmp/log 2>&1 && { echo 'CREATE USER root;'; echo 'GRANT ALL ON *.* TO root WITH GRANT OPTION;'; \
+    echo 'CREATE DATABASE shop CHARACTER SET utf8mb4;'; } > /tmp/init.sql && exec mariadbd --no-defaults --user=root --datadir=/tmp/data --socket=/tmp/m.sock --port=3306 \
+    --bind-address=0.0.0.0 --skip-name-resolve --init-file=/tmp/init.sql";
+
+/// A server that runs in a container: its command, what is in its environment, its port.
+struct Engine {
+    command: &'static str,
+    environment: &'static str,
+    port: u16,
+    url: &'static str,
+    /// Makes the database, or sees that it is there.
+    make: &'static str,
+    /// The client, that takes statements as its next argument.
+    client: &'static str,
+}
+
+const OF_POSTGRES: Engine = Engine {
+    command: POSTGRES,
+    environment: "['PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin', PGHOST=/tmp/data, PGUSER=postgres]",
+    port: 5432,
+    url: "postgres://postgres",
+    make: "createdb shop",
+    client: "psql -XAtq -v ON_ERROR_STOP=1 -d shop -c",
+};
+
+const OF_MARIADB: Engine = Engine {
+    command: MARIADB,
+    environment: "['PATH=/usr/sbin:/usr/bin:/sbin:/bin', MYSQL_UNIX_PORT=/tmp/m.sock]",
+    port: 3306,
+    url: "mysql://root",
+    make: "mariadb -uroot shop -e 'SELECT 1'",
+    client: "mariadb -uroot --default-character-set=utf8mb4 -N shop -e",
+};
+
 /// A project whose database `shop` is in the container `db`, reached from here by a port.
 struct Scene {
     docker: &'static Docker,
     compose: Compose,
     project: Project,
     name: String,
+    engine: Engine,
 }
 
 impl Scene {
-    fn new(docker: &'static Docker, compose: Compose) -> Self {
+    fn new(docker: &'static Docker, compose: Compose, engine: Engine) -> Self {
         let name = docker.name("exec");
         let image = docker.image(&name, "1", &[]);
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let scene = Self { docker, compose, project: Project::empty(), name };
+        let scene = Self { docker, compose, project: Project::empty(), name, engine };
+        let Engine { command, environment, port: inside, url, make, .. } = &scene.engine;
         scene.project.write(
             "docker-compose.yml",
             format!(
-                "version: '3.7'\nservices:\n  db:\n    image: {image}\n    command: [sh, -c, \"{POSTGRES}\"]\n    stop_signal: SIGKILL\n    \
-                 environment: ['PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin', PGHOST=/tmp/data, PGUSER=postgres]\n    \
-                 ports: ['127.0.0.1:{port}:5432']\n    volumes: {PROGRAMS}\n"
+                "version: '3.7'\nservices:\n  db:\n    image: {image}\n    command: [sh, -c, \"{command}\"]\n    stop_signal: SIGKILL\n    \
+                 environment: {environment}\n    \
+                 ports: ['127.0.0.1:{port}:{inside}']\n    volumes: {PROGRAMS}\n"
             ),
         );
         scene.project.write(
             "windlass.toml",
-            format!("[target.app]\ndir = \".\"\n\n[target.db]\nurl = \"postgres://postgres@127.0.0.1:{port}/shop\"\n"),
+            format!("[target.app]\ndir = \".\"\n\n[target.db]\nurl = \"{url}@127.0.0.1:{port}/shop\"\n"),
         );
         scene.line("up -d").unwrap();
         wait_for("the database", || {
-            let made = scene.line("exec -T db createdb shop");
+            let made = scene.line(&format!("exec -T db {make}"));
             let logs = || scene.line("logs db").unwrap_or_default();
             assert!(made.is_ok() || !scene.line("ps -q db").unwrap().is_empty(), "{made:?}\n{}", logs());
             made.is_ok()
         });
-        scene.sql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')");
+        scene.sql(
+            "CREATE TABLE t (id int PRIMARY KEY, v varchar(50)); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+        );
         scene
     }
 
@@ -59,7 +99,7 @@ impl Scene {
     }
 
     fn sql(&self, sql: &str) -> String {
-        self.line(&format!("exec -T db psql -XAtq -v ON_ERROR_STOP=1 -d shop -c \"{sql}\"")).unwrap()
+        self.line(&format!("exec -T db {} \"{sql}\"", self.engine.client)).unwrap()
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
@@ -95,7 +135,7 @@ impl Drop for Scene {
 #[test]
 fn a_line_into_a_container_is_a_typed_step_or_runs_as_it_is() {
     let Some(docker) = docker() else { return };
-    let scene = Scene::new(docker, Compose::V2);
+    let scene = Scene::new(docker, Compose::V2, OF_POSTGRES);
     let compose = scene.compose.words();
     let before = scene.rows();
     scene
@@ -131,4 +171,32 @@ fn a_line_into_a_container_is_a_typed_step_or_runs_as_it_is() {
     assert_eq!(scene.rows(), "(1,\"a; 数据\",7)\n(2,\"b; 数据\",7)\n");
     scene.run(&["rollback", "--yes"]).code(0);
     assert_eq!(scene.rows(), before);
+}
+
+#[test]
+fn lines_of_both_names_of_the_client_of_mariadb_are_typed_steps() {
+    let Some(docker) = docker() else { return };
+    let scene = Scene::new(docker, Compose::V2, OF_MARIADB);
+    let compose = scene.compose.words();
+    let rows = || scene.sql("SELECT * FROM t ORDER BY 1");
+    let before = rows();
+    let up = "UPDATE t SET v = CONCAT(v, '; 数据');\nALTER TABLE t ADD COLUMN n int DEFAULT 7;\n";
+    scene.project.write("up.sql", up);
+    scene.release(&format!(
+        "```sh {{#up on=db}}\n{compose} exec -T db mysql -u root shop < up.sql\n{compose} exec -T db mariadb -uroot shop -e \"DELETE FROM t \
+         WHERE id = 1\"\n```\n"
+    ));
+    let plan = scene.run(&["plan", "release.md"]).code(0).stdout;
+    assert!(plan.contains("db: UPDATE t SET v") && plan.contains("db: DELETE FROM t"), "{plan}");
+    let killed = scene.run(&["apply", "release.md", "--yes", "--fault", "crash-after:up/2"]);
+    assert_eq!(killed.code, None, "{killed:?}");
+    scene.run(&["resume"]).code(0);
+    assert_eq!(rows(), "2\tb; 数据\t7\n");
+    scene.run(&["rollback", "--yes"]).code(0);
+    assert_eq!(rows(), before);
+
+    // Whose server the container runs is not said: the line stays a line.
+    scene.release(&format!("```sh {{#up on=app}}\n{compose} exec -T db mysql -uroot shop < up.sql\n```\n"));
+    let said = scene.run(&["check", "release.md"]).code(2);
+    assert!(said.stderr.contains("which server the container runs"), "{}", said.stderr);
 }

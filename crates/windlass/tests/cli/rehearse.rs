@@ -2,7 +2,7 @@
 
 use crate::sealed::{Project, RELEASE, Said, skipped, wait_for};
 use std::{collections::BTreeMap, path::Path, time::Duration};
-use windlass_lab::{Database, Flavor, RUNBOOK_000, server};
+use windlass_lab::{Database, Flavor, RUNBOOK_000, Setup, server};
 
 /// A history of a hundred statements is run three times, there and back; on a busy machine that takes its time.
 const LONG: Duration = Duration::from_secs(400);
@@ -269,26 +269,67 @@ fn a_rehearsal_that_is_killed_leaves_the_live_database_and_no_copy() {
     assert!(!project.path(".windlass/journal.db").exists(), "no run was begun");
 }
 
-#[test]
-fn on_a_backup_on_a_private_server_and_on_a_sample() {
-    let database = server(Flavor::Postgres15).database();
-    database.run("CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT i, i FROM generate_series(1, 500) i");
+/// On each server of its own kind: what the options say is what is copied, there and nowhere else.
+fn by_options(flavor: Flavor) {
+    let database = server(flavor).database();
+    database.run("CREATE TABLE t (id INT PRIMARY KEY, a INT)");
+    database.run(
+        "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT i, i FROM n",
+    );
     let project = project(
         &database,
-        "```sql {#up on=db}\nALTER TABLE t ADD COLUMN b text;\nUPDATE t SET b = a::text;\n```\n",
+        "```sql {#up on=db}\nALTER TABLE t ADD COLUMN b VARCHAR(20);\nUPDATE t SET b = CONCAT(a, '');\n```\n",
     );
-    let tools = server(Flavor::Postgres15).bin().unwrap();
+    let tools = server(flavor).bin().unwrap();
     project.run(&["backup", "create", "--tools", tools.to_str().unwrap()]).code(0);
     database.run("DELETE FROM t WHERE id > 100");
     let rows = |more: &[&str]| {
-        let found = rehearse(&project, Flavor::Postgres15, &[&["--json"], more].concat()).code(0).json();
-        (found["copies"][0]["rows"].as_u64().unwrap(), found["statements"][1]["rows"].as_u64().unwrap())
+        let said = rehearse(&project, flavor, &[&["--json"], more].concat()).code(0);
+        let found = comes_back(said, 2);
+        let copy = &found["copies"][0];
+        let counted = |value: &serde_json::Value| value.as_u64().unwrap();
+        (counted(&copy["rows"]), counted(&found["statements"][1]["rows"]), copy["place"].clone())
     };
-    assert_eq!(rows(&[]), (100, 100));
-    assert_eq!(rows(&["--from", "latest"]), (500, 500));
-    assert_eq!(rows(&["--private"]), (100, 100));
-    assert_eq!(rows(&["--sample", "7"]), (7, 7));
-    rehearse(&project, Flavor::Postgres15, &["--from", "nosuch"]).code(2).says(&["no whole backup `nosuch`"]);
+    let [beside, private, elsewhere] =
+        ["the same server", "a private server", "another server"].map(serde_json::Value::from);
+    assert_eq!(rows(&[]), (100, 100, beside.clone()), "{flavor:?}");
+    assert_eq!(rows(&["--from", "latest"]), (500, 500, beside.clone()), "{flavor:?}");
+    assert_eq!(rows(&["--private"]), (100, 100, private.clone()), "{flavor:?}");
+    assert_eq!(rows(&["--private", "--from", "latest"]), (500, 500, private), "{flavor:?}");
+    assert_eq!(rows(&["--sample", "7"]), (7, 7, beside), "{flavor:?}");
+    rehearse(&project, flavor, &["--from", "nosuch"]).code(2).says(&["no whole backup `nosuch`"]);
+
+    let other = Setup::new(flavor).start();
+    let there = other.database();
+    let names = match flavor.is_postgres() {
+        true => "SELECT datname FROM pg_database ORDER BY 1",
+        false => "SHOW DATABASES",
+    };
+    let before = other.run(names);
+    assert_eq!(rows(&["--on", &there.url()]), (100, 100, elsewhere.clone()), "{flavor:?}");
+    assert_eq!(rows(&["--on", &there.url(), "--from", "latest"]), (500, 500, elsewhere), "{flavor:?}");
+    assert_eq!(other.run(names), before, "the copies there are gone");
+    assert_eq!(database.run("SELECT COUNT(*) FROM t"), "100");
+}
+
+#[test]
+fn on_a_backup_a_private_server_another_one_and_a_sample_of_postgres15() {
+    by_options(Flavor::Postgres15);
+}
+
+#[test]
+fn on_a_backup_a_private_server_another_one_and_a_sample_of_the_newer_postgres() {
+    by_options(Flavor::PostgresNewer);
+}
+
+#[test]
+fn on_a_backup_a_private_server_another_one_and_a_sample_of_mariadb() {
+    by_options(Flavor::Mariadb);
+}
+
+#[test]
+fn on_a_backup_a_private_server_another_one_and_a_sample_of_mysql() {
+    by_options(Flavor::Mysql);
 }
 
 /// A subscription of a backup never connects from the copy, and does not keep the copy from going away.

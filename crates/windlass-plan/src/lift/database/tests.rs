@@ -99,6 +99,17 @@ fn what_a_line_leaves_out_is_that_of_the_fence() {
     ] {
         assert_eq!(sources("pg", line), ("pg".to_owned(), vec!["up.sql".to_owned()]), "{line}");
     }
+    for line in [
+        "mysql biz_core < up.sql",
+        "mariadb -uapp biz_core < up.sql",
+        "docker compose exec -T db mysql -u app -D biz_core < up.sql",
+        "docker compose exec -T db mariadb --user=app biz_core < up.sql",
+        "docker-compose exec -T -e MYSQL_PWD=x db mysql -uapp biz_core < up.sql",
+        "docker exec -i db mariadb biz_core < up.sql",
+    ] {
+        assert_eq!(sources("my", line), ("my".to_owned(), vec!["up.sql".to_owned()]), "{line}");
+    }
+    assert_eq!(sources("my", "docker compose exec db mysql -uapp biz_core -e 'SELECT 1'").1, ["= SELECT 1"]);
     let (_, matched) = only("hidden", "mysql --defaults-file=/root/my.cnf -u app biz_core < up.sql");
     let claim = matched.and_then(|matched| matched.claim).expect("only the secret can tell");
     assert_eq!((claim.user.as_deref(), claim.database.as_deref()), (Some("app"), Some("biz_core")));
