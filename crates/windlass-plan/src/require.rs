@@ -136,7 +136,8 @@ pub(crate) fn unverified<'a>(
     let mut checked = false;
     let last = units.rev().find(|unit| {
         checked |= checks(unit);
-        changes(unit)
+        // Who is let through again finds what was checked before.
+        changes(unit) && !matches!(unit.action, Action::Mode { on: false, .. })
     })?;
     (!checked && !is_watched_start(&last.action, services)).then_some(last)
 }

@@ -137,7 +137,21 @@ pub(crate) fn lift(
                 Joint::And if in_turn(commands, &context) => {
                     commands.iter().map(|simple| (simple, span_of(simple, command.span))).collect()
                 }
-                _ => return Fence::Whole { because: (*because).to_owned(), at: *at },
+                _ => {
+                    let read = database::without_url(&context, commands, command.span)
+                        .and_then(|simple| database::read(&context, &simple));
+                    match read {
+                        Some(read @ (Read::Sql(..) | Read::Backup(..))) => {
+                            let nobody = SimpleCommand::default();
+                            if let Err(whole) = line(read, (&nobody, command.span), &mut context, &mut lines)
+                            {
+                                return whole;
+                            }
+                            continue;
+                        }
+                        _ => return Fence::Whole { because: (*because).to_owned(), at: *at },
+                    }
+                }
             },
             CommandKind::Simple(simple) => vec![(simple, command.span)],
         };

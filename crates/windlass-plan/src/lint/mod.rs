@@ -165,6 +165,11 @@ url = "sqlite:app.db"
 url = "s3://files"
 hold = "held/"
 
+[service.desk]
+on = "app"
+run = ["./desk", "--port", "{port}"]
+proxy = { listen = "127.0.0.1:8080" }
+
 [service.booking]
 on = "app"
 run = ["./booking", "--port", "{port}"]

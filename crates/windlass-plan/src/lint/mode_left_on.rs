@@ -10,9 +10,9 @@ pub(super) const RULE: Rule = Rule {
     severity: Severity::Warning,
     summary: "requests are answered 503 from a step on, and to the end",
     why: "the release would end well while users are turned away",
-    bad: "```sh {#quiet on=app}\nwindlass service readonly booking on\n```\n\n- [ ] it is quiet\n",
-    good: "```sh {#quiet on=app}\nwindlass service readonly booking on\n```\n\n- [ ] it is quiet\n\n```sh {#open on=app}\nwindlass \
-           service readonly booking off\n```\n",
+    bad: "```sh {#quiet on=app}\nwindlass service readonly desk on\n```\n\n- [ ] it is quiet\n",
+    good: "```sh {#quiet on=app}\nwindlass service readonly desk on\n```\n\n- [ ] it is quiet\n\n```sh {#open on=app}\nwindlass \
+           service readonly desk off\n```\n",
     check,
 };
 

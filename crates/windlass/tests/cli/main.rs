@@ -33,6 +33,7 @@ mod mysql;
 mod new;
 mod notices;
 mod objects;
+mod orion;
 mod papers;
 mod people;
 mod plan;

@@ -200,3 +200,73 @@ fn a_run_that_stopped_while_requests_are_held_says_so_and_its_rollback_lets_them
         "a proxy that is gone holds nothing"
     );
 }
+
+/// What the proxy says to a request of this method.
+fn ask(listen: &str, method: &str) -> String {
+    let mut stream = TcpStream::connect(listen).unwrap();
+    let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Between `on` and `off` something fails, or the controller is killed: writes pass again.
+#[test]
+fn writes_are_refused_during_a_step_of_a_document_and_pass_again_whatever_becomes_of_it() {
+    let project = Project::empty();
+    project.write("windlass.toml", CONFIG);
+    let (proxy, listen) = serve(&project);
+    let switch = format!("1.0={}", upstream("one"));
+    project.run(&["proxy", "switch", "booking", &switch, "--resume"]).code(0);
+    let (ok, refused) = ("HTTP/1.1 200 OK", "HTTP/1.1 503 Service Unavailable");
+    let both = |listen: &str| (ask(listen, "GET"), ask(listen, "POST"));
+    let document = |last: &str| {
+        format!(
+            "---\nrelease: 2\n---\n```sh {{#quiet on=app}}\nwindlass service readonly booking on\n```\n\
+             ```sh {{#migrate on=app}}\ncp windlass.toml copy\n```\n- [ ] looked at\n\n{last}"
+        )
+    };
+    let open = "```sh {#open on=app}\nwindlass service readonly booking off\n```\n";
+    project.write("release.md", document(open));
+    let plan = project.run(&["plan", "release.md"]).code(0).stdout;
+    assert!(plan.contains("reads pass") && plan.contains("what it was before"), "{plan}");
+    // It waits for the person, and meanwhile nobody writes; also when the proxy is started anew.
+    project.run(&["apply", "release.md", "--yes"]).code(3);
+    assert_eq!(both(&listen), (ok.into(), refused.into()));
+    assert!(
+        project.run(&["service", "status", "booking"]).code(0).stdout.contains("writes are answered 503")
+    );
+    project.run(&["rollback", "--yes"]).code(0);
+    assert_eq!(both(&listen), (ok.into(), ok.into()));
+
+    for (last, fault, code) in [
+        (open, None, 0),
+        ("```sh {#look on=app readonly}\nfalse\n```\n", None, 1),
+        (open, Some("crash-after:quiet/1"), 0),
+        (open, Some("crash-before:open/1"), 0),
+    ] {
+        project.write("release.md", document(last));
+        let apply = ["apply", "release.md", "--yes", "--confirm", "all"];
+        match fault {
+            None => drop(project.run(&apply).code(code)),
+            Some(fault) => {
+                assert_eq!(project.run(&[&apply[..], &["--fault", fault]].concat()).code, None);
+                assert_eq!(both(&listen), (ok.into(), refused.into()), "{fault}");
+                project.run(&["resume", "--confirm", "all"]).code(code);
+            }
+        }
+        assert_eq!(both(&listen), (ok.into(), ok.into()), "{fault:?}");
+        if code == 0 {
+            project.run(&["rollback", "--yes"]).code(0);
+        }
+        assert_eq!(both(&listen), (ok.into(), ok.into()), "{fault:?}, taken back");
+    }
+    project.write("release.md", document(""));
+    project.run(&["check", "release.md"]).says(&["mode-left-on"]);
+    let said = project.run(&["service", "maintenance", "booking", "on"]).code(0).stdout;
+    assert!(said.contains("all requests are answered 503"), "{said}");
+    assert_eq!(both(&listen), (refused.into(), refused.into()));
+    proxy.signal(Signal::TERM);
+    proxy.end().code(0);
+}

@@ -10,6 +10,7 @@ mod postgres;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod url;
 
 use super::{Context, Read, join, normal};
 use crate::{Endpoint, Target, UrlKind, Value, endpoint, sqlite_path};
@@ -21,6 +22,7 @@ use windlass_document::{
 use windlass_sql::Dialect;
 
 pub(super) use dump::pipeline;
+pub(super) use url::without as without_url;
 
 /// A word that is not understood, and why.
 type Refused = (Span, String);

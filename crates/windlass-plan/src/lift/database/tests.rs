@@ -236,3 +236,36 @@ fn other_pipes_stay_one_script() {
         assert!(matches!(fence, Fence::Whole { .. }), "{line}: {fence:?}");
     }
 }
+
+#[test]
+fn the_url_of_the_fence_is_its_target() {
+    for (line, wanted) in [
+        ("psql \"$DATABASE_URL\" -v ON_ERROR_STOP=1 -f migrations/1.sql", "migrations/1.sql"),
+        ("psql -d ${DATABASE_URL} -v ON_ERROR_STOP=1 -f 1.sql", "1.sql"),
+        ("psql -v ON_ERROR_STOP=1 \"${DATABASE_URL}\" < 1.sql", "1.sql"),
+    ] {
+        assert_eq!(sources("pg", line), ("pg".to_owned(), vec![wanted.to_owned()]), "{line}");
+    }
+    let found = backup("pg", "pg_dump -Fc \"$DATABASE_URL\" > b.dump");
+    assert_eq!(
+        (found.0.as_str(), found.1.as_str(), found.2.join(" ").as_str()),
+        ("pg", "b.dump", "--format=c")
+    );
+    for (on, line) in [
+        // Elsewhere the variable is whatever somebody has set.
+        ("app", "psql \"$DATABASE_URL\" -f 1.sql"),
+        ("my", "mysql \"$DATABASE_URL\" < 1.sql"),
+        ("pg", "psql \"$OTHER_URL\" -f 1.sql"),
+        ("pg", "psql \"$DATABASE_URL\" -f \"$FILE\""),
+        ("pg", "psql \"$DATABASE_URL\" -f *.sql"),
+        ("pg", "psql \"$DATABASE_URL\" -f 1.sql &"),
+        ("pg", "! psql \"$DATABASE_URL\" -f 1.sql"),
+        ("pg", "psql \"$DATABASE_URL\" -f 1.sql || true"),
+        ("pg", "psql \"$DATABASE_URL\" \"$DATABASE_URL\" -f 1.sql"),
+        ("pg", "psql '$DATABASE_URL' -f 1.sql\necho $x"),
+    ] {
+        let (script, _) = windlass_document::shell::parse(line);
+        let fence = lift(line, &script, (on, None), &config());
+        assert!(matches!(fence, Fence::Whole { .. }), "{line}: {fence:?}");
+    }
+}
