@@ -2,8 +2,8 @@
 //! statement, before it is committed, where it cannot keep what is said here.
 
 use super::{Draft, way_back::undo};
-use crate::{Action, Class, Undo, UndoBy};
-use windlass_sql::{AlterAction, Dialect, Kind, Summary};
+use crate::{Action, Class, Undo, UndoBy, secret::is_of_account};
+use windlass_sql::{AlterAction, Dialect, Kind, Password, Summary};
 
 const COPY: &str = "by the copy of the database taken before the step; refused if others have written since";
 const ROWS: &str = "rows are put back where they still hold what this wrote; others are kept and listed";
@@ -28,6 +28,7 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
     let (class, how) = match draft.dialect? {
         Dialect::Sqlite => sqlite(sql),
         Dialect::Postgresql if sql.kind == Kind::Select => query(draft, sql),
+        Dialect::Postgresql if sets_password(draft, sql) => return None,
         Dialect::Postgresql => server(sql).or_else(|| postgresql(sql))?,
         Dialect::Mysql if accounts(&sql.kind) => account(&sql.kind),
         Dialect::Mysql if maintains(draft) => (Class::Exact, NO_ROW),
@@ -89,6 +90,13 @@ fn query(draft: &Draft, sql: &Summary) -> (Class, &'static str) {
         false if !sql.changes_data && !calls.is_empty() && calls.iter().all(sets) => (Class::Exact, NUMBER),
         _ => (Class::Lossy, FOUND),
     }
+}
+
+/// Whether it changes the password of a role that is there: no catalog that a driver reads has that of before.
+fn sets_password(draft: &Draft, sql: &Summary) -> bool {
+    let Action::Sql { statement, .. } = &draft.action else { return false };
+    let is_alter = matches!(sql.kind, Kind::AlterOther(_)) && is_of_account(statement, Dialect::Postgresql);
+    is_alter && windlass_sql::password(statement, Dialect::Postgresql) != Some(Password::Unsaid)
 }
 
 /// Whether it leaves every row and definition as it is.
