@@ -38,9 +38,24 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
 }
 
 /// Whether the statement is a query that calls functions of which only the server knows what they do.
-pub(super) fn is_call(draft: &Draft) -> bool {
+fn is_call(draft: &Draft) -> bool {
     let is_query = draft.sql.as_ref().is_some_and(|sql| sql.kind == Kind::Select);
     is_query && of(draft).is_none_or(|undo| undo.class != Class::Exact)
+}
+
+/// Whether the driver takes it back, as far as the text tells. A role of PostgreSQL that has a password does not come back, and whether it has one
+/// only the catalog says.
+pub(super) fn is_certain(draft: &Draft) -> bool {
+    of(draft).is_some() && !is_call(draft) && !drops_role(draft)
+}
+
+fn drops_role(draft: &Draft) -> bool {
+    let (Action::Sql { statement, .. }, Some(Dialect::Postgresql)) = (&draft.action, draft.dialect) else {
+        return false;
+    };
+    let words = windlass_sql::keywords(statement, Dialect::Postgresql, 3);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    matches!(words[..], ["DROP", "ROLE" | "USER" | "GROUP", ..]) && words.get(2) != Some(&"MAPPING")
 }
 
 /// SQLite tells the driver all that a statement does, so the text decides only what is said here; where the driver finds

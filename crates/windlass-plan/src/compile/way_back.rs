@@ -109,9 +109,7 @@ impl WayBack {
             }
             // A half-applied SQL step is not what the hand-written undo was written for: then the driver does it, if it can. But what a
             // function does is not always seen.
-            Self::Script(_) if database && sql_undo::of(draft).is_some() && !sql_undo::is_call(draft) => {
-                own(draft)
-            }
+            Self::Script(_) if database && sql_undo::is_certain(draft) => own(draft),
             Self::Script(id) => {
                 undo(Class::Lossy, &format!("by the hand-written undo #{id}"), UndoBy::Script)
             }

@@ -49,6 +49,13 @@ impl Scene {
         let back = self.project.run(&["rollback", "--yes"]);
         assert_eq!(self.run(is), "t", "{back:?}");
         self.knows_nothing(&[&back]);
+        let made = format!("CREATE ROLE {role} LOGIN PASSWORD '${{secret.app}}';");
+        let text = "---\nrelease: 1.0.1\n---\n# 1\n\n```sql {#s on=db}\nDROP ROLE ROLE_NAME;\n```\n```sql {#back on=db undoes=s}\n";
+        self.project.write("release.md", format!("{text}{made}\n```\n").replace("ROLE_NAME", role));
+        self.project.run(&["apply", "release.md", "--yes"]).code(0);
+        assert_eq!(self.run("SELECT COUNT(*) FROM pg_roles WHERE rolname = 'ROLE_NAME'"), "0");
+        self.project.run(&["rollback", "--yes"]);
+        assert_eq!(self.run(is), "t");
     }
 
     fn run(&self, sql: &str) -> String {

@@ -72,4 +72,14 @@ fn a_password_of_postgresql_that_changes_has_a_way_back_that_is_written() {
     let plan = plan.unwrap_or_else(|| panic!("{findings:#?}"));
     assert_eq!(units(&plan, "s"), [("s/1".into(), Class::Lossy, UndoBy::Script)]);
     assert_eq!(plan.secrets.keys().collect::<Vec<_>>(), ["app", "other"]);
+
+    // One that is dropped comes back by the driver only if it has none, which its text does not say.
+    let dropped = "```sql {#s on=pg}\nDROP ROLE a;\nDROP USER MAPPING FOR b SERVER c;\n```\n";
+    let made = "```sql {#back on=pg undoes=s}\nCREATE ROLE a PASSWORD '${secret.other}';\n```\n";
+    let by = |text: &str| {
+        let (plan, _) = compiled_with(&document(text), &config(CONFIG), &NoFiles);
+        units(&plan.unwrap(), "s").into_iter().map(|(_, _, by)| by).collect::<Vec<_>>()
+    };
+    assert_eq!(by(dropped), [UndoBy::Driver, UndoBy::Driver]);
+    assert_eq!(by(&format!("{dropped}{made}")), [UndoBy::Script, UndoBy::Driver]);
 }
