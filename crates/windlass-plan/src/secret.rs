@@ -12,7 +12,9 @@ pub fn may_have_secrets(action: &Action, dialect: Dialect, by: &UndoBy) -> bool 
     let Some(summary) = statements.into_iter().next().map(|statement| statement.summary) else {
         return false;
     };
-    is_of_account(statement, dialect) || *by == UndoBy::Nobody && is_sent_as_it_is(&summary, dialect)
+    // Beside a hand-written undo the driver still takes back what it can; of this one it cannot.
+    let is_alone = matches!(by, UndoBy::Nobody | UndoBy::Script);
+    is_of_account(statement, dialect) || is_alone && is_sent_as_it_is(&summary, dialect)
 }
 
 /// Whether the statement refers to a secret, wherever that stands.
@@ -21,7 +23,8 @@ pub fn has_secrets(action: &Action, dialect: Dialect) -> bool {
     matches!(action, Action::Sql { statement, .. } if !secret_references(statement, dialect).is_empty())
 }
 
-fn is_of_account(statement: &str, dialect: Dialect) -> bool {
+/// Whether it is about accounts and what they may do.
+pub(crate) fn is_of_account(statement: &str, dialect: Dialect) -> bool {
     // The options of a user mapping are in a catalog that is compared.
     let is_mapping = keywords(statement, dialect, 3).get(2).is_some_and(|word| word == "MAPPING");
     password(statement, dialect).is_some() && !is_mapping

@@ -36,6 +36,8 @@ struct Known {
     values: BTreeMap<Secret, Arc<OnceLock<Result<String, String>>>>,
     /// Longest first, so that a value inside another does not leave the rest of it standing.
     masks: Vec<String>,
+    /// Those of which the beginning is masked too. No URLs: they begin with words that stand everywhere, and their passwords are values of their own.
+    cuts: Vec<String>,
 }
 
 impl SecretStore {
@@ -155,6 +157,13 @@ impl Known {
             }
         }
         self.masks.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
+        let is_url = value.contains("://") || value.starts_with("sqlite:");
+        let whole = url_password(value).map(decoded).or_else(|| (!is_url).then(|| value.to_owned()));
+        for form in whole.iter().flat_map(|value| [vec![value.clone()], quoted(value)].concat()) {
+            if form.chars().count() >= 2 * CUT_MIN && !self.cuts.contains(&form) {
+                self.cuts.push(form);
+            }
+        }
     }
 }
 
@@ -170,22 +179,22 @@ fn forms(value: &str) -> Vec<String> {
     }
     let encoded: Vec<_> = forms
         .iter()
-        .flat_map(|form| {
-            let quoted = form.replace('\'', "''");
-            let escaped = quoted.replace('\\', "\\\\");
-            [encoded(form, true), encoded(form, false), json(form), quoted, escaped]
-        })
+        .flat_map(|form| [vec![encoded(form, true), encoded(form, false), json(form)], quoted(form)].concat())
         .collect();
     forms.extend(encoded);
     forms
 }
 
+/// As it stands in literals of SQL.
+fn quoted(value: &str) -> Vec<String> {
+    let quoted = value.replace('\'', "''");
+    vec![quoted.replace('\\', "\\\\"), quoted]
+}
+
 /// Without what is left of a value where a server cut its message (`… near 'BY 'beginn' at line 1`, `(1, beginn...)`).
 fn without_cut(text: String, value: &str) -> String {
     let begin: String = value.chars().take(CUT_MIN).collect();
-    // URLs begin with words that stand everywhere; their passwords are values of their own.
-    let is_url = value.contains("://") || value.starts_with("sqlite:");
-    if is_url || value.chars().count() < 2 * CUT_MIN || !text.contains(&begin) {
+    if !text.contains(&begin) {
         return text;
     }
     let (mut masked, mut rest) = (String::with_capacity(text.len()), text.as_str());
@@ -269,9 +278,8 @@ impl Secrets for SecretStore {
             if masked.contains(value.as_str()) {
                 masked = masked.replace(value.as_str(), MASK);
             }
-            masked = without_cut(masked, value);
         }
-        masked
+        known.cuts.iter().fold(masked, |text, value| without_cut(text, value))
     }
 }
 
@@ -363,7 +371,7 @@ mod tests {
         store.resolve(&file(&dir, "password", "it's 4 long\\one")).unwrap();
         store.resolve(&file(&dir, "url", "sqlite:somewhere.db")).unwrap();
         for (text, masked) in [
-            ("near ''it''s 4 long\\\\one'' at line 1", "near '****' at line 1"),
+            ("near ''it''s 4 long\\\\one'' at line 1", "near ''****'' at line 1"),
             ("near E'it''s 4 long\\\\one'", "near E'****'"),
             ("near 'BY 'it''s 4 lo' at line 1", "near 'BY '****' at line 1"),
             ("row (1, it's 4 l...)", "row (1, ****...)"),

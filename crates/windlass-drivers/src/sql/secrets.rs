@@ -65,3 +65,44 @@ fn wrong(cx: &Context, unit: &Unit, name: &str, why: &str) -> Failure {
     Failure::clean(Fault::Document, text)
         .hint(format!("set what `[secret.{name}]` of windlass.toml refers to, then: windlass resume"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{context, folder, sql, unit};
+    use std::sync::Arc;
+    use windlass_plan::{Secret, UndoBy};
+
+    #[test]
+    fn only_what_is_sent_as_it_is_has_secrets_and_all_of_them_are_there() {
+        use Dialect::{Mysql, Postgresql, Sqlite};
+        for (statement, dialect, by, runs) in [
+            ("ALTER ROLE a PASSWORD '${secret.app}'", Postgresql, UndoBy::Driver, true),
+            ("CREATE USER a IDENTIFIED BY '${secret.app}'", Mysql, UndoBy::Driver, true),
+            ("UPDATE t SET a = '${secret.app}'", Sqlite, UndoBy::Nobody, true),
+            ("UPDATE t SET a = '${secret.app}'", Sqlite, UndoBy::Driver, false),
+            ("UPDATE t SET a = 'x${secret.app}'", Sqlite, UndoBy::Nobody, false),
+            ("SELECT '${secret.app}'", Postgresql, UndoBy::Nobody, false),
+            ("UPDATE t SET a = '${app}'", Sqlite, UndoBy::Driver, true),
+        ] {
+            let mut unit = unit("s/1", sql(statement, None));
+            unit.undo.by = by;
+            let folder = folder();
+            let (mut cx, _) = context(folder.path(), &unit);
+            assert_eq!(may_run(&cx, &unit, dialect).is_ok(), runs, "{statement}");
+            if !runs || !has_secrets(&unit.action, dialect) {
+                continue;
+            }
+            let failure = resolved(&cx, &unit, statement, dialect, false).unwrap_err();
+            assert!(
+                failure.message.contains("secret `app` is not in the plan; it was not run"),
+                "{failure:?}"
+            );
+            assert_eq!(missing(&cx, &unit, dialect).len(), 1);
+            Arc::make_mut(&mut cx.plan).secrets.insert("app".into(), Secret::Env("hunter2".into()));
+            let sent = resolved(&cx, &unit, statement, dialect, false).unwrap();
+            assert_eq!(sent, statement.replace("${secret.app}", "hunter2"));
+            assert_eq!(missing(&cx, &unit, dialect), [""; 0]);
+        }
+    }
+}

@@ -2,8 +2,8 @@
 //! statement, before it is committed, where it cannot keep what is said here.
 
 use super::{Draft, way_back::undo};
-use crate::{Action, Class, Undo, UndoBy};
-use windlass_sql::{AlterAction, Dialect, Kind, Summary};
+use crate::{Action, Class, Undo, UndoBy, secret::is_of_account};
+use windlass_sql::{AlterAction, Dialect, Kind, Password, Summary};
 
 const COPY: &str = "by the copy of the database taken before the step; refused if others have written since";
 const ROWS: &str = "rows are put back where they still hold what this wrote; others are kept and listed";
@@ -28,6 +28,7 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
     let (class, how) = match draft.dialect? {
         Dialect::Sqlite => sqlite(sql),
         Dialect::Postgresql if sql.kind == Kind::Select => query(draft, sql),
+        Dialect::Postgresql if sets_password(draft, sql) => return None,
         Dialect::Postgresql => server(sql).or_else(|| postgresql(sql))?,
         Dialect::Mysql if accounts(&sql.kind) => account(&sql.kind),
         Dialect::Mysql if maintains(draft) => (Class::Exact, NO_ROW),
@@ -37,9 +38,24 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
 }
 
 /// Whether the statement is a query that calls functions of which only the server knows what they do.
-pub(super) fn is_call(draft: &Draft) -> bool {
+fn is_call(draft: &Draft) -> bool {
     let is_query = draft.sql.as_ref().is_some_and(|sql| sql.kind == Kind::Select);
     is_query && of(draft).is_none_or(|undo| undo.class != Class::Exact)
+}
+
+/// Whether the driver takes it back, as far as the text tells. A role of PostgreSQL that has a password does not come back, and whether it has one
+/// only the catalog says.
+pub(super) fn is_certain(draft: &Draft) -> bool {
+    of(draft).is_some() && !is_call(draft) && !drops_role(draft)
+}
+
+fn drops_role(draft: &Draft) -> bool {
+    let (Action::Sql { statement, .. }, Some(Dialect::Postgresql)) = (&draft.action, draft.dialect) else {
+        return false;
+    };
+    let words = windlass_sql::keywords(statement, Dialect::Postgresql, 3);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    matches!(words[..], ["DROP", "ROLE" | "USER" | "GROUP", ..]) && words.get(2) != Some(&"MAPPING")
 }
 
 /// SQLite tells the driver all that a statement does, so the text decides only what is said here; where the driver finds
@@ -89,6 +105,13 @@ fn query(draft: &Draft, sql: &Summary) -> (Class, &'static str) {
         false if !sql.changes_data && !calls.is_empty() && calls.iter().all(sets) => (Class::Exact, NUMBER),
         _ => (Class::Lossy, FOUND),
     }
+}
+
+/// Whether it changes the password of a role that is there: no catalog that a driver reads has that of before.
+fn sets_password(draft: &Draft, sql: &Summary) -> bool {
+    let Action::Sql { statement, .. } = &draft.action else { return false };
+    let is_alter = matches!(sql.kind, Kind::AlterOther(_)) && is_of_account(statement, Dialect::Postgresql);
+    is_alter && windlass_sql::password(statement, Dialect::Postgresql) != Some(Password::Unsaid)
 }
 
 /// Whether it leaves every row and definition as it is.

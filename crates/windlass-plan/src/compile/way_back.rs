@@ -107,9 +107,9 @@ impl WayBack {
             Self::Irreversible => {
                 undo(Class::None, "no way back: the document says irreversible", UndoBy::Nobody)
             }
-            // A half-applied SQL step is not what the hand-written undo was written for: then the driver does it. But what a function
-            // does is not always seen.
-            Self::Script(_) if database && !sql_undo::is_call(draft) => own(draft),
+            // A half-applied SQL step is not what the hand-written undo was written for: then the driver does it, if it can. But what a
+            // function does is not always seen.
+            Self::Script(_) if database && sql_undo::is_certain(draft) => own(draft),
             Self::Script(id) => {
                 undo(Class::Lossy, &format!("by the hand-written undo #{id}"), UndoBy::Script)
             }

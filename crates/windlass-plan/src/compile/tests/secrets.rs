@@ -58,3 +58,28 @@ fn a_reference_that_is_no_literal_or_in_a_statement_that_is_undone_is_an_error()
     // What is no reference stays what it is.
     assert_eq!(errors_with(&fence("lite", "", "INSERT INTO t VALUES ('Hello ${name}')"), CONFIG), []);
 }
+
+#[test]
+fn a_password_of_postgresql_that_changes_has_a_way_back_that_is_written() {
+    let change = "```sql {#s on=pg}\nALTER USER a WITH PASSWORD '${secret.app}';\n```\n";
+    let mapping = "```sql {#s on=pg}\nALTER USER MAPPING FOR a SERVER b OPTIONS (SET password 'x');\n```\n";
+    assert_eq!(errors_with(change, CONFIG)[0].0, "sql-without-undo");
+    assert_eq!(errors_with(&change.replace("WITH PASSWORD '${secret.app}'", "NOLOGIN"), CONFIG), []);
+    assert_eq!(errors_with(mapping, CONFIG), []);
+    let undo = "```sql {#back on=pg undoes=s}\nALTER USER a WITH PASSWORD '${secret.other}';\n```\n";
+    let text = document(&format!("{change}{undo}"));
+    let (plan, findings) = compiled_with(&text, &config(CONFIG), &NoFiles);
+    let plan = plan.unwrap_or_else(|| panic!("{findings:#?}"));
+    assert_eq!(units(&plan, "s"), [("s/1".into(), Class::Lossy, UndoBy::Script)]);
+    assert_eq!(plan.secrets.keys().collect::<Vec<_>>(), ["app", "other"]);
+
+    // One that is dropped comes back by the driver only if it has none, which its text does not say.
+    let dropped = "```sql {#s on=pg}\nDROP ROLE a;\nDROP USER MAPPING FOR b SERVER c;\n```\n";
+    let made = "```sql {#back on=pg undoes=s}\nCREATE ROLE a PASSWORD '${secret.other}';\n```\n";
+    let by = |text: &str| {
+        let (plan, _) = compiled_with(&document(text), &config(CONFIG), &NoFiles);
+        units(&plan.unwrap(), "s").into_iter().map(|(_, _, by)| by).collect::<Vec<_>>()
+    };
+    assert_eq!(by(dropped), [UndoBy::Driver, UndoBy::Driver]);
+    assert_eq!(by(&format!("{dropped}{made}")), [UndoBy::Script, UndoBy::Driver]);
+}
