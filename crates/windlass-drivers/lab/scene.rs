@@ -21,7 +21,7 @@ use windlass_plan::{
     Action, Canary, Class, DocumentRef, DriverKind, FrontKind, FrontServer, PLAN_FORMAT, Plan, ProxyFront,
     Release, Runner, Service, ServiceOperation, Step, Strategy, Target, Undo, UndoBy, Unit, UnitId, Way,
 };
-use windlass_proxy::control::{Request, Status, UpstreamStatus};
+use windlass_proxy::control::{Mode, Request, Status, UpstreamStatus};
 
 /// Name of the service in all scenes.
 pub const NAME: &str = "booking";
@@ -238,6 +238,8 @@ impl Front for FileFront {
                     status.held += 3;
                 }
             }
+            Request::Mode { mode: Mode::Maintenance, on, .. } => status.maintenance = *on,
+            Request::Mode { mode: Mode::Readonly, on, .. } => status.readonly = *on,
             Request::Stop { .. } | Request::TakeOver => {
                 return Err(FrontError::Refused("not in this test".into()));
             }
