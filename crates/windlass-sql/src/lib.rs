@@ -25,6 +25,7 @@ mod reader;
 mod split;
 pub mod sqlite;
 mod summary;
+mod temporary;
 
 pub use algorithm::{Algorithm, AlterLock, Prediction, predict};
 pub use calls::unknown_calls;
@@ -46,6 +47,7 @@ pub use password::{Password, password};
 pub use qualified::{Place, Qualified, code_words, keywords, qualified_names};
 pub use split::split;
 pub use summary::{AlterAction, Kind, READING_PRAGMAS, Summary};
+pub use temporary::{Together, as_ordinary, together};
 
 use serde::{Deserialize, Serialize};
 

@@ -48,4 +48,5 @@ mod release;
 mod sealed;
 mod secrets;
 mod systemd;
+mod temporary;
 mod terminal;

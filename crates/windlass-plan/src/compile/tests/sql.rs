@@ -366,3 +366,34 @@ fn what_changes_the_server_is_no_setting_of_a_session() {
     let found = errors_with("```sql {#a on=my readonly}\nSET GLOBAL max_connections = 500;\n```\n", BOTH);
     assert!(!found.is_empty(), "it passed for readonly");
 }
+
+#[test]
+fn statements_that_share_a_temporary_table_are_one_on_postgresql_and_ordinary_on_sqlite() {
+    let toml = "[target.db]\nurl = \"postgres://u@h/x\"\n";
+    let script =
+        "CREATE TEMP TABLE x AS SELECT 1 AS a;\nUPDATE t SET a = x.a FROM x;\nDROP TABLE x;\nSELECT 2;";
+    let body = document(&format!("```sql {{#a on=db}}\nSELECT 1;\n{script}\n```\n"));
+    let plan = compiled_with(&body, &config(toml), &NoFiles).0.unwrap();
+    let texts = |plan: &Plan| -> Vec<String> {
+        let units = plan.units().map(|(_, unit)| match &unit.action {
+            Action::Sql { statement, .. } => statement.clone(),
+            _ => String::new(),
+        });
+        units.collect()
+    };
+    let [first, shared, last] = &texts(&plan)[..] else { panic!("{:?}", texts(&plan)) };
+    assert_eq!((first.as_str(), last.as_str()), ("SELECT 1", "SELECT 2"));
+    assert!(
+        shared.starts_with("DO $windlass$") && shared.contains("$UPDATE t SET a = x.a FROM x$"),
+        "{shared}"
+    );
+
+    let body = document(&format!("```sql {{#a on=db}}\n{script}\n```\n"));
+    let plan = compiled_with(&body, &config(EXAMPLE_CONFIG), &NoFiles).0.unwrap();
+    let texts = texts(&plan);
+    assert_eq!(texts.len(), 4);
+    assert_eq!(texts[0].split_whitespace().collect::<Vec<_>>().join(" "), "CREATE TABLE x AS SELECT 1 AS a");
+    // Without an end of its own it would stay.
+    let open = "```sql {on=db}\nCREATE TEMP TABLE x AS SELECT 1 AS a;\nUPDATE t SET a = 1;\n```\n";
+    assert_eq!(errors(open), [pair("sql-not-in-transaction", "CREATE TEMP TABLE x AS SELECT 1 AS a")]);
+}
