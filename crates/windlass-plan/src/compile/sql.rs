@@ -348,11 +348,8 @@ fn fit(statement: &Statement, behind: &[Statement], source: &Source<'_>) -> Fit 
     let refused = |message: &str, help: &str| Fit::Refused(message.to_owned(), help.to_owned());
     let kind = &statement.summary.kind;
     match (kind, source.dialect) {
-        // Scripts for these servers begin and end with them by habit, as those for a client do.
-        (Kind::Begin | Kind::Commit, Dialect::Postgresql | Dialect::Mysql) => Fit::Needless(TRANSACTION_WHY),
-        (Kind::Begin | Kind::Commit, Dialect::Sqlite) if source.client.is_some() => {
-            Fit::Needless(TRANSACTION_WHY)
-        }
+        // Scripts begin and end with them by habit.
+        (Kind::Begin | Kind::Commit, _) => Fit::Needless(TRANSACTION_WHY),
         (kind, _) if kind.controls_transaction() => refused(
             "transactions are opened and closed by windlass",
             "take it out: each statement is a transaction, and a failed step is taken back as a whole",

@@ -79,8 +79,7 @@ fn a_backup_undoes_statements_and_nothing_else() {
 #[test]
 fn statements_that_cannot_share_a_transaction_are_refused() {
     for statement in [
-        "BEGIN",
-        "COMMIT",
+        "ROLLBACK",
         "SAVEPOINT a",
         "ATTACH 'b.db' AS b",
         "VACUUM",
@@ -121,7 +120,7 @@ fn statements_come_from_files_in_their_order() {
     let (changed, _) = compiled_with(&text, &config(EXAMPLE_CONFIG), &other);
     assert_ne!(changed.unwrap().digest(), digest, "what stands in the files is a part of the plan");
 
-    let wrong = Folder(vec![("migrations/001.sql", "SELECT 1;\nBEGIN;\n")]);
+    let wrong = Folder(vec![("migrations/001.sql", "SELECT 1;\nROLLBACK;\n")]);
     let (none, findings) = compiled_with(&text, &config(EXAMPLE_CONFIG), &wrong);
     assert!(none.is_none());
     assert!(findings[0].message.starts_with("migrations/001.sql:2:1: "), "{}", findings[0].message);
@@ -209,7 +208,7 @@ fn settings_of_the_session_are_units_that_change_nothing() {
 }
 
 #[test]
-fn a_transaction_around_the_script_of_a_server_is_left_out_and_said() {
+fn a_transaction_around_a_script_is_left_out_and_said() {
     let (plan, findings) =
         server_plan("```sql {#a on=pg}\nBEGIN;\nDELETE FROM t WHERE id = 1;\nCOMMIT;\n```\n");
     assert_eq!(plan.units().count(), 1);
@@ -217,6 +216,10 @@ fn a_transaction_around_the_script_of_a_server_is_left_out_and_said() {
     assert_eq!(notes, 2);
     let body = "```sql {on=pg}\nDELETE FROM t WHERE id = 1;\nROLLBACK;\n```\n";
     assert_eq!(errors_with(body, SERVERS), [pair("sql-not-in-transaction", "ROLLBACK")]);
+    let sqlite = super::plan(
+        "```sql {#a on=db}\nPRAGMA foreign_keys=off;\nBEGIN TRANSACTION;\nDELETE FROM t WHERE id = 1;\nEND;\nPRAGMA foreign_keys=on;\n```\n",
+    );
+    assert_eq!(units(&sqlite, "a"), [("a/1".into(), Class::Exact, UndoBy::Driver)]);
 }
 
 #[test]
