@@ -6,6 +6,7 @@ mod live;
 mod processes;
 mod programs;
 mod schema;
+mod ties;
 mod together;
 
 use super::*;
