@@ -36,7 +36,8 @@ fn made(text: &str, dialect: Dialect) -> Option<Made> {
     }
     let _ = reader.accept(&["LOCAL"]) || reader.accept(&["GLOBAL"]);
     let mut words = vec![reader.span(reader.at, reader.at + 1)?];
-    if !(reader.accept(&["TEMP"]) || reader.accept(&["TEMPORARY"])) || !reader.accept(&["TABLE"]) {
+    let is_temporary = reader.accept(&["TEMP"]) || reader.accept(&["TEMPORARY"]);
+    if !is_temporary || !reader.accept(&["TABLE"]) {
         return None;
     }
     if reader.accept(&["IF", "NOT", "EXISTS"]) {
@@ -123,18 +124,26 @@ fn block(script: &str, statements: &[Statement]) -> Option<String> {
             open.push((made.name, text.to_ascii_uppercase().contains("COMMIT")));
         }
         open.retain(|(name, _)| !drops(text, name, Dialect::Postgresql));
-        block.push_str(&format!("EXECUTE ${MARK}${text}${MARK}$;\n"));
+        push(&mut block, text);
     }
     // `ON COMMIT` means a commit that the block has not.
     if committed && open.iter().any(|(_, on_commit)| *on_commit) {
         return None;
     }
     for (name, _) in open {
-        let name = quote(name.base(), Dialect::Postgresql);
-        block.push_str(&format!("EXECUTE ${MARK}$DROP TABLE IF EXISTS pg_temp.{name}${MARK}$;\n"));
+        push(
+            &mut block,
+            &format!("DROP TABLE IF EXISTS pg_temp.{}", quote(name.base(), Dialect::Postgresql)),
+        );
     }
     block.push_str("END $windlass$");
     Some(block)
+}
+
+fn push(block: &mut String, text: &str) {
+    for part in ["EXECUTE $", MARK, "$", text, "$", MARK, "$;\n"] {
+        block.push_str(part);
+    }
 }
 
 /// Whether a statement does in a block what it does by itself.
@@ -223,7 +232,7 @@ fn stays_plain(text: &str, name: &ObjectName) -> bool {
         Some(Ddl::CreateOther { .. }) => true,
         _ => reader.is(0, "ALTER"),
     };
-    !in_temp && !(lasting && mentions(text, name))
+    !(in_temp || lasting && mentions(text, name))
 }
 
 #[cfg(test)]
