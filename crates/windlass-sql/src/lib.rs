@@ -26,6 +26,7 @@ mod secret;
 mod split;
 pub mod sqlite;
 mod summary;
+mod temporary;
 
 pub use algorithm::{Algorithm, AlterLock, Prediction, predict};
 pub use calls::unknown_calls;
@@ -48,6 +49,7 @@ pub use qualified::{Place, Qualified, code_words, keywords, qualified_names};
 pub use secret::{SecretReference, SecretReferences, secret_literal, secret_references, with_secrets};
 pub use split::split;
 pub use summary::{AlterAction, Kind, READING_PRAGMAS, Summary};
+pub use temporary::{Together, as_ordinary, together};
 
 use serde::{Deserialize, Serialize};
 

@@ -40,6 +40,17 @@ pub(super) struct Aside {
     pub(super) finder: Option<Finder>,
 }
 
+/// Tables that were set aside before the statement with this row of the ledger: what their rows refer to is what there was then, and
+/// comes back before they do.
+pub(super) fn before(live: &Connection, seq: i64) -> rusqlite::Result<Vec<String>> {
+    if !live.table_exists(Some("main"), "windlass_aside")? {
+        return Ok(vec![]);
+    }
+    let sql = "SELECT a.stored FROM windlass_aside AS a JOIN windlass_ledger AS l ON l.run = a.run AND l.unit = a.unit \
+               WHERE a.why = 'dropped' AND l.seq < ?1";
+    live.prepare(sql)?.query_map([seq], |row| row.get(0))?.collect()
+}
+
 /// Adds a line to the list; the name of the table that will hold the thing.
 fn note(
     connection: &Connection,

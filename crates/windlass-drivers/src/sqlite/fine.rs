@@ -2,7 +2,7 @@
 //! others write meanwhile stays.
 
 use super::{
-    aside::Owner,
+    aside::{self, Owner},
     back::{self, Stuck as Blocked},
     connect::{Job, text},
     image::{self, Images, Recording, Stuck, Trouble},
@@ -216,7 +216,8 @@ pub(super) fn undo(job: &Job, live: &mut Connection, entry: &Entry, saved: &Save
     live.execute_batch("PRAGMA ignore_check_constraints = ON").map_err(sqlite)?;
     let now = Small::of(live).map_err(sqlite)?;
     let force = job.cx.on_conflict == OnConflict::Force;
-    let mut put = image::replay(live, &saved.images, inline, &job.cx.workspace, force)
+    let away = aside::before(live, entry.seq).map_err(sqlite)?;
+    let mut put = image::replay(live, &saved.images, inline, &job.cx.workspace, (force, &away))
         .map_err(|stuck| stuck_failure(job, stuck))?;
     let file = put.listing.finish().map_err(|error| stuck_failure(job, Stuck::File(error)))?;
     let conflicts = put.listing.count();
@@ -270,7 +271,8 @@ pub(super) fn conflicts(
     let sqlite = |error: rusqlite::Error| changed(job, &error);
     let inline = ledger::images(live, entry).map_err(sqlite)?;
     live.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).map_err(sqlite)?;
-    let mut put = image::replay(live, &saved.images, inline, &job.cx.workspace, false)
+    let away = aside::before(live, entry.seq).map_err(sqlite)?;
+    let mut put = image::replay(live, &saved.images, inline, &job.cx.workspace, (false, &away))
         .map_err(|stuck| stuck_failure(job, stuck))?;
     put.listing.finish().map_err(|error| stuck_failure(job, Stuck::File(error)))?;
     let count = put.listing.count();

@@ -43,6 +43,7 @@ impl Compiler<'_> {
                 dialect: sql.dialect,
                 client: Some(client),
                 may_write: may_write(sql.dialect, way_back),
+                together: Vec::new(),
             })
             .collect();
         let split: Vec<_> =

@@ -17,6 +17,8 @@ pub(super) struct Source<'s> {
     pub(super) client: Option<usize>,
     /// A query whose functions are not known here is run where it can write.
     pub(super) may_write: bool,
+    /// What runs instead of several statements: where they stand, and its text.
+    pub(super) together: Vec<(windlass_sql::Span, String)>,
 }
 
 /// Whether a query whose functions are not known may write. PostgreSQL sees all that it does, and keeps it; MySQL and MariaDB do
@@ -58,6 +60,12 @@ impl Source<'_> {
         self.client.is_some() || matches!(&self.origin, Origin::Body(step, _) if files(step))
     }
 
+    /// The text of a statement.
+    fn words(&self, statement: &Statement) -> &str {
+        let instead = self.together.iter().find(|(span, _)| *span == statement.span);
+        instead.map_or_else(|| statement.span.of(self.text), |(_, text)| text)
+    }
+
     /// Where it stands in its file.
     fn place(&self, span: windlass_sql::Span) -> Option<FilePlace> {
         let Origin::File { name, line, lines, .. } = &self.origin else { return None };
@@ -85,7 +93,9 @@ impl Compiler<'_> {
         let mut drafts = Vec::new();
         let origin = Origin::Body(step, 0);
         let may_write = may_write(dialect, way_back);
-        let body = Source { text: &step.body.text, origin, on: &place.on, dialect, client: None, may_write };
+        let text = &step.body.text;
+        let together = Vec::new();
+        let body = Source { text, origin, on: &place.on, dialect, client: None, may_write, together };
         self.statements(&body, &mut drafts);
         if let Some(pattern) = &step.attributes.files {
             self.statements_of_files(pattern, &body, &mut drafts)?;
@@ -145,8 +155,31 @@ impl Compiler<'_> {
 
     fn statements(&mut self, source: &Source<'_>, drafts: &mut Vec<Draft>) {
         let (statements, problems) = windlass_sql::split(source.text, source.dialect);
-        let carried = carried(&statements, source);
-        self.drafts_of(source, (statements, problems), carried.as_ref(), drafts);
+        match source.dialect {
+            Dialect::Postgresql => {
+                let (statements, together) = share_temporary(source.text, statements);
+                self.own_statements(&Source { together, ..source.clone() }, (statements, problems), drafts);
+            }
+            Dialect::Sqlite => match windlass_sql::as_ordinary(source.text, &statements) {
+                Some(text) => {
+                    let split = windlass_sql::split(&text, source.dialect);
+                    self.own_statements(&Source { text: &text, ..source.clone() }, split, drafts);
+                }
+                None => self.own_statements(source, (statements, problems), drafts),
+            },
+            Dialect::Mysql => self.own_statements(source, (statements, problems), drafts),
+        }
+    }
+
+    /// Each statement on a connection of its own.
+    fn own_statements(
+        &mut self,
+        source: &Source<'_>,
+        split: (Vec<Statement>, Vec<Problem>),
+        drafts: &mut Vec<Draft>,
+    ) {
+        let carried = carried(&split.0, source);
+        self.drafts_of(source, split, carried.as_ref(), drafts);
     }
 
     /// The units of a text that was split; of what is `carried`, the one that needs it is refused.
@@ -229,15 +262,42 @@ fn carried_help(statement: &Statement, source: &Source<'_>) -> &'static str {
 }
 
 fn carried(statements: &[Statement], source: &Source<'_>) -> Option<Carried> {
-    let texts: Vec<_> = statements.iter().map(|statement| statement.span.of(source.text)).collect();
+    let texts: Vec<_> = statements.iter().map(|statement| source.words(statement)).collect();
     windlass_sql::carried(&texts, source.dialect)
+}
+
+/// Statements that share a temporary table are one, which runs as a whole or not at all.
+fn share_temporary(
+    text: &str,
+    statements: Vec<Statement>,
+) -> (Vec<Statement>, Vec<(windlass_sql::Span, String)>) {
+    let mut found = windlass_sql::together(text, &statements).into_iter().peekable();
+    let (mut shared, mut texts) = (Vec::new(), Vec::new());
+    for (at, mut statement) in statements.into_iter().enumerate() {
+        let Some(together) = found.peek().filter(|together| at >= together.first) else {
+            shared.push(statement);
+            continue;
+        };
+        if at == together.first {
+            let (block, _) = windlass_sql::split(&together.text, Dialect::Postgresql);
+            statement.summary = block.into_iter().next().map(|block| block.summary).unwrap_or_default();
+            shared.push(statement);
+        } else if let Some(whole) = shared.last_mut() {
+            whole.span.end = statement.span.end;
+        }
+        if at == together.last {
+            let span = shared.last().map(|whole| whole.span).unwrap_or_default();
+            texts.extend(found.next().map(|together| (span, together.text)));
+        }
+    }
+    (shared, texts)
 }
 
 fn draft(statement: Statement, source: &Source<'_>) -> Draft {
     let session = statement.summary.kind == Kind::Session;
     let action = Action::Sql {
         target: source.on.to_owned(),
-        statement: statement.span.of(source.text).to_owned(),
+        statement: source.words(&statement).to_owned(),
         rows: None,
         session,
         data: statement.data.map(|data| data.of(source.text).to_owned()),
@@ -268,7 +328,7 @@ fn reads_only(statement: &Statement, source: &Source<'_>) -> bool {
     match statement.summary.kind {
         Kind::Pragma => pragmas::reads(statement, source.text),
         Kind::Select if source.may_write && statement.summary.readonly => {
-            windlass_sql::unknown_calls(statement.span.of(source.text), source.dialect).is_empty()
+            windlass_sql::unknown_calls(source.words(statement), source.dialect).is_empty()
         }
         _ => statement.summary.readonly,
     }
@@ -288,11 +348,8 @@ fn fit(statement: &Statement, behind: &[Statement], source: &Source<'_>) -> Fit 
     let refused = |message: &str, help: &str| Fit::Refused(message.to_owned(), help.to_owned());
     let kind = &statement.summary.kind;
     match (kind, source.dialect) {
-        // Scripts for these servers begin and end with them by habit, as those for a client do.
-        (Kind::Begin | Kind::Commit, Dialect::Postgresql | Dialect::Mysql) => Fit::Needless(TRANSACTION_WHY),
-        (Kind::Begin | Kind::Commit, Dialect::Sqlite) if source.client.is_some() => {
-            Fit::Needless(TRANSACTION_WHY)
-        }
+        // Scripts begin and end with them by habit.
+        (Kind::Begin | Kind::Commit, _) => Fit::Needless(TRANSACTION_WHY),
         (kind, _) if kind.controls_transaction() => refused(
             "transactions are opened and closed by windlass",
             "take it out: each statement is a transaction, and a failed step is taken back as a whole",

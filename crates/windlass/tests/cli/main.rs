@@ -50,4 +50,5 @@ mod sealed;
 mod secrets;
 mod secrets_sql;
 mod systemd;
+mod temporary;
 mod terminal;

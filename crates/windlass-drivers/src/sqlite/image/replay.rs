@@ -50,17 +50,17 @@ impl From<io::Error> for Stuck {
 }
 
 /// Takes back, in the transaction that is open, what `images` has; `inline` is what the ledger keeps of it. Triggers must
-/// be off. With `force` rows are put back whatever they hold.
+/// be off. With `force` rows are put back whatever they hold. What the tables `away` refer to does not count.
 pub(crate) fn replay(
     live: &Connection,
     images: &Images,
     inline: Vec<u8>,
     workspace: &Path,
-    force: bool,
+    (force, away): (bool, &[String]),
 ) -> Result<Put, Stuck> {
     let mut entries = Backward::open(&images.place, inline.clone(), workspace)?;
     live.set_prepared_statement_cache_capacity(64);
-    let ties = images.tables.iter().map(|table| ties::to(live, &table.shape.name));
+    let ties = images.tables.iter().map(|table| ties::to(live, &table.shape.name, away));
     let mut replay = Replay {
         live,
         images,

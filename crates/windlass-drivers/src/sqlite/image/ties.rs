@@ -14,8 +14,8 @@ pub(super) struct Tie {
     own: bool,
 }
 
-/// All that there are now to the table.
-pub(super) fn to(live: &Connection, table: &str) -> rusqlite::Result<Vec<Tie>> {
+/// All that there are now to the table, but for those of the tables `away`.
+pub(super) fn to(live: &Connection, table: &str, away: &[String]) -> rusqlite::Result<Vec<Tie>> {
     let mut keys = live.prepare_cached("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")?;
     let primary: Vec<String> = keys.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let sql = "SELECT m.name, f.id, f.seq, f.\"from\", f.\"to\" FROM main.sqlite_schema AS m, \
@@ -38,6 +38,7 @@ pub(super) fn to(live: &Connection, table: &str) -> rusqlite::Result<Vec<Tie>> {
             tie.columns.push((from, to));
         }
     }
+    ties.retain(|tie| !away.contains(&tie.child));
     Ok(ties)
 }
 

@@ -26,7 +26,7 @@ fn all(body: &str, toml: &str) -> (Errors, Errors) {
 fn errors_of_the_document_do_not_hide_those_of_the_plan() {
     let body = "```sh {#pull on=app timout=5s}\nmkdir new\n```\n\n\
                 ```sh {#list on=ap readonly}\n./list\n```\n\n\
-                ```sql {#fill on=db rows=two}\nBEGIN;\n```\n\n\
+                ```sql {#fill on=db rows=two}\nROLLBACK;\n```\n\n\
                 ```sh {#cut on=nowhere}\nmkdir 'new\n```\n\n\
                 ```sh {#stop on=app}\nwindlass service stop boking\n```\n";
     let (parser, more) = all(body, EXAMPLE_CONFIG);
@@ -36,7 +36,7 @@ fn errors_of_the_document_do_not_hide_those_of_the_plan() {
         more,
         [
             pair("unknown-target", "ap"),
-            pair("sql-not-in-transaction", "BEGIN"),
+            pair("sql-not-in-transaction", "ROLLBACK"),
             pair("unknown-target", "nowhere"),
             pair("unknown-service", "boking"),
         ]

@@ -79,8 +79,7 @@ fn a_backup_undoes_statements_and_nothing_else() {
 #[test]
 fn statements_that_cannot_share_a_transaction_are_refused() {
     for statement in [
-        "BEGIN",
-        "COMMIT",
+        "ROLLBACK",
         "SAVEPOINT a",
         "ATTACH 'b.db' AS b",
         "VACUUM",
@@ -121,7 +120,7 @@ fn statements_come_from_files_in_their_order() {
     let (changed, _) = compiled_with(&text, &config(EXAMPLE_CONFIG), &other);
     assert_ne!(changed.unwrap().digest(), digest, "what stands in the files is a part of the plan");
 
-    let wrong = Folder(vec![("migrations/001.sql", "SELECT 1;\nBEGIN;\n")]);
+    let wrong = Folder(vec![("migrations/001.sql", "SELECT 1;\nROLLBACK;\n")]);
     let (none, findings) = compiled_with(&text, &config(EXAMPLE_CONFIG), &wrong);
     assert!(none.is_none());
     assert!(findings[0].message.starts_with("migrations/001.sql:2:1: "), "{}", findings[0].message);
@@ -209,7 +208,7 @@ fn settings_of_the_session_are_units_that_change_nothing() {
 }
 
 #[test]
-fn a_transaction_around_the_script_of_a_server_is_left_out_and_said() {
+fn a_transaction_around_a_script_is_left_out_and_said() {
     let (plan, findings) =
         server_plan("```sql {#a on=pg}\nBEGIN;\nDELETE FROM t WHERE id = 1;\nCOMMIT;\n```\n");
     assert_eq!(plan.units().count(), 1);
@@ -217,6 +216,10 @@ fn a_transaction_around_the_script_of_a_server_is_left_out_and_said() {
     assert_eq!(notes, 2);
     let body = "```sql {on=pg}\nDELETE FROM t WHERE id = 1;\nROLLBACK;\n```\n";
     assert_eq!(errors_with(body, SERVERS), [pair("sql-not-in-transaction", "ROLLBACK")]);
+    let sqlite = super::plan(
+        "```sql {#a on=db}\nPRAGMA foreign_keys=off;\nBEGIN TRANSACTION;\nDELETE FROM t WHERE id = 1;\nEND;\nPRAGMA foreign_keys=on;\n```\n",
+    );
+    assert_eq!(units(&sqlite, "a"), [("a/1".into(), Class::Exact, UndoBy::Driver)]);
 }
 
 #[test]
@@ -365,4 +368,35 @@ fn a_line_that_does_more_than_its_statements_is_left_to_its_client() {
 fn what_changes_the_server_is_no_setting_of_a_session() {
     let found = errors_with("```sql {#a on=my readonly}\nSET GLOBAL max_connections = 500;\n```\n", BOTH);
     assert!(!found.is_empty(), "it passed for readonly");
+}
+
+#[test]
+fn statements_that_share_a_temporary_table_are_one_on_postgresql_and_ordinary_on_sqlite() {
+    let toml = "[target.db]\nurl = \"postgres://u@h/x\"\n";
+    let script =
+        "CREATE TEMP TABLE x AS SELECT 1 AS a;\nUPDATE t SET a = x.a FROM x;\nDROP TABLE x;\nSELECT 2;";
+    let body = document(&format!("```sql {{#a on=db}}\nSELECT 1;\n{script}\n```\n"));
+    let plan = compiled_with(&body, &config(toml), &NoFiles).0.unwrap();
+    let texts = |plan: &Plan| -> Vec<String> {
+        let units = plan.units().map(|(_, unit)| match &unit.action {
+            Action::Sql { statement, .. } => statement.clone(),
+            _ => String::new(),
+        });
+        units.collect()
+    };
+    let [first, shared, last] = &texts(&plan)[..] else { panic!("{:?}", texts(&plan)) };
+    assert_eq!((first.as_str(), last.as_str()), ("SELECT 1", "SELECT 2"));
+    assert!(
+        shared.starts_with("DO $windlass$") && shared.contains("$UPDATE t SET a = x.a FROM x$"),
+        "{shared}"
+    );
+
+    let body = document(&format!("```sql {{#a on=db}}\n{script}\n```\n"));
+    let plan = compiled_with(&body, &config(EXAMPLE_CONFIG), &NoFiles).0.unwrap();
+    let texts = texts(&plan);
+    assert_eq!(texts.len(), 4);
+    assert_eq!(texts[0].split_whitespace().collect::<Vec<_>>().join(" "), "CREATE TABLE x AS SELECT 1 AS a");
+    // Without an end of its own it would stay.
+    let open = "```sql {on=db}\nCREATE TEMP TABLE x AS SELECT 1 AS a;\nUPDATE t SET a = 1;\n```\n";
+    assert_eq!(errors(open), [pair("sql-not-in-transaction", "CREATE TEMP TABLE x AS SELECT 1 AS a")]);
 }
