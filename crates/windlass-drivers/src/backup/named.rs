@@ -62,7 +62,11 @@ impl Named {
         self.file.symlink_metadata().ok()?;
         Some(match self.file.is_dir() {
             true => format!("{file} is a folder: write `{file}/`, or the name of a file in it"),
-            false => format!("{file} exists and will not be overwritten"),
+            // As of a try that went back: whoever tries again finds the backup of the first one.
+            false => {
+                let name = crate::host::word(&self.file.to_string_lossy());
+                format!("{file} exists and will not be overwritten; type: mv {name} {name}.old")
+            }
         })
     }
 
