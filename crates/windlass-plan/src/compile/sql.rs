@@ -145,7 +145,7 @@ impl Compiler<'_> {
 
     fn statements(&mut self, source: &Source<'_>, drafts: &mut Vec<Draft>) {
         let (statements, problems) = windlass_sql::split(source.text, source.dialect);
-        let carried = carried(&statements, source);
+        let (statements, carried) = joined(statements, source);
         self.drafts_of(source, (statements, problems), carried.as_ref(), drafts);
     }
 
@@ -217,20 +217,32 @@ pub(super) const TRANSACTION_WHY: &str = "each statement runs in a transaction o
 const CARRIED_HELP: &str = "write it as one statement (a subquery, a CTE, a block), or keep it in an ordinary table that a later \
                             statement drops";
 
-const PREPARED_HELP: &str = "write out the statement that it would run; where that depends on what is there (information_schema), ask for it \
-                             in the statement itself (`IF NOT EXISTS`, `IF EXISTS`), or write what this database needs";
+const PREPARED_HELP: &str = "write what computes the text (`SET @sql = …`), `PREPARE s FROM @sql` and `EXECUTE s` directly behind each other, and \
+                             once more for each `EXECUTE`; or write out the statement that it would run";
 
 fn carried_help(statement: &Statement, source: &Source<'_>) -> &'static str {
     let head = windlass_sql::keywords(statement.span.of(source.text), source.dialect, 1);
     match head.first().map(String::as_str) {
         Some("PREPARE" | "EXECUTE") => PREPARED_HELP,
+        _ if windlass_sql::mysql::prepared(statement.span.of(source.text)).is_some() => PREPARED_HELP,
         _ => CARRIED_HELP,
     }
 }
 
-fn carried(statements: &[Statement], source: &Source<'_>) -> Option<Carried> {
+/// The statements with those that compute the text of another as one with it, and what goes from one to a later one all the same.
+fn joined(statements: Vec<Statement>, source: &Source<'_>) -> (Vec<Statement>, Option<Carried>) {
     let texts: Vec<_> = statements.iter().map(|statement| statement.span.of(source.text)).collect();
-    windlass_sql::carried(&texts, source.dialect)
+    let groups = match source.dialect {
+        Dialect::Mysql => windlass_sql::mysql::prepared_groups(&texts),
+        _ => vec![],
+    };
+    let carried = windlass_sql::carried_beside(&texts, source.dialect, &groups).map(|carried| {
+        let inside = |group: &&std::ops::Range<usize>| group.start <= carried.statement;
+        let less = |group: &std::ops::Range<usize>| group.end.min(carried.statement + 1) - group.start - 1;
+        let less: usize = groups.iter().filter(inside).map(less).sum();
+        Carried { statement: carried.statement - less, ..carried }
+    });
+    (windlass_sql::mysql::fold(statements, source.text, &groups), carried)
 }
 
 fn draft(statement: Statement, source: &Source<'_>) -> Draft {
