@@ -360,6 +360,14 @@ pub fn unknown_calls(query: &str, dialect: Dialect) -> Vec<ObjectName> {
             found.push(called);
         }
     }
+    let draws = |at: &usize| {
+        ["NEXT", "VALUE", "FOR"].iter().enumerate().all(|(more, word)| reader.is(at + more, word))
+    };
+    // MariaDB's other name of that function.
+    let nextval = ObjectName { parts: vec!["nextval".to_owned()] };
+    if dialect == Dialect::Mysql && !found.contains(&nextval) && (0..reader.len()).any(|at| draws(&at)) {
+        found.push(nextval);
+    }
     found
 }
 
@@ -426,5 +434,7 @@ mod tests {
                 unknown_calls(query, Dialect::Postgresql).iter().map(ObjectName::to_string).collect();
             assert_eq!(found.join(" "), names, "{query}");
         }
+        let of = |query: &str| unknown_calls(query, Dialect::Mysql).len();
+        assert_eq!((of("SELECT NEXT VALUE FOR s"), of("SELECT PREVIOUS VALUE FOR s")), (1, 0));
     }
 }

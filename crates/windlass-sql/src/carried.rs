@@ -3,6 +3,7 @@
 
 use crate::{Dialect, lexer::TokenKind, reader::Reader};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// A statement that needs what an earlier one of its script left in the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,14 @@ pub struct Carried {
 /// variable that is set to a literal or to a variable of the server is such a setting.
 #[must_use]
 pub fn carried(statements: &[&str], dialect: Dialect) -> Option<Carried> {
+    carried_beside(statements, dialect, &[])
+}
+
+/// The same, where the statements of each of the groups ([`crate::mysql::prepared_groups`]) run together on one connection.
+#[must_use]
+pub fn carried_beside(statements: &[&str], dialect: Dialect, groups: &[Range<usize>]) -> Option<Carried> {
     let mut left = BTreeSet::new();
+    let mut own = BTreeSet::new();
     for (statement, text) in statements.iter().enumerate() {
         // What cannot be read as one statement is a routine with a body.
         let Some(reader) = Reader::through_marks(text, dialect).filter(|reader| !is_routine(reader)) else {
@@ -31,15 +39,35 @@ pub fn carried(statements: &[&str], dialect: Dialect) -> Option<Carried> {
                 "`{name}()` answers for a connection, and each statement has one of its own"
             ));
         }
+        let group = groups.iter().find(|group| group.contains(&statement));
         if dialect == Dialect::Mysql {
-            if let Some(name) = variables(&reader).find(|name| left.contains(name)) {
+            if group.is_none_or(|group| group.start == statement) {
+                own.clear();
+            }
+            let is_lost = |name: &String| left.contains(name) && !own.contains(name);
+            if let Some(name) = asked(&reader).find(is_lost) {
                 return found(format!(
                     "`@{name}` is lost or computed anew: each statement has a connection of its own"
                 ));
             }
-            left.extend(computed(&reader));
+            match group {
+                // What was computed before a change is not what would be computed behind it, and of a group nothing is set again.
+                Some(_) => {
+                    let given =
+                        places(&reader).filter(|at| is_given(&reader, *at)).map(|at| name(&reader, at));
+                    own.extend(given.chain(computed(&reader)));
+                    left.extend(own.iter().cloned());
+                }
+                None if reader.is(0, "EXECUTE") => {
+                    return found(
+                        "what `PREPARE` makes ends with the connection of that statement".to_owned(),
+                    );
+                }
+                None => left.extend(computed(&reader)),
+            }
         }
-        if statement + 1 < statements.len()
+        if group.is_none()
+            && statement + 1 < statements.len()
             && let Some(what) = lasts(&reader)
         {
             return found(format!("{what} ends with the connection of this statement"));
@@ -101,8 +129,19 @@ fn name(reader: &Reader<'_>, at: usize) -> String {
     reader.written(at).trim_matches(['`', '\'', '"']).to_ascii_lowercase()
 }
 
-fn variables<'a>(reader: &'a Reader<'_>) -> impl Iterator<Item = String> + 'a {
-    places(reader).map(|at| name(reader, at))
+/// Whether the variable is only given a value here, by `SET` or `INTO`.
+fn is_given(reader: &Reader<'_>, at: usize) -> bool {
+    let colon = reader.is_symbol(at + 1, b':') && reader.is_symbol(at + 2, b'=');
+    if reader.is(0, "SET") {
+        let first = at == 2 || reader.is_symbol(at - 2, b',');
+        return first && (colon || reader.is_symbol(at + 1, b'='));
+    }
+    at >= 2 && (reader.is(at - 2, "INTO") || reader.is_symbol(at - 2, b',') && is_given(reader, at - 3))
+}
+
+/// Variables whose value it asks for.
+fn asked<'a>(reader: &'a Reader<'_>) -> impl Iterator<Item = String> + 'a {
+    places(reader).filter(|at| !is_given(reader, *at)).map(|at| name(reader, at))
 }
 
 /// Variables that get a value that another connection would compute anew.
@@ -122,8 +161,8 @@ fn computed(reader: &Reader<'_>) -> Vec<String> {
     places(reader).filter(|at| assigned(*at)).map(|at| name(reader, at)).collect()
 }
 
-/// Whether the value at `at` is one literal, or a variable of the server.
-fn is_setting(reader: &Reader<'_>, at: usize) -> bool {
+/// Whether the value at `at` is one literal, a variable of the server, or the name of the database, which all connections share.
+pub(crate) fn is_setting(reader: &Reader<'_>, at: usize) -> bool {
     let ends = |at| at >= reader.len() || reader.is_symbol(at, b',');
     let mut end = at;
     if reader.is_symbol(at, b'@') && reader.is_symbol(at + 1, b'@') {
@@ -132,6 +171,12 @@ fn is_setting(reader: &Reader<'_>, at: usize) -> bool {
             end += 2;
         }
         return ends(end);
+    }
+    if reader.is_any(at, &["DATABASE", "SCHEMA"])
+        && reader.is_symbol(at + 1, b'(')
+        && reader.is_symbol(at + 2, b')')
+    {
+        return ends(at + 3);
     }
     if reader.is_symbol(at, b'-') {
         end += 1;
@@ -202,6 +247,30 @@ mod tests {
         ] {
             let (found, why) = needed(script, dialect).unwrap_or_else(|| panic!("{script}"));
             assert!(found == statement && why.contains(what), "{script}: {found}: {why}");
+        }
+    }
+
+    fn beside(script: &str) -> Option<usize> {
+        let (statements, _) = crate::split(script, Dialect::Mysql);
+        let texts: Vec<_> = statements.iter().map(|statement| statement.span.of(script)).collect();
+        let groups = crate::mysql::prepared_groups(&texts);
+        carried_beside(&texts, Dialect::Mysql, &groups).map(|carried| carried.statement)
+    }
+
+    #[test]
+    fn a_group_keeps_what_it_computes_to_itself() {
+        const RUN: &str = "PREPARE s FROM @q; EXECUTE s; DEALLOCATE PREPARE s;";
+        for (script, wanted) in [
+            (
+                format!("SET @db = DATABASE(); SET @q = f(@db); {RUN} SET @q = g(@db); {RUN} DELETE FROM t"),
+                None,
+            ),
+            (format!("SET @n = f(); SET @q = g(@n); {RUN} SET @q = h(@n); {RUN}"), Some(5)),
+            (format!("SET @q = f(), @n = 1; {RUN} UPDATE t SET a = @n"), Some(4)),
+            ("SET @q = f(); PREPARE s FROM @q; EXECUTE s; EXECUTE s".to_owned(), Some(3)),
+            (format!("SET @q = f(); DELETE FROM t; {RUN}"), Some(2)),
+        ] {
+            assert_eq!(beside(&script), wanted, "{script}");
         }
     }
 

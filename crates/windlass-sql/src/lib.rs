@@ -30,7 +30,7 @@ mod temporary;
 
 pub use algorithm::{Algorithm, AlterLock, Prediction, predict};
 pub use calls::unknown_calls;
-pub use carried::{Carried, carried};
+pub use carried::{Carried, carried, carried_beside};
 pub use compatibility::{Compatibility, Judged, compatibility, judge, of as compatibility_of};
 pub use ddl::{
     AlterTable, Change, Column, ColumnType, Constraint, ConstraintKind, CreateIndex, CreateTable, Ddl,

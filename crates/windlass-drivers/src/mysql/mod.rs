@@ -14,6 +14,7 @@ mod catalog;
 mod convert;
 mod cover;
 mod data;
+mod database;
 mod definitions;
 mod exchange;
 mod generated;
@@ -27,6 +28,7 @@ mod narrow;
 mod orphans;
 mod partitions;
 mod picture;
+mod prepared;
 mod prune;
 mod put_back;
 mod scene;
@@ -79,6 +81,8 @@ enum Road {
     Definitions,
     /// Users, roles and privileges: settled by the accounts as they were and are.
     Accounts,
+    /// The defaults of a database: settled by the catalog.
+    Database,
     /// It changes what else belongs to the whole server.
     Server,
 }
@@ -91,9 +95,12 @@ fn road(job: &Job<'_>) -> Road {
     match &job.summary.kind {
         _ if session || reads => Road::Query,
         Kind::Explain => Road::Query,
+        // What is chosen where nothing is to be done.
+        _ if job.computed && windlass_sql::mysql::does_nothing(job.statement) => Road::Query,
         // They commit by themselves; done twice they are what they are once.
         _ if windlass_sql::mysql::maintains(job.statement) => Road::Query,
         _ if accounts::is(job) => Road::Accounts,
+        _ if database::is(job) => Road::Database,
         Kind::CreateOther(what) | Kind::AlterOther(what) | Kind::DropOther(what)
             if !definitions::provable(what) =>
         {
@@ -110,8 +117,7 @@ impl Driver for MysqlDriver {
         if matches!(unit.action, Action::Backup { .. }) {
             return backup::lifted(cx, unit, UrlKind::Mysql, |dump| Ok(dump.survey())).await;
         }
-        let job = Job::new(cx, unit)?;
-        survey::survey(&job).await
+        survey::survey(cx, unit).await
     }
 
     async fn catalog(&self, cx: &Context, units: &[&Unit]) -> Result<Option<Live>, Failure> {
@@ -122,15 +128,18 @@ impl Driver for MysqlDriver {
         if matches!(unit.action, Action::Backup { .. }) {
             return Ok(Capsule::default());
         }
-        let job = Job::new(cx, unit)?.with(&self.keeper);
-        match road(&job) {
+        let text = prepared::ask(cx, unit, Some(&self.keeper)).await?;
+        let job = Job::of(cx, unit, text.as_deref())?.with(&self.keeper);
+        let capsule = match road(&job) {
             Road::Query => Ok(Capsule::default()),
             Road::Data if batch::is(&job) => batch::capture(&job).await,
             Road::Data => data::capture(&job).await,
             Road::Definitions => definitions::capture(&job).await,
             Road::Accounts => accounts::capture(&job).await,
+            Road::Database => database::capture(&job).await,
             Road::Server => data::no_shadow(&job).map_or_else(|| Ok(Capsule::default()), Err),
-        }
+        };
+        Ok(prepared::keep(capsule?, text.as_deref()))
     }
 
     async fn apply(&self, cx: &Context, unit: &Unit, capsule: &Capsule) -> Result<Done, Failure> {
@@ -138,13 +147,14 @@ impl Driver for MysqlDriver {
             return backup::lifted(cx, unit, UrlKind::Mysql, Lifted::apply).await;
         }
         secrets::may_run(cx, unit, Dialect::Mysql)?;
-        let job = Job::new(cx, unit)?.with(&self.keeper);
+        let job = Job::of(cx, unit, prepared::kept(unit, capsule)?)?.with(&self.keeper);
         let done = match road(&job) {
             Road::Query => statement::query(&job).await,
             Road::Data if batch::is(&job) => batch::apply(&job, capsule).await,
             Road::Data | Road::Server => data::apply(&job, capsule).await,
             Road::Definitions => definitions::apply(&job, capsule).await,
             Road::Accounts => accounts::apply(&job, capsule).await,
+            Road::Database => database::apply(&job, capsule).await,
         };
         self.keeper.done(cx, unit).await;
         done
@@ -162,13 +172,14 @@ impl Driver for MysqlDriver {
             return Ok(Done::default());
         }
         self.keeper.close().await;
-        let job = Job::new(cx, unit)?;
+        let job = Job::of(cx, unit, prepared::kept(unit, capsule)?)?;
         match road(&job) {
             Road::Query => Ok(Done::default()),
             Road::Data if batch::is(&job) => batch::undo(&job, capsule).await,
             Road::Data | Road::Server => data::undo(&job, capsule).await,
             Road::Definitions => definitions::undo(&job, capsule).await,
             Road::Accounts => accounts::undo(&job, capsule).await,
+            Road::Database => database::undo(&job, capsule).await,
         }
     }
 
@@ -190,13 +201,14 @@ impl Driver for MysqlDriver {
                 }
                 _ => {}
             }
-            let job = Job::new(cx, unit)?;
+            let job = Job::of(cx, unit, prepared::kept(unit, capsule)?)?;
             match (road(&job), way) {
                 (Road::Query, Way::Forward) => Ok(Found::NotApplied),
                 (Road::Query, Way::Undo) => Ok(Found::Applied(Done::default())),
                 (Road::Data | Road::Server, _) => data::inspect(&job, capsule, way).await,
                 (Road::Definitions, _) => definitions::inspect(&job, capsule, way).await,
                 (Road::Accounts, _) => accounts::inspect(&job, capsule, way).await,
+                (Road::Database, _) => database::inspect(&job, capsule, way).await,
             }
         };
         look.await.unwrap_or_else(|failure: Failure| Found::Unknown(failure.whole("\n")))

@@ -67,6 +67,10 @@ impl Shadow {
         Self { name: format!("windlass_shadow_{token}_{}", std::process::id()), statements }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Makes it anew, with these things in it; those that the server does not make again: views of what is not there any
     /// more.
     pub(super) async fn fill(&self, session: &mut Session, things: &Catalog) -> Result<Vec<String>, Trouble> {

@@ -24,18 +24,26 @@ pub(super) struct Job<'a> {
     /// `rows=`
     pub(super) rows: Option<u64>,
     pub(super) summary: Summary,
+    /// The session computed the text of the statement: it is not that of the document.
+    pub(super) computed: bool,
     keeper: Option<&'a Keeper>,
 }
 
 impl<'a> Job<'a> {
     pub(super) fn new(cx: &'a Context, unit: &'a Unit) -> Result<Self, Failure> {
+        Self::of(cx, unit, None)
+    }
+
+    /// With the text that the session computed for it.
+    pub(super) fn of(cx: &'a Context, unit: &'a Unit, text: Option<&'a str>) -> Result<Self, Failure> {
         let Action::Sql { statement, rows, .. } = &unit.action else {
             let text = format!("unit {} was given to the MySQL driver, but is no statement", unit.id);
             return Err(Failure::clean(Fault::Windlass, text));
         };
+        let statement = text.unwrap_or(statement);
         let (statements, _) = windlass_sql::split(statement, Dialect::Mysql);
         let summary = statements.into_iter().next().map(|first| first.summary).unwrap_or_default();
-        Ok(Self { cx, unit, statement, rows: *rows, summary, keeper: None })
+        Ok(Self { cx, unit, statement, rows: *rows, summary, computed: text.is_some(), keeper: None })
     }
 
     /// On connections that are kept, and kept again.
@@ -109,7 +117,7 @@ impl<'a> Job<'a> {
     /// The statement itself was refused.
     pub(super) fn refused(&self, trouble: &Trouble) -> Failure {
         let at = match trouble {
-            Trouble::Server { code: 1064, text } => syntax_place(self.statement, text),
+            Trouble::Server { code: 1064, text } if !self.computed => syntax_place(self.statement, text),
             _ => None,
         };
         let (place, short, why) = (place(self.cx, self.unit, at), self.short(), trouble.text());
@@ -249,9 +257,7 @@ pub(super) fn draws(job: &Job<'_>, server: &Server) -> Option<Failure> {
         name.qualifier().is_none()
             && ["nextval", "setval"].iter().any(|of| name.base().eq_ignore_ascii_case(of))
     };
-    let words = windlass_sql::code_words(job.statement, Dialect::Mysql);
-    let is_next = words.windows(3).any(|three| three == ["NEXT", "VALUE", "FOR"]);
-    let moves = server.mariadb && is_query(job) && (is_next || calls.iter().any(is_call));
+    let moves = server.mariadb && is_query(job) && calls.iter().any(is_call);
     moves.then(|| {
         let why = "it moves a sequence, which no transaction turns back, and where that stood is not kept";
         let hint = "write `SELECT NEXTVAL(…)` or `SELECT SETVAL(…)` with how it is undone in a fence `undoes=ID` (`SELECT SETVAL(…)` \

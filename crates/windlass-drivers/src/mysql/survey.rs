@@ -4,11 +4,13 @@
 use super::session::Session;
 use super::statement::{Job, WRITES, calls, draws};
 use super::tables::{self, ours};
-use super::{Road, accounts, algorithm, batch, data, definitions, exchange, locks, road, shadow};
-use crate::sql::secrets;
-use std::collections::BTreeSet;
-use windlass_driver::{Failure, Survey};
-use windlass_plan::{Action, UndoBy};
+use super::{
+    Road, accounts, algorithm, batch, data, database, definitions, exchange, locks, prepared, road, shadow,
+};
+use crate::{disk::one_line, sql::secrets};
+use std::collections::{BTreeMap, BTreeSet};
+use windlass_driver::{Context, Failure, Fault, Survey};
+use windlass_plan::{Action, UndoBy, Unit, UnitId};
 use windlass_sql::mysql::identifiers;
 use windlass_sql::{Algorithm, Change, Ddl, Dialect, Product, Server, predict};
 
@@ -16,33 +18,65 @@ use windlass_sql::{Algorithm, Change, Ddl, Dialect, Product, Server, predict};
 const VALIDATED: &str = "at the undo the server looks at each row that comes back to a partition, while writers of the table wait";
 
 /// Looks; changes nothing but a shadow database of its own, which it takes away.
-pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
+pub(super) async fn survey(cx: &Context, unit: &Unit) -> Result<Survey, Failure> {
     let mut survey = Survey::default();
-    survey.problems.extend(secrets::missing(job.cx, job.unit, Dialect::Mysql));
+    survey.problems.extend(secrets::missing(cx, unit, Dialect::Mysql));
+    let text = match prepared::ask(cx, unit, None).await {
+        Ok(text) => text,
+        Err(failure) => {
+            unasked(cx, unit, &mut survey, failure);
+            return Ok(survey);
+        }
+    };
+    if let Some(text) = &text {
+        survey.effects.push(format!(
+            "as the database is now, it runs `{}`; it is asked again before it runs",
+            one_line(text, 200)
+        ));
+    }
+    let job = Job::of(cx, unit, text.as_deref())?;
+    looked(&job, &mut survey).await;
+    Ok(survey)
+}
+
+/// What it would run could not be asked: where statements come before it that may have to be there first, that is no problem yet.
+fn unasked(cx: &Context, unit: &Unit, survey: &mut Survey, failure: Failure) {
+    let target = super::session::target(unit);
+    let changes =
+        |unit: &Unit| matches!(&unit.action, Action::Sql { target: of, session: false, .. } if of == target);
+    if failure.fault == Fault::Transport || !cx.plan.before(&unit.id).any(|(_, unit)| changes(unit)) {
+        return problem(survey, failure);
+    }
+    survey.effects.push(format!("what it runs is not known before it runs: {}", failure.message));
+}
+
+/// What is said of a statement whose text is known.
+async fn looked(job: &Job<'_>, survey: &mut Survey) {
     let mut session = match job.open_plain().await {
         Ok(session) => session,
         Err(failure) => {
-            problem(&mut survey, failure);
-            return Ok(survey);
+            problem(survey, failure);
+            return;
         }
     };
     survey.effects.push(format!("{}: {}", session.address.shown, session.server.text));
     let road = road(job);
     if road != Road::Query {
-        sizes(job, &mut session, &mut survey).await;
+        sizes(job, &mut session, survey).await;
         let waits = locks::long(&mut session).await;
         survey.effects.extend(waits.into_iter().map(|line| format!("may be in the way: {line}")));
     }
     if road == Road::Query
         && let Some(failure) = draws(job, &session.server)
     {
-        problem(&mut survey, failure);
+        problem(survey, failure);
     } else if road == Road::Query && calls(job) {
         survey.problems.extend(writers(job, &mut session).await);
     }
     let validates = exchange::validates(&session.server);
     session.close().await;
-    let earlier = earlier(job);
+    let texts = texts_before(job).await;
+    let earlier = earlier(job, &texts);
     match road {
         Road::Definitions => {
             let undo = job.unit.undo.by == UndoBy::Driver;
@@ -61,30 +95,30 @@ pub(super) async fn survey(job: &Job<'_>) -> Result<Survey, Failure> {
                     }
                 }
                 Ok(_) => {}
-                Err(failure) => problem(&mut survey, failure),
+                Err(failure) => problem(survey, failure),
             }
         }
         Road::Data => {
             match batch::survey(job).await {
                 Ok(lines) => survey.effects.extend(lines),
-                Err(failure) => problem(&mut survey, failure),
+                Err(failure) => problem(survey, failure),
             }
             // Of a function that is called there is no shadow.
             if !calls(job)
                 && let Err(failure) = shadow::check(job, &earlier).await
             {
-                problem(&mut survey, failure);
+                problem(survey, failure);
             }
         }
-        Road::Accounts => accounts::survey(job, &mut survey).await,
+        Road::Accounts => accounts::survey(job, survey).await,
+        Road::Database => database::survey(job, survey).await,
         Road::Server => {
             if let Some(failure) = data::no_shadow(job) {
-                problem(&mut survey, failure);
+                problem(survey, failure);
             }
         }
         Road::Query => {}
     }
-    Ok(survey)
 }
 
 /// Functions that a query calls and that write: it would fail where it runs, for nothing can be written there.
@@ -127,14 +161,31 @@ fn problem(survey: &mut Survey, failure: Failure) {
     survey.problems.extend(failure.hints);
 }
 
+/// What the statements before it would run whose text the session computes: those that share a name with it.
+async fn texts_before<'a>(job: &Job<'a>) -> BTreeMap<&'a UnitId, String> {
+    let words = names(job.statement);
+    let mut texts = BTreeMap::new();
+    for (_, unit) in job.cx.plan.before(&job.unit.id) {
+        let Action::Sql { target, statement, .. } = &unit.action else { continue };
+        let written = statement.to_lowercase();
+        if target == super::session::target(job.unit)
+            && words.iter().any(|word| written.contains(word))
+            && let Ok(Some(text)) = prepared::ask(job.cx, unit, None).await
+        {
+            texts.insert(&unit.id, text);
+        }
+    }
+    texts
+}
+
 /// Statements on definitions that come before it and that it has to do with: those that share a name with it, and so on.
-fn earlier<'a>(job: &Job<'a>) -> Vec<Job<'a>> {
+fn earlier<'a>(job: &Job<'a>, texts: &'a BTreeMap<&UnitId, String>) -> Vec<Job<'a>> {
     let plan = &job.cx.plan;
     let target = super::session::target(job.unit);
     let before = plan.before(&job.unit.id).map(|(_, unit)| unit);
     let mut jobs: Vec<Job<'_>> = before
         .filter(|unit| matches!(&unit.action, Action::Sql { target: of, session: false, .. } if of == target))
-        .filter_map(|unit| Job::new(job.cx, unit).ok())
+        .filter_map(|unit| Job::of(job.cx, unit, texts.get(&unit.id).map(String::as_str)).ok())
         .filter(|job| road(job) == Road::Definitions)
         .collect();
     let mut words = names(job.statement);

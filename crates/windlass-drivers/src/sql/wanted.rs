@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use windlass_plan::{Action, Unit};
-use windlass_sql::{Dialect, ObjectName, named};
+use windlass_sql::{Dialect, ObjectName, mysql::prepared, named};
 
 /// Tables and indexes that are looked up for one release.
 const NAMES_MAX: usize = 1_000;
@@ -26,7 +26,11 @@ impl Wanted {
         let (mut tables, mut qualified, mut indexes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for unit in units {
             let Action::Sql { statement, session: false, .. } = &unit.action else { continue };
-            let named = named(statement, dialect);
+            let chosen = match dialect {
+                Dialect::Mysql => prepared(statement).and_then(|one| one.candidate()),
+                _ => None,
+            };
+            let named = named(chosen.as_deref().unwrap_or(statement), dialect);
             for name in &named.tables {
                 match name.parts.len() {
                     0 | 1 => tables.insert(name.base().to_owned()),

@@ -178,8 +178,8 @@ impl Compiler<'_> {
         split: (Vec<Statement>, Vec<Problem>),
         drafts: &mut Vec<Draft>,
     ) {
-        let carried = carried(&split.0, source);
-        self.drafts_of(source, split, carried.as_ref(), drafts);
+        let (statements, carried) = joined(split.0, source);
+        self.drafts_of(source, (statements, split.1), carried.as_ref(), drafts);
     }
 
     /// The units of a text that was split; of what is `carried`, the one that needs it is refused.
@@ -250,20 +250,32 @@ pub(super) const TRANSACTION_WHY: &str = "each statement runs in a transaction o
 const CARRIED_HELP: &str = "write it as one statement (a subquery, a CTE, a block), or keep it in an ordinary table that a later \
                             statement drops";
 
-const PREPARED_HELP: &str = "write out the statement that it would run; where that depends on what is there (information_schema), ask for it \
-                             in the statement itself (`IF NOT EXISTS`, `IF EXISTS`), or write what this database needs";
+const PREPARED_HELP: &str = "write what computes the text (`SET @sql = …`), `PREPARE s FROM @sql` and `EXECUTE s` directly behind each other, and \
+                             once more for each `EXECUTE`; or write out the statement that it would run";
 
 fn carried_help(statement: &Statement, source: &Source<'_>) -> &'static str {
     let head = windlass_sql::keywords(statement.span.of(source.text), source.dialect, 1);
     match head.first().map(String::as_str) {
         Some("PREPARE" | "EXECUTE") => PREPARED_HELP,
+        _ if windlass_sql::mysql::prepared(statement.span.of(source.text)).is_some() => PREPARED_HELP,
         _ => CARRIED_HELP,
     }
 }
 
-fn carried(statements: &[Statement], source: &Source<'_>) -> Option<Carried> {
+/// The statements with those that compute the text of another as one with it, and what goes from one to a later one all the same.
+fn joined(statements: Vec<Statement>, source: &Source<'_>) -> (Vec<Statement>, Option<Carried>) {
     let texts: Vec<_> = statements.iter().map(|statement| source.words(statement)).collect();
-    windlass_sql::carried(&texts, source.dialect)
+    let groups = match source.dialect {
+        Dialect::Mysql => windlass_sql::mysql::prepared_groups(&texts),
+        _ => vec![],
+    };
+    let carried = windlass_sql::carried_beside(&texts, source.dialect, &groups).map(|carried| {
+        let inside = |group: &&std::ops::Range<usize>| group.start <= carried.statement;
+        let less = |group: &std::ops::Range<usize>| group.end.min(carried.statement + 1) - group.start - 1;
+        let less: usize = groups.iter().filter(inside).map(less).sum();
+        Carried { statement: carried.statement - less, ..carried }
+    });
+    (windlass_sql::mysql::fold(statements, source.text, &groups), carried)
 }
 
 /// Statements that share a temporary table are one, which runs as a whole or not at all.

@@ -20,6 +20,8 @@ const ACCOUNT: &str =
     "back to what the server shows of the account before; refused if somebody has changed it since";
 const ACCOUNT_MADE: &str = "dropped again; refused if somebody has changed it since";
 const ACCOUNT_CHANGED: &str = "back to what the server shows of the account before, a password by its hash; since when it has that is lost";
+const DEFAULTS: &str = "back to the character set and collation of the database before; refused if somebody has changed them since";
+const COMPUTED: &str = "as the statement that its text turns out to be, which is kept before it runs; refused if that has no way back";
 const FOUND: &str = "back to the catalog as it is before; refused if it changes rows that are not covered";
 
 /// What `draft`, a statement, says of its way back; `None`: nobody knows one.
@@ -31,6 +33,8 @@ pub(super) fn of(draft: &Draft) -> Option<Undo> {
         Dialect::Postgresql if sets_password(draft, sql) => return None,
         Dialect::Postgresql => server(sql).or_else(|| postgresql(sql))?,
         Dialect::Mysql if accounts(&sql.kind) => account(&sql.kind),
+        Dialect::Mysql if alters_database(draft) => (Class::Exact, DEFAULTS),
+        Dialect::Mysql if is_computed(draft, sql) => (Class::Lossy, COMPUTED),
         Dialect::Mysql if maintains(draft) => (Class::Exact, NO_ROW),
         Dialect::Mysql => mysql(sql).or_else(|| server(sql))?,
     };
@@ -117,6 +121,17 @@ fn sets_password(draft: &Draft, sql: &Summary) -> bool {
 /// Whether it leaves every row and definition as it is.
 fn maintains(draft: &Draft) -> bool {
     matches!(&draft.action, Action::Sql { statement, .. } if windlass_sql::mysql::maintains(statement))
+}
+
+/// Whether it sets what tables of a database get that say no character set of their own.
+fn alters_database(draft: &Draft) -> bool {
+    matches!(&draft.action, Action::Sql { statement, .. } if windlass_sql::mysql::database_defaults(statement).is_some())
+}
+
+/// Whether the session computes its text, and nothing says beforehand what it is.
+fn is_computed(draft: &Draft, sql: &Summary) -> bool {
+    let Action::Sql { statement, .. } = &draft.action else { return false };
+    sql.kind == Kind::Other && windlass_sql::mysql::prepared(statement).is_some()
 }
 
 /// A sequence of MariaDB goes on counting outside of transactions, and its definition does not say where it stands.
@@ -233,6 +248,8 @@ mod tests {
             ("ALTER TABLE t RENAME TO u", Some(Class::Exact), Some(Class::Exact)),
             ("CREATE INDEX i ON t (a)", Some(Class::Exact), Some(Class::Exact)),
             ("DROP DATABASE d", None, None),
+            ("ALTER DATABASE d CHARACTER SET latin1", None, Some(Class::Exact)),
+            ("ALTER DATABASE d ENCRYPTION = 'Y'", None, None),
             ("CALL p()", Some(Class::Lossy), None),
             ("ALTER SEQUENCE s RESTART 50", Some(Class::Exact), Some(Class::Lossy)),
             ("VACUUM ANALYZE t", Some(Class::Exact), None),

@@ -65,6 +65,17 @@ fn a_query_that_moves_a_sequence_is_refused_with_words_also_in_the_plan() {
     release.units[0].undo.by = UndoBy::Nobody;
     release.step(0).unwrap();
     assert_ne!(release.rows("SELECT next_not_cached_value FROM s"), "1");
+    for at in [1, 2] {
+        release.units[at].undo.by = UndoBy::Nobody;
+        let cx = release.context(at);
+        let survey = release.wait(release.driver.survey(&cx, &release.units[at])).unwrap();
+        assert_eq!(survey.problems, [""; 0], "{survey:?}");
+        release.capture(at);
+        release.again(at).unwrap();
+        assert!(matches!(release.inspect(at, Way::Forward), Found::Applied(_)), "by the ledger");
+        assert!(!release.again(at).unwrap().changed, "happens once");
+    }
+    assert_eq!(release.rows("SELECT NEXTVAL(s)"), "52");
 }
 
 #[test]

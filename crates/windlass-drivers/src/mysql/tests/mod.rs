@@ -4,6 +4,7 @@ mod accounts;
 mod batches;
 mod calls;
 mod connection;
+mod database;
 mod definitions;
 mod foreign;
 mod generated;
@@ -12,6 +13,7 @@ mod live;
 mod measure;
 mod narrow;
 mod partitions;
+mod prepared;
 mod referred;
 mod rows;
 mod runbook;
@@ -89,7 +91,8 @@ pub(super) fn units(statements: &[&str]) -> Vec<Unit> {
     let unit = |(at, statement): (usize, &&str)| {
         let mut action = testing::sql(statement, None);
         let (parts, _) = windlass_sql::split(statement, windlass_sql::Dialect::Mysql);
-        let sets = parts.first().is_some_and(|part| part.summary.kind == windlass_sql::Kind::Session);
+        let sets = windlass_sql::mysql::prepared(statement).is_none()
+            && parts.first().is_some_and(|part| part.summary.kind == windlass_sql::Kind::Session);
         if let Action::Sql { session, .. } = &mut action {
             *session = sets;
         }

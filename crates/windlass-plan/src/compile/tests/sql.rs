@@ -287,11 +287,43 @@ fn a_fence_whose_statements_share_a_session_is_refused() {
         let found = errors_with(&body, BOTH);
         assert_eq!(found, [("sql-not-in-transaction".to_owned(), second.to_owned())], "{body}");
     }
-    let body =
-        "```sql {#a on=my}\nSET @q = IF(1, 'SELECT 1', 'DO 0');\nPREPARE s FROM @q;\nEXECUTE s;\n```\n";
-    let (_, findings) = compiled_with(&document(body), &config(BOTH), &NoFiles);
+    let run = "PREPARE s FROM @q;\nEXECUTE s;";
+    let body = format!(
+        "```sql {{#a on=my}}\nDELETE FROM t;\nSET @q = IF(1, 'SELECT 1', 'DO 0');\n{run}\nEXECUTE s;\n```\n"
+    );
+    let found = errors_with(&body, BOTH);
+    assert_eq!(found, [pair("sql-not-in-transaction", "EXECUTE s")]);
+    let (_, findings) = compiled_with(&document(&body), &config(BOTH), &NoFiles);
     let help = findings.iter().find(|finding| finding.rule == "sql-not-in-transaction").unwrap();
-    assert!(format!("{help:?}").contains("write out the statement that it would run"), "{help:?}");
+    assert!(format!("{help:?}").contains("once more for each `EXECUTE`"), "{help:?}");
+}
+
+#[test]
+fn a_text_that_the_session_computes_is_one_unit_with_what_computes_it() {
+    let group = |what: &str| {
+        format!(
+            "SET @q = (SELECT IF(COUNT(*) = 0, {what}, 'SELECT 1') FROM information_schema.columns);\nPREPARE s FROM @q;\nEXECUTE s;\nDEALLOCATE PREPARE s"
+        )
+    };
+    for (what, how, class) in [
+        ("'ALTER TABLE t ADD COLUMN c INT'", "new column", Class::Lossy),
+        ("'CREATE INDEX i ON t (a)'", "definition in the catalog", Class::Exact),
+        ("CONCAT('DROP TABLE ', @t)", "which is kept before it runs", Class::Lossy),
+    ] {
+        let group = group(what);
+        let body = format!("```sql {{#a on=my}}\nSET @t = 'u';\n{group};\nDELETE FROM v;\n```\n");
+        let (plan, _) = compiled_with(&document(&body), &config(BOTH), &NoFiles);
+        let plan = plan.unwrap();
+        let units: Vec<_> = plan.units().map(|(_, unit)| unit).collect();
+        assert_eq!(units.len(), 3, "{what}");
+        let Action::Sql { statement, session, .. } = &units[1].action else { panic!("{what}") };
+        assert!(*statement == group && !session, "{statement}");
+        assert!(units[1].undo.class == class && units[1].undo.how.contains(how), "{:?}", units[1].undo);
+    }
+    // What is wrong with the one text that may run is found.
+    let body = format!("```sql {{#a on=my}}\n{};\n```\n", group("'UPDATE t SET a = 1'"));
+    let (_, findings) = compiled_with(&document(&body), &config(BOTH), &NoFiles);
+    assert!(findings.iter().any(|finding| finding.rule == "no-where"), "{findings:?}");
 }
 
 #[test]

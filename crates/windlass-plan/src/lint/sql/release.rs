@@ -2,7 +2,7 @@
 
 use super::{SqlText, lint_by, lint_sql, password_in_sql};
 use crate::lint::{Entry, Facts};
-use crate::{Action, Target, UrlKind};
+use crate::{Action, Target, Unit, UrlKind};
 use std::collections::BTreeMap;
 use windlass_document::Finding;
 use windlass_sql::Dialect;
@@ -10,11 +10,14 @@ use windlass_sql::Dialect;
 /// What the rules find in the statements of a release, from their text and from the catalogs that were read.
 pub(in crate::lint) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let mut databases: BTreeMap<&str, Vec<(Entry<'_>, SqlText<'_>)>> = BTreeMap::new();
-    for entry in facts.entries() {
+    let entries: Vec<_> = facts.entries().map(|entry| (entry, chosen(facts, entry.unit))).collect();
+    for (entry, chosen) in &entries {
         if let Action::Sql { target, statement, batch, .. } = &entry.unit.action
             && let Some(dialect) = dialect(facts, target)
         {
-            let text = SqlText { text: statement, dialect, batch: batch.is_some() };
+            let text = chosen.as_ref().unwrap_or(statement);
+            let text = SqlText { text, dialect, batch: batch.is_some() };
+            let entry = *entry;
             databases.entry(target).or_default().push((entry, text));
         }
     }
@@ -35,6 +38,13 @@ pub(in crate::lint) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     }
     findings.extend(passwords_on_the_way_back(facts));
     findings
+}
+
+/// What a statement of MySQL or MariaDB runs whose text the session computes, where that is known beforehand.
+fn chosen(facts: &Facts<'_>, unit: &Unit) -> Option<String> {
+    let Action::Sql { target, statement, .. } = &unit.action else { return None };
+    let is_mysql = dialect(facts, target) == Some(Dialect::Mysql);
+    is_mysql.then(|| windlass_sql::mysql::prepared(statement)?.candidate()).flatten()
 }
 
 /// Hand-written undos stand in no order with the other statements; what they give away they give away all the same.
