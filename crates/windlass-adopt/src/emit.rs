@@ -11,8 +11,6 @@ pub(crate) struct Emit {
     pub(crate) text: String,
     /// Where `text` stands in the runbook.
     pub(crate) at: Option<usize>,
-    /// Bytes that the line has in the runbook, where its text is another one there.
-    pub(crate) was: Option<usize>,
     /// It asks how this step is undone, and stands there only if nobody knows.
     pub(crate) asks: Option<String>,
 }
@@ -30,8 +28,8 @@ pub(crate) struct Draft {
     pub(crate) text: String,
     /// Steps whose way back is asked for.
     asked: BTreeSet<String>,
-    /// Runs of the draft that stand in the runbook: draft, runbook, bytes, and the bytes of the runbook's line where its text is another one.
-    runs: Vec<(usize, usize, usize, Option<usize>)>,
+    /// Runs of the draft that stand in the runbook: draft, runbook, bytes.
+    runs: Vec<(usize, usize, usize)>,
 }
 
 impl Draft {
@@ -49,7 +47,7 @@ impl Draft {
             self.text.push_str(&line.lead);
         }
         if let Some(at) = line.at {
-            self.runs.push((self.text.len(), at, line.text.len(), line.was));
+            self.runs.push((self.text.len(), at, line.text.len()));
         }
         self.text.push_str(line.text.trim_end_matches('\r'));
         self.text.push('\n');
@@ -58,11 +56,8 @@ impl Draft {
     /// The place in the runbook of a place in the draft; none where the draft has words of its own.
     pub(crate) fn source(&self, span: Span) -> Option<Span> {
         let at = self.runs.partition_point(|(draft, ..)| *draft <= span.start).checked_sub(1)?;
-        let (draft, source, len, was) = self.runs[at];
+        let (draft, source, len) = self.runs[at];
         let offset = span.start - draft;
-        if let Some(was) = was {
-            return (offset <= len).then(|| Span::new(source, source + was));
-        }
         // The mark of the line end belongs to it.
         (offset <= len && len > 0).then(|| {
             let start = source + offset;
@@ -135,7 +130,6 @@ pub(crate) fn name_of(words: &[&str]) -> String {
             .iter()
             .find(|word| !word.starts_with('-'))
             .map_or_else(|| (*program).to_owned(), |word| stem(word)),
-        "[" | "[[" | "test" | "command" => "check".to_owned(),
         path if path.contains('/') => stem(path),
         program => program.to_owned(),
     }

@@ -62,8 +62,6 @@ pub enum Reason {
     Content(String),
     /// A line of a table of times for cron.
     Scheduled,
-    /// It sets a variable whose value stands in the lines that use it.
-    PutIn,
     /// It tells something to who runs the script.
     Tells,
     /// It asks who runs the script; a step cannot be answered.
@@ -135,11 +133,6 @@ impl Reason {
                 .pick("content of a file ({})", "文件内容（{}）", "ファイルの内容（{}）")
                 .replace("{}", what),
             Self::Scheduled => pick("a line of a crontab", "定时任务的一行", "crontab の行"),
-            Self::PutIn => pick(
-                "its value stands in the lines that use it",
-                "变量的值已写进用到它的行",
-                "変数の値は、使う行に書いてある",
-            ),
             Self::Tells => pick("it only tells something", "只是提示信息", "表示するだけ"),
             Self::Asks => pick(
                 "it asks who runs the script; a step cannot be answered",

@@ -80,13 +80,12 @@ pub fn adopt(source: Source<'_>) -> Adopted {
     let language =
         if source.script { Language::of(&script::told(source.text)) } else { Language::of(source.text) };
     let lines = lines::lines(source.text);
-    let mut mended = if source.script { script::as_runbook(lines) } else { mend::mend(lines) };
+    let mended = if source.script { script::as_runbook(lines) } else { mend::mend(lines) };
     let blocks = blocks::read(&mended.lines);
     let sections = sections::read(&blocks, source.ways);
     let index = LineIndex::new(source.text);
     let mut walk = Walk::new(&mended.lines, &blocks, &sections, (language, &index));
     walk.script = source.script;
-    walk.put_in = std::mem::take(&mut mended.put_in);
     walk.run();
     let title = sections.first().map(|section| section.title.clone());
     let release = config::release(source.name, title.as_deref(), &walk.notes);
@@ -114,8 +113,6 @@ pub fn adopt(source: Source<'_>) -> Adopted {
     let notes = walk.notes;
     let mut commands: Vec<_> = notes.commands.into_iter().map(|seen| seen.line).collect();
     commands.sort_by_key(|command| command.span);
-    // A line that acts on several others stands in front of each.
-    commands.dedup_by(|again, first| again.span == first.span && again.text == first.text);
     Adopted {
         draft: draft.text,
         config: toml,
@@ -160,7 +157,7 @@ fn write(walk: &Walk<'_>, lines: &[lines::Line], front: &[Emit], asked: &BTreeSe
             let (lead, rest) = if gated { line.text.split_at(column) } else { ("", line.text.as_str()) };
             let lead = if gated { format!("{lead}[ ] ") } else { lead.to_owned() };
             let from = line.at.map(|at| at + column * usize::from(gated));
-            draft.line(&Emit { lead, text: rest.to_owned(), at: from, was: line.was, asks: None });
+            draft.line(&Emit { lead, text: rest.to_owned(), at: from, asks: None });
         }
         for (_, out) in walk.behind.range(at..=last) {
             out.iter().for_each(|line| draft.line(line));

@@ -7,22 +7,19 @@ pub(crate) struct Line {
     pub(crate) text: String,
     /// Offset of its first byte in the runbook; none for a line that was put in between.
     pub(crate) at: Option<usize>,
-    /// Bytes that it has in the runbook, where its text is another one there: any place of it is the whole line.
-    pub(crate) was: Option<usize>,
 }
 
 impl Line {
     /// A line that is not in the runbook.
     pub(crate) fn own(text: impl Into<String>) -> Self {
-        Self { text: text.into(), at: None, was: None }
+        Self { text: text.into(), at: None }
     }
 
     /// The rest of the line from a byte on.
     pub(crate) fn from(&self, byte: usize) -> Self {
         Self {
             text: self.text.get(byte..).unwrap_or_default().to_owned(),
-            at: self.at.map(|at| if self.was.is_some() { at } else { at + byte.min(self.text.len()) }),
-            was: self.was,
+            at: self.at.map(|at| at + byte.min(self.text.len())),
         }
     }
 }
@@ -37,12 +34,12 @@ pub(crate) fn lines(text: &str) -> Vec<Line> {
         if second_half {
             at = end + 1;
         } else if matches!(bytes[end], b'\n' | b'\r') {
-            found.push(Line { text: clean(&text[at..end]), at: Some(at), was: None });
+            found.push(Line { text: clean(&text[at..end]), at: Some(at) });
             at = end + 1;
         }
     }
     if at < text.len() {
-        found.push(Line { text: clean(&text[at..]), at: Some(at), was: None });
+        found.push(Line { text: clean(&text[at..]), at: Some(at) });
     }
     found
 }

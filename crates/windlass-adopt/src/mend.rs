@@ -15,8 +15,6 @@ pub(crate) struct Mended {
     pub(crate) findings: Vec<Finding>,
     /// The front matter that was taken off.
     pub(crate) front: Vec<Line>,
-    /// Variables of a script whose values stand in the lines that used them.
-    pub(crate) put_in: std::collections::BTreeSet<String>,
 }
 
 /// Mends a text.

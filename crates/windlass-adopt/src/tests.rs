@@ -56,29 +56,10 @@ pub(super) fn left(adopted: &Adopted, start: &str) -> Option<crate::Reason> {
     })
 }
 
-/// A text, and again with the values of variables in their place: `NAME=value` and `NAME="${NAME:-value}"`.
-fn with_values(text: &str) -> String {
-    let mut with = text.to_owned();
-    // A value may have another one in it.
-    for _ in 0..3 {
-        for line in with.clone().lines() {
-            let Some((name, value)) = line.trim().split_once('=') else { continue };
-            let value = value.trim_matches('"');
-            let value = value.split_once(":-").map_or(value, |(_, default)| default.trim_end_matches('}'));
-            let value = if value.contains("dirname") { "." } else { value };
-            let plain = !value.contains(['$', '(', ' ', '`']);
-            if plain && !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                with = with.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value);
-            }
-        }
-    }
-    format!("{text}\n{with}")
-}
-
 /// What has to hold of every draft, whatever went in.
 pub(super) fn sound(text: &str, adopted: &Adopted) {
     let parsed = windlass_document::parse_str(&adopted.draft);
-    let squeezed: String = with_values(text).chars().filter(|c| !c.is_whitespace() && *c != '\0').collect();
+    let squeezed: String = text.chars().filter(|c| !c.is_whitespace() && *c != '\0').collect();
     let in_runbook = |line: &str| {
         let line: String = line.chars().filter(|c| !c.is_whitespace()).collect();
         squeezed.contains(&line)

@@ -117,8 +117,6 @@ pub(crate) struct Walk<'a> {
     logs_in: bool,
     /// It is a script: no part of it is left out for its heading.
     pub(crate) script: bool,
-    /// Variables whose values stand in the lines that used them.
-    pub(crate) put_in: std::collections::BTreeSet<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -154,7 +152,6 @@ impl<'a> Walk<'a> {
             intro: String::new(),
             logs_in,
             script: false,
-            put_in: std::collections::BTreeSet::new(),
         }
     }
 
@@ -220,9 +217,6 @@ impl<'a> Walk<'a> {
     /// The place in the runbook of bytes of a line.
     pub(crate) fn span(&self, line: usize, column: usize, len: usize) -> Span {
         let found = &self.lines[line];
-        if let (Some(at), Some(was)) = (found.at, found.was) {
-            return Span::new(at, at + was);
-        }
         let start = found.at.unwrap_or(0) + column.min(found.text.len());
         Span::new(start, found.at.unwrap_or(0) + (column + len).min(found.text.len()))
     }

@@ -141,12 +141,12 @@ impl Reader {
             && let Some((level, title)) = rest.split_once(". ")
             && let Ok(level @ 1..=6) = level.parse::<usize>()
         {
-            return Some(Line { text: format!("{} {title}", "#".repeat(level)), at: line.at, was: line.was });
+            return Some(Line { text: format!("{} {title}", "#".repeat(level)), at: line.at });
         }
         let marks = text.len() - text.trim_start_matches('=').len();
         if (1..=6).contains(&marks) && text.len() > 2 * marks + 1 && text[marks..].starts_with(' ') {
             let title = text[marks..].trim_end_matches('=').trim();
-            return Some(Line { text: format!("{} {title}", "#".repeat(marks)), at: line.at, was: line.was });
+            return Some(Line { text: format!("{} {title}", "#".repeat(marks)), at: line.at });
         }
         if self.is_underline() {
             let mark = text.chars().next()?;
@@ -163,7 +163,7 @@ impl Reader {
                 self.levels.len() - 1
             });
             let text = format!("{} {}", "#".repeat((level + 1).min(6)), title.text.trim());
-            return Some(Line { text, at: title.at, was: title.was });
+            return Some(Line { text, at: title.at });
         }
         None
     }

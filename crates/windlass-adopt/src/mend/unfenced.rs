@@ -127,7 +127,7 @@ impl Reader {
         };
         self.numbered = numbered;
         let text = format!("{} {text}", "#".repeat(level));
-        Some(Line { text, at: self.lines[self.at].at, was: self.lines[self.at].was })
+        Some(Line { text, at: self.lines[self.at].at })
     }
 
     fn open(&mut self, lead: &str, language: &str) {
@@ -152,7 +152,7 @@ impl Reader {
             if !goes_on && !prompted && (text.is_empty() || is_words(text) || super::mark(text).is_some()) {
                 break;
             }
-            self.out.push(Line { text: line.text.trim_end().to_owned(), at: line.at, was: line.was });
+            self.out.push(Line { text: line.text.trim_end().to_owned(), at: line.at });
             self.at += 1;
         }
         self.close(lead);

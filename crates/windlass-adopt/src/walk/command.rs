@@ -63,13 +63,6 @@ impl Walk<'_> {
                         }
                         None => self.verdict(&text),
                     };
-                    let verdict = match verdict {
-                        // In the midst of lines that need each other it stays where it is.
-                        Verdict::Left(Reason::Tells | Reason::PutIn) if sticky => {
-                            Verdict::Step { readonly: true, lifted: false, sticky: false }
-                        }
-                        verdict => verdict,
-                    };
                     self.entry(&mut output, (&text, &body[first..=last]), verdict, sticky);
                 }
             }
@@ -100,7 +93,6 @@ impl Walk<'_> {
             lead: lead.to_owned(),
             text: piece.text.clone(),
             at: Some(self.span(piece.line, piece.column, 0).start),
-            was: self.lines[piece.line].was,
             asks: None,
         }
     }
@@ -198,12 +190,8 @@ impl Walk<'_> {
         let command = self.note(text, span, Fate::Step(String::new()));
         let key = Key::Step { on: name, readonly, lifted, dir: None };
         let lead = output.lead.to_owned();
-        let emit = |text: &str| Emit {
-            lead: lead.clone(),
-            text: text.to_owned(),
-            at: Some(span.start),
-            ..Emit::default()
-        };
+        let emit =
+            |text: &str| Emit { lead: lead.clone(), text: text.to_owned(), at: Some(span.start), asks: None };
         let words: Vec<&str> = line.split_whitespace().collect();
         self.add(output, key, &name_of(&words), Some(command), line.lines().map(emit).collect());
         self.host = before;
@@ -242,12 +230,7 @@ impl Walk<'_> {
         };
         self.notes.steps += 1;
         output.out.push(Emit::own(output.lead, format!("```diff {{#{id} on={on}}}")));
-        output.out.push(Emit {
-            lead: output.lead.to_owned(),
-            text: format!("--- {file}"),
-            at,
-            ..Emit::default()
-        });
+        output.out.push(Emit { lead: output.lead.to_owned(), text: format!("--- {file}"), at, asks: None });
         output.out.extend(lines.iter().cloned());
         output.out.push(Emit::own(output.lead, "```"));
         id
@@ -262,14 +245,13 @@ impl Walk<'_> {
         let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
         let [command] = &script.commands[..] else {
             let reads = !broken
-                && reads_within(text)
                 && !script.commands.is_empty()
                 && script.commands.iter().flat_map(programs::parts).all(programs::only_reads);
             return Verdict::Step { readonly: reads, lifted: false, sticky: false };
         };
         let parts = programs::parts(command);
         if let Some(simple) = judge::simple(&command.kind).filter(|_| !broken) {
-            if let Some(verdict) = special(simple).or_else(|| self.of_a_script(simple)) {
+            if let Some(verdict) = special(simple) {
                 return verdict;
             }
             let words = programs::bare(simple);
@@ -277,11 +259,7 @@ impl Walk<'_> {
             let sticky = words.is_empty() || STICKY.contains(&words[0]);
             return Verdict::Step { readonly: programs::only_reads(simple), lifted, sticky };
         }
-        if self.script && text.split_once('=').is_some_and(|(name, _)| self.put_in.contains(name)) {
-            return Verdict::Left(Reason::PutIn);
-        }
         let reads = !broken
-            && reads_within(text)
             && !parts.is_empty()
             && parts.iter().all(|part| !part.words.is_empty() && programs::only_reads(part));
         if let Some(last) = parts.last().filter(|part| programs::never_ends(&programs::bare(part)))
@@ -300,30 +278,7 @@ impl Walk<'_> {
         if let Some(edited) = tilde_edit(text) {
             return Verdict::Edits(edited);
         }
-        // `NAME=$(…)` is for the lines behind it, as `NAME=value` is.
-        let sets = !parts.is_empty()
-            && parts.iter().all(|part| part.words.is_empty() && !part.assignments.is_empty());
-        Verdict::Step { readonly: reads, lifted: false, sticky: sets }
-    }
-
-    /// What only a script has to say.
-    fn of_a_script(&self, simple: &SimpleCommand) -> Option<Verdict> {
-        if !self.script {
-            return None;
-        }
-        let words = programs::bare(simple);
-        let reason = match words.split_first() {
-            None if simple.assignments.iter().all(|set| self.put_in.contains(&set.name)) => Reason::PutIn,
-            Some((&"readonly", rest)) if rest.iter().all(|word| self.is_put_in(word)) => Reason::PutIn,
-            Some((&"echo" | &"printf", _)) if simple.redirects.is_empty() => Reason::Tells,
-            Some((&"deactivate", [])) => Reason::Leaves,
-            _ => return None,
-        };
-        Some(Verdict::Left(reason))
-    }
-
-    fn is_put_in(&self, assignment: &str) -> bool {
-        assignment.split_once('=').is_some_and(|(name, _)| self.put_in.contains(name))
+        Verdict::Step { readonly: reads, lifted: false, sticky: false }
     }
 
     /// The line of the first command that says the same, if running a thing that cannot be looked into twice is a mistake.
@@ -434,12 +389,11 @@ impl Walk<'_> {
             Some((before, ..)) if !whole => format!("{}/{dir}", before.trim_end_matches('/')),
             _ => dir,
         };
-        let dir = without_returns(&dir);
         let home = match self.host {
             Some(host) => &mut self.notes.hosts[host].dir,
             None => &mut self.notes.dir,
         };
-        if home.is_none() && (whole || self.script) {
+        if home.is_none() && whole {
             *home = Some(dir.clone());
         }
         self.dir = Some((dir, Some(at), level));
@@ -456,44 +410,9 @@ impl Walk<'_> {
     }
 }
 
-/// Whether the commands in substitutions only read; what cannot be seen through does not.
-fn reads_within(text: &str) -> bool {
-    if text.contains('`') || text.contains("<(") || text.contains(">(") {
-        return false;
-    }
-    text.match_indices("$(").filter(|(at, _)| !text[at + 2..].starts_with('(')).all(|(at, _)| {
-        let inner = text[at + 2..].split_once(')').map_or("", |(inner, _)| inner);
-        let (script, problems) = shell::parse(inner);
-        let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
-        let mut parts = script.commands.iter().flat_map(programs::parts).peekable();
-        !broken && parts.peek().is_some() && parts.all(programs::only_reads)
-    })
-}
-
-/// `a/b/../c` is `a/c`: what `cd` makes of it.
-fn without_returns(dir: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in dir.split('/') {
-        let returns =
-            part == ".." && parts.last().is_some_and(|last| !matches!(*last, "" | ".." | "." | "~"));
-        if returns {
-            parts.pop();
-        } else {
-            parts.push(part);
-        }
-    }
-    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
-}
-
 /// Builtins that act on the lines behind them.
 const STICKY: &[&str] =
     &["source", ".", "export", "set", "umask", "trap", "alias", "unset", "ulimit", "eval", "pushd", "popd"];
-
-/// Options of `set` that say how a script goes on after an error, and what it shows.
-const STOPS_ITSELF: &[&str] = &[
-    "-e", "-u", "-x", "-E", "-eu", "-ex", "-eux", "-Ee", "-Eeu", "-euE", "-eo", "-euo", "-Eeo", "-Eeuo",
-    "-euxo", "-o", "-xe", "-ue", "errexit", "nounset", "pipefail", "xtrace", "errtrace",
-];
 
 /// Commands that are no line of a step.
 fn special(simple: &SimpleCommand) -> Option<Verdict> {
@@ -512,10 +431,6 @@ fn special(simple: &SimpleCommand) -> Option<Verdict> {
     match *program {
         "exit" | "logout" | "quit" => Some(Verdict::Left(Reason::Leaves)),
         "su" => Some(Verdict::Left(Reason::OtherUser)),
-        // A step stops at an error by itself, and says what it ran.
-        "set" if !rest.is_empty() && rest.iter().all(|word| STOPS_ITSELF.contains(word)) => {
-            Some(Verdict::Left(Reason::StopsItself))
-        }
         "cd" if rest.len() == 1 && rest[0] != "-" => Some(Verdict::Goes(rest[0].to_owned())),
         "crontab" if rest.contains(&"-e") => Some(Verdict::Left(Reason::Scheduled)),
         "git" if matches!(rest.first(), Some(&"add" | &"commit" | &"push" | &"tag")) => {

@@ -58,7 +58,7 @@ impl Walk<'_> {
         let cd = match &key {
             Key::Step { dir, .. } => dir.as_ref().map(|dir| {
                 let at = self.dir.as_ref().filter(|(known, ..)| known == dir).and_then(|(_, at, _)| *at);
-                Emit { lead: output.lead.to_owned(), text: format!("cd {dir}"), at, ..Emit::default() }
+                Emit { lead: output.lead.to_owned(), text: format!("cd {dir}"), at, asks: None }
             }),
             Key::Left(_) => None,
         };
@@ -69,9 +69,6 @@ impl Walk<'_> {
             commands: Vec::new(),
             cd,
         });
-        if SETS.contains(&group.name.as_str()) {
-            name.clone_into(&mut group.name);
-        }
         group.lines.append(&mut output.waiting);
         group.lines.extend(lines);
         group.commands.extend(command);
@@ -123,9 +120,6 @@ impl Walk<'_> {
         output.out.push(Emit::own(output.lead, marks));
     }
 }
-
-/// Commands that say nothing of what a fence does: the next one names it.
-const SETS: &[&str] = &["export", "source", "set", "."];
 
 /// A remark of the draft.
 pub(super) fn remark_line(words: &str) -> String {

@@ -81,12 +81,8 @@ impl Walk<'_> {
             let name = name_of(&words);
             let (on, _) = self.place(&code.text);
             let command = self.note(&code.text, span, Fate::Step(String::new()));
-            let line = Emit {
-                lead: lead.to_owned(),
-                text: code.text.clone(),
-                at: Some(span.start),
-                ..Emit::default()
-            };
+            let line =
+                Emit { lead: lead.to_owned(), text: code.text.clone(), at: Some(span.start), asks: None };
             let key = Key::Step { on, readonly: reads, lifted, dir: None };
             self.flush(&mut output);
             self.add(&mut output, key, &name, Some(command), vec![line]);
@@ -112,7 +108,7 @@ impl Walk<'_> {
                     lead: format!("{lead}+"),
                     text: line.text.clone(),
                     at: Some(at(line)),
-                    ..Emit::default()
+                    asks: None,
                 }]
             }
             (_, [old, new]) => {
@@ -248,7 +244,7 @@ impl Walk<'_> {
                 lead: format!("{}{mark}", code.lead),
                 text: rest.to_owned(),
                 at: Some(at),
-                ..Emit::default()
+                asks: None,
             });
         }
         self.replace(block, out);

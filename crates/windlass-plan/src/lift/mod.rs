@@ -108,8 +108,36 @@ struct Context<'a> {
 
 /// Builtins after which the lines of a fence no longer stand for themselves.
 const STATEFUL: &[&str] = &[
-    ".", "alias", "cd", "eval", "exec", "exit", "export", "hash", "popd", "pushd", "readonly", "return",
-    "set", "shift", "shopt", "source", "trap", "ulimit", "umask", "unalias", "unset", "wait",
+    ".",
+    "alias",
+    "cd",
+    "declare",
+    "eval",
+    "exec",
+    "exit",
+    "export",
+    "getopts",
+    "hash",
+    "let",
+    "local",
+    "mapfile",
+    "popd",
+    "pushd",
+    "read",
+    "readarray",
+    "readonly",
+    "return",
+    "set",
+    "shift",
+    "shopt",
+    "source",
+    "trap",
+    "typeset",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unset",
+    "wait",
 ];
 
 /// Reads a fence (`text`, read as `script`) on the target `on`, that starts in `dir`, the folder of the target.

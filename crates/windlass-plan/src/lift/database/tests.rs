@@ -256,6 +256,9 @@ fn the_url_of_the_fence_is_its_target() {
         ("app", "psql \"$DATABASE_URL\" -f 1.sql"),
         ("my", "mysql \"$DATABASE_URL\" < 1.sql"),
         ("pg", "psql \"$OTHER_URL\" -f 1.sql"),
+        // It is another one by then.
+        ("pg", "read DATABASE_URL < url.txt\npsql \"$DATABASE_URL\" -f 1.sql"),
+        ("pg", "declare DATABASE_URL=x\npsql \"$DATABASE_URL\" -f 1.sql"),
         ("pg", "psql \"$DATABASE_URL\" -f \"$FILE\""),
         ("pg", "psql \"$DATABASE_URL\" -f *.sql"),
         ("pg", "psql \"$DATABASE_URL\" -f 1.sql &"),
